@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+/// What every Swift target is built with. `Lifetimes` is the one experimental feature: readers and writers
+/// over a caller's bytes cannot outlive them. Restrictions of Embedded Swift are errors already on the host.
+let settings: [SwiftSetting] = [
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatWarning("EmbeddedRestrictions", as: .error),
+]
+
+/// A layer of the SDK; `Sources/README.md` says what belongs where. Imports go downwards only.
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, swiftSettings: settings,
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletAsync", targets: ["MartletAsync"]),
+        .library(name: "MartletController", targets: ["MartletController"]),
+        .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
+        .executable(name: "SelfCheck", targets: ["SelfCheck"]),
+    ],
+    targets: [
+        // C: own shims, and the module maps of the installed libraries.
+        .target(name: "CPosix"),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CMosquitto", providers: [.apt(["libmosquitto-dev"])]),
+
+        // Platform: one Swift module for each C library; they do not import each other.
+        library("MartletPosix", ["CPosix"]),
+        library("MartletOpenSSL", ["COpenSSL"], links: ["ssl", "crypto"]),
+        library("MartletMosquitto", ["CMosquitto"], links: ["mosquitto"]),
+
+        // Formats: pure Swift, no I/O, total on any input.
+        library("MartletCBOR"),
+        library("MartletCOSE", ["MartletCBOR"]),
+        library("MartletEnvelope", ["MartletCBOR", "MartletCOSE"]),
+        library("MartletSenML", ["MartletCBOR"], links: ["m"]),
+        library("MartletReplayWindow"),
+        library("MartletINI"),
+
+        // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
+        library("MartletTelemetry", ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope"]),
+        library("MartletCommands", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletReplayWindow"]),
+        library(
+            "MartletSession",
+            ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletTelemetry", "MartletCommands"]),
+
+        // Adapters: platform types conform to the protocols that formats and features declare.
+        library("MartletAdapters", ["MartletPosix", "MartletOpenSSL", "MartletCOSE"]),
+
+        // Faces.
+        library(
+            "Martlet",
+            [
+                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE", "MartletEnvelope",
+                "MartletINI", "MartletTelemetry", "MartletCommands", "MartletSession",
+            ]),
+        library("MartletAsync", ["Martlet"]),
+        library(
+            "MartletController",
+            [
+                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCOSE",
+                "MartletSenML", "MartletEnvelope",
+            ]),
+        library("MartletTestKit", ["MartletCOSE", "MartletEnvelope", "MartletTelemetry", "MartletCommands", "MartletSession"]),
+        .executableTarget(
+            name: "SelfCheck",
+            dependencies: [
+                "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletSenML",
+                "MartletEnvelope", "MartletReplayWindow", "MartletTelemetry", "MartletCommands", "MartletSession",
+            ],
+            swiftSettings: settings),
+
+        // Tests mirror the sources. TestSupport starts real brokers and makes throw-away certificates.
+        .target(
+            name: "TestSupport", dependencies: ["MartletOpenSSL", "MartletPosix"], path: "Tests/TestSupport",
+            swiftSettings: [.swiftLanguageMode(.v6)]),
+        tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
+        tests("MartletOpenSSLTests", ["MartletOpenSSL", "TestSupport"]),
+        tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
+        tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
+        tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
+        tests("MartletEnvelopeTests", ["MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
+        tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
+        tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
+        tests("MartletINITests", ["MartletINI"]),
+        tests("MartletTelemetryTests", ["MartletTelemetry", "MartletTestKit"]),
+        tests("MartletCommandsTests", ["MartletCommands", "MartletTestKit"]),
+        tests("MartletSessionTests", ["MartletSession", "MartletTestKit"]),
+        tests("MartletTests", ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "TestSupport"]),
+        tests("MartletControllerTests", ["MartletController", "MartletTestKit", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
