@@ -1,2 +1,183 @@
 // SPDX-License-Identifier: Apache-2.0
+
+// 64-bit time and offsets on every board; only here, never as a target setting (see CPosix.h).
+#define _GNU_SOURCE
+#define _TIME_BITS 64
+#define _FILE_OFFSET_BITS 64
+
 #include "CPosix.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static int result(int value) { return value < 0 ? -errno : value; }
+
+int64_t CPosix_realtime_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+uint64_t CPosix_boottime_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int CPosix_open_directory(const char *path) {
+    return result(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+int CPosix_privacy(int descriptor, bool directory) {
+    struct stat info;
+    if (fstat(descriptor, &info) < 0) return -errno;
+    if (directory ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode)) return CPOSIX_WRONG_KIND;
+    if (info.st_uid != geteuid()) return CPOSIX_WRONG_OWNER;
+    if (info.st_mode & 077) return CPOSIX_MODE_TOO_OPEN;
+    if (!directory && info.st_nlink != 1) return CPOSIX_HARD_LINKED;
+    return CPOSIX_PRIVATE;
+}
+
+int CPosix_open_at(int directory, const char *name) {
+    return result(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+int CPosix_open(const char *path) { return result(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)); }
+
+int CPosix_create_at(int directory, const char *name) {
+    return result(openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+int CPosix_rename_at(int directory, const char *from, const char *to) {
+    return result(renameat(directory, from, directory, to));
+}
+
+int CPosix_unlink_at(int directory, const char *name) { return result(unlinkat(directory, name, 0)); }
+
+int CPosix_make_directory(const char *path) { return result(mkdir(path, 0700)); }
+
+int CPosix_lock(int descriptor) { return result(flock(descriptor, LOCK_EX | LOCK_NB)); }
+
+int CPosix_open_lock_at(int directory, const char *name) {
+    return result(openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+int64_t CPosix_read_all(int descriptor, uint8_t *bytes, size_t capacity) {
+    size_t count = 0;
+    while (count < capacity) {
+        ssize_t n = read(descriptor, bytes + count, capacity - count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        if (n == 0) break;
+        count += (size_t)n;
+    }
+    return (int64_t)count;
+}
+
+int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t n = write(descriptor, bytes, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        if (n == 0) return -EIO;
+        bytes += n;
+        count -= (size_t)n;
+    }
+    return 0;
+}
+
+int CPosix_sync(int descriptor) { return result(fsync(descriptor)); }
+
+int CPosix_event(void) { return result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+
+void CPosix_event_signal(int descriptor) {
+    uint64_t one = 1;
+    // The only failure is a full counter, which is already a signal.
+    ssize_t ignored = write(descriptor, &one, sizeof one);
+    (void)ignored;
+}
+
+void CPosix_event_clear(int descriptor) {
+    uint64_t value;
+    ssize_t ignored = read(descriptor, &value, sizeof value);
+    (void)ignored;
+}
+
+int CPosix_poll(int first_descriptor, bool first_writes, int second_descriptor, short *first, short *second,
+                int milliseconds) {
+    struct pollfd set[2] = {
+        {.fd = first_descriptor, .events = (short)(POLLIN | (first_writes ? POLLOUT : 0))},
+        {.fd = second_descriptor, .events = POLLIN},
+    };
+    int n = poll(set, 2, milliseconds);
+    *first = n > 0 ? set[0].revents : 0;
+    *second = n > 0 ? set[1].revents : 0;
+    return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+int CPosix_resolve(const char *host, char *addresses, int capacity) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo *list = NULL;
+    int code = getaddrinfo(host, NULL, &hints, &list);
+    if (code == EAI_NONAME || code == EAI_ADDRFAMILY) {
+        // With only a loopback interface up, AI_ADDRCONFIG hides loopback addresses.
+        hints.ai_flags = 0;
+        code = getaddrinfo(host, NULL, &hints, &list);
+    }
+    if (code != 0) return code;  // glibc: negative
+    int count = 0;
+    for (struct addrinfo *a = list; a != NULL && count < capacity; a = a->ai_next) {
+        char *address = addresses + count * CPOSIX_ADDRESS_SIZE;
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, address, CPOSIX_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0) count++;
+    }
+    freeaddrinfo(list);
+    return count;
+}
+
+const char *CPosix_error_text(int code) {
+    const char *text = strerrordesc_np(code);
+    return text != NULL ? text : "unknown error";
+}
+
+const char *CPosix_resolve_error_text(int code) { return gai_strerror(code); }
+
+int CPosix_thread(pthread_t *thread, void *(*body)(void *), void *context) {
+    sigset_t all, previous;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    int code = pthread_create(thread, NULL, body, context);
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
+    return -code;
+}
+
+int CPosix_condition_init(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int code = pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return -code;
+}
+
+void CPosix_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t milliseconds) {
+    if (milliseconds < 0) {
+        pthread_cond_wait(condition, mutex);
+        return;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec += 1;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(condition, mutex, &until);
+}

@@ -1,4 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What Swift cannot call itself: variadic functions, errno, and everything whose layout depends on
+// _TIME_BITS and _FILE_OFFSET_BITS. No libc struct and no time_t appears here: on 32-bit boards C and Swift
+// would disagree about their size. Functions that can fail return a negative errno.
+
 #ifndef CPOSIX_H
 #define CPOSIX_H
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+/// Wall clock, milliseconds since 1970.
+int64_t CPosix_realtime_ms(void);
+
+/// CLOCK_BOOTTIME, milliseconds since boot; counts while the board sleeps.
+uint64_t CPosix_boottime_ms(void);
+
+/// A descriptor of the directory `path`.
+int CPosix_open_directory(const char *path);
+
+/// Why a descriptor is not private to this user, or CPOSIX_PRIVATE.
+enum {
+    CPOSIX_PRIVATE = 0,
+    CPOSIX_WRONG_KIND = 1,
+    CPOSIX_WRONG_OWNER = 2,
+    CPOSIX_MODE_TOO_OPEN = 3,
+    CPOSIX_HARD_LINKED = 4,
+};
+int CPosix_privacy(int descriptor, bool directory);
+
+/// Opens for reading without following a link and without waiting for a FIFO's writer.
+int CPosix_open_at(int directory, const char *name);
+
+/// Opens for reading; follows links.
+int CPosix_open(const char *path);
+
+/// Creates 0600, never an existing file.
+int CPosix_create_at(int directory, const char *name);
+
+int CPosix_rename_at(int directory, const char *from, const char *to);
+int CPosix_unlink_at(int directory, const char *name);
+int CPosix_make_directory(const char *path);
+
+/// Takes the exclusive lock of the open file, or -EWOULDBLOCK; it ends with the descriptor.
+int CPosix_lock(int descriptor);
+
+/// Opens or creates 0600 for locking; the content does not matter.
+int CPosix_open_lock_at(int directory, const char *name);
+
+/// Reads until the end or `capacity`; retries EINTR.
+int64_t CPosix_read_all(int descriptor, uint8_t *bytes, size_t capacity);
+
+/// Writes everything; retries EINTR.
+int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count);
+
+int CPosix_sync(int descriptor);
+
+/// An eventfd, non-blocking, close-on-exec.
+int CPosix_event(void);
+void CPosix_event_signal(int descriptor);
+void CPosix_event_clear(int descriptor);
+
+/// Waits for up to two descriptors (-1: none); their revents go to `*first` and `*second`.
+/// `milliseconds` -1 waits without end. Returns 0 also when a signal ended the wait.
+int CPosix_poll(int first_descriptor, bool first_writes, int second_descriptor, short *first, short *second,
+                int milliseconds);
+
+enum { CPOSIX_ADDRESS_SIZE = 46 };
+
+/// Resolves a host name to at most `capacity` numeric addresses, CPOSIX_ADDRESS_SIZE bytes each. Blocks.
+/// Negative: the EAI_… code.
+int CPosix_resolve(const char *host, char *addresses, int capacity);
+
+/// The text of an errno; a constant.
+const char *CPosix_error_text(int code);
+
+/// The text of the code that CPosix_resolve returned; a constant.
+const char *CPosix_resolve_error_text(int code);
+
+/// Starts a detached-until-joined thread with all signals blocked, so that the application's threads get them.
+int CPosix_thread(pthread_t *thread, void *(*body)(void *), void *context);
+
+/// Waits on the condition for at most `milliseconds` of CLOCK_MONOTONIC; -1 waits without end.
+void CPosix_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t milliseconds);
+int CPosix_condition_init(pthread_cond_t *condition);
+
 #endif

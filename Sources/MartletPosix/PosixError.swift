@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CPosix
+
+/// Why the operating system, or a rule about files, said no.
+public enum PosixError: Error {
+    /// A call failed; `code` is its errno.
+    case system(StaticString, code: Int32)
+    /// A host name was not resolved; `code` is that of getaddrinfo.
+    case unresolved(code: Int32)
+    /// The file holds more bytes than its reader takes.
+    case tooLarge(limit: Int)
+    /// The path has no directory part and file name, or holds a NUL.
+    case badPath
+    /// Not a regular file: a link, FIFO, device or directory.
+    case notRegularFile
+    /// The file or its directory belongs to another user.
+    case wrongOwner
+    /// Group or others can access the file: it must be 0600.
+    case fileTooOpen
+    /// Group or others can access the directory: it must be 0700.
+    case directoryTooOpen
+    /// The file has a second name (hard link).
+    case hardLinked
+    /// Another process holds the lock.
+    case locked
+
+    /// What is wrong and what to do, as a constant text; for `system` the system's own words.
+    public var text: String {
+        switch self {
+        case .system(_, let code): String(cString: CPosix_error_text(code))
+        case .unresolved(let code): String(cString: CPosix_resolve_error_text(code))
+        case .tooLarge: "the file is too large"
+        case .badPath: "the path is not usable: give a file name without NUL"
+        case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
+        case .wrongOwner: "belongs to another user: chown it to the user that runs this program"
+        case .fileTooOpen: "readable by others: chmod 600 it"
+        case .directoryTooOpen: "the directory is open to others: chmod 700 it"
+        case .hardLinked: "has a second name (hard link): keep a single one"
+        case .locked: "in use by another process"
+        }
+    }
+}
+
+/// Turns the negative errno of a CPosix function into an error.
+func check(_ result: Int32, _ operation: StaticString) throws(PosixError) -> Int32 {
+    if result < 0 { throw .system(operation, code: -result) }
+    return result
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CPosix
+
+/// A directory that only this user can enter (0700), and the files in it that only this user can read (0600).
+///
+/// Whatever is looser, a link, or owned by somebody else is refused, not mended: whoever loosened it may have
+/// read or replaced it. Files are created with their final mode, and names never leave the directory.
+public final class PrivateDirectory: Sendable {
+    private let descriptor: Descriptor
+
+    public init(path: String) throws(PosixError) {
+        let number = path.withCString { CPosix_open_directory($0) }
+        descriptor = Descriptor(try check(number, "open"))
+        try Self.requirePrivate(descriptor, directory: true)
+    }
+
+    /// Makes the directory 0700 if nothing is there yet.
+    public convenience init(creating path: String) throws(PosixError) {
+        let made = path.withCString { CPosix_make_directory($0) }
+        if made < 0 && made != -EEXIST { throw .system("mkdir", code: -made) }
+        try self.init(path: path)
+    }
+
+    /// The content of `name`, at most `limit` bytes.
+    public func read(_ name: String, limit: Int) throws(PosixError) -> [UInt8] {
+        let number = try self.name(name) { CPosix_open_at(descriptor.number, $0) }
+        if number == -ELOOP { throw .notRegularFile }
+        let file = Descriptor(try check(number, "open"))
+        try Self.requirePrivate(file, directory: false)
+        return try file.readAll(limit: limit)
+    }
+
+    /// Creates `name`; an existing file is an error (EEXIST). Durable on return.
+    public func create(_ name: String, _ bytes: borrowing Span<UInt8>) throws(PosixError) {
+        let number = try self.name(name) { CPosix_create_at(descriptor.number, $0) }
+        let file = Descriptor(try check(number, "create"))
+        do throws(PosixError) {
+            try file.writeAll(bytes)
+            try file.sync()
+            try descriptor.sync()
+        } catch {
+            _ = try self.name(name) { CPosix_unlink_at(descriptor.number, $0) }
+            throw error
+        }
+    }
+
+    /// Puts `bytes` in the place of `name` in one step: after a power cut there is the old or the new content.
+    /// Durable on return.
+    public func replace(_ name: String, _ bytes: borrowing Span<UInt8>) throws(PosixError) {
+        let fresh = name + ".new"
+        let stale = try self.name(fresh) { CPosix_unlink_at(descriptor.number, $0) }
+        if stale < 0 && stale != -ENOENT { throw .system("unlink", code: -stale) }
+        try create(fresh, bytes)
+        let renamed = name.withCString { to in fresh.withCString { CPosix_rename_at(descriptor.number, $0, to) } }
+        _ = try check(renamed, "rename")
+        try descriptor.sync()
+    }
+
+    /// Takes the directory for this process, until the returned lock is released. A lock left by a killed
+    /// process is gone with it.
+    public func lock(_ name: String) throws(PosixError) -> DirectoryLock {
+        let number = try self.name(name) { CPosix_open_lock_at(descriptor.number, $0) }
+        let file = Descriptor(try check(number, "open"))
+        let taken = CPosix_lock(file.number)
+        if taken == -EWOULDBLOCK { throw .locked }
+        _ = try check(taken, "flock")
+        return DirectoryLock(file)
+    }
+
+    private static func requirePrivate(_ file: Descriptor, directory: Bool) throws(PosixError) {
+        switch try check(CPosix_privacy(file.number, directory), "fstat") {
+        case Int32(CPOSIX_WRONG_KIND): throw .notRegularFile
+        case Int32(CPOSIX_WRONG_OWNER): throw .wrongOwner
+        case Int32(CPOSIX_MODE_TOO_OPEN): throw directory ? .directoryTooOpen : .fileTooOpen
+        case Int32(CPOSIX_HARD_LINKED): throw .hardLinked
+        default: return
+        }
+    }
+
+    /// Calls `body` with the C string of a plain file name.
+    private func name(
+        _ name: String, _ body: (UnsafePointer<CChar>) -> Int32
+    ) throws(PosixError) -> Int32 {
+        for byte in name.utf8 where byte == UInt8(ascii: "/") || byte == 0 { throw .badPath }
+        if name.utf8.isEmpty { throw .badPath }
+        return name.withCString(body)
+    }
+}
+
+/// Holds a directory's lock until it is released.
+public final class DirectoryLock: Sendable {
+    private let file: Descriptor
+
+    init(_ file: Descriptor) { self.file = file }
+}
+
+/// Files that are not secret.
+public enum PublicFile {
+    /// The content of `path`, at most `limit` bytes; follows links.
+    public static func read(_ path: String, limit: Int) throws(PosixError) -> [UInt8] {
+        let number = path.withCString { CPosix_open($0) }
+        return try Descriptor(try check(number, "open")).readAll(limit: limit)
+    }
+}

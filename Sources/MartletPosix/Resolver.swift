@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CPosix
+
+/// Host names.
+public enum Resolver {
+    /// Numeric addresses of `host`, at most 8, in the order the system prefers. Blocks as long as the system's
+    /// resolver does (by default 5 s for each try and server).
+    public static func addresses(of host: String) throws(PosixError) -> [String] {
+        let capacity: Int32 = 8
+        let size = Int(CPOSIX_ADDRESS_SIZE)
+        var buffer = [CChar](repeating: 0, count: Int(capacity) * size)
+        let count = host.withCString { CPosix_resolve($0, &buffer, capacity) }
+        if count < 0 { throw .unresolved(code: count) }
+        return (0..<Int(count)).map { index in
+            buffer.withUnsafeBufferPointer { bytes in
+                bytes.baseAddress.map { String(cString: $0 + index * size) } ?? ""
+            }
+        }
+    }
+}
