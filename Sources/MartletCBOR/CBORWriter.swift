@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Writes deterministic CBOR (RFC 8949 section 4.2.1) into the caller's buffer. Never allocates.
+///
+/// A write that does not fit writes nothing, nor does any later one; `finish` then throws `noSpace`. So calls need
+/// no check of their own. Counts must not be negative; that the announced children follow, and that map keys come in
+/// the order of their encoded bytes, is the caller's promise.
+public struct CBORWriter: ~Copyable, ~Escapable {
+    private var buffer: MutableSpan<UInt8>
+    private var overflowed = false
+
+    /// Bytes written so far.
+    public private(set) var count = 0
+
+    @_lifetime(copy buffer)
+    public init(_ buffer: consuming MutableSpan<UInt8>) {
+        self.buffer = buffer
+    }
+
+    public mutating func unsigned(_ value: UInt64) {
+        head(0x00, value)
+    }
+
+    /// The integer -1 - `value`.
+    public mutating func negative(_ value: UInt64) {
+        head(0x20, value)
+    }
+
+    public mutating func integer(_ value: Int64) {
+        if value < 0 {
+            head(0x20, UInt64(bitPattern: ~value))
+        } else {
+            head(0x00, UInt64(bitPattern: value))
+        }
+    }
+
+    public mutating func bytes(_ value: Span<UInt8>) {
+        head(0x40, UInt64(value.count))
+        raw(value)
+    }
+
+    /// Begins a byte string; `count` bytes must follow through `raw`.
+    public mutating func bytes(count: Int) {
+        head(0x40, UInt64(count))
+    }
+
+    /// `value` must be UTF-8.
+    public mutating func text(_ value: Span<UInt8>) {
+        head(0x60, UInt64(value.count))
+        raw(value)
+    }
+
+    public mutating func text(_ value: StaticString) {
+        text(Span(_unsafeStart: value.utf8Start, count: value.utf8CodeUnitCount))
+    }
+
+    public mutating func array(_ count: Int) {
+        head(0x80, UInt64(count))
+    }
+
+    public mutating func map(_ count: Int) {
+        head(0xa0, UInt64(count))
+    }
+
+    public mutating func tag(_ number: UInt64) {
+        head(0xc0, number)
+    }
+
+    public mutating func bool(_ value: Bool) {
+        put(value ? 0xf5 : 0xf4, 0, width: 0)
+    }
+
+    public mutating func null() {
+        put(0xf6, 0, width: 0)
+    }
+
+    /// In the shortest of half, single and double precision that keeps the value. Every NaN is written as f97e00.
+    public mutating func double(_ value: Double) {
+        if let single = FloatBits.single(exactly: value) {
+            if let half = FloatBits.half(exactly: single) {
+                put(0xf9, UInt64(half), width: 2)
+            } else {
+                put(0xfa, UInt64(single.bitPattern), width: 4)
+            }
+        } else if value.isNaN {
+            put(0xf9, UInt64(FloatBits.nan), width: 2)
+        } else {
+            put(0xfb, value.bitPattern, width: 8)
+        }
+    }
+
+    /// Bytes as they are: the content of a string begun with `bytes(count:)`, or items encoded elsewhere.
+    public mutating func raw(_ encoded: Span<UInt8>) {
+        guard reserve(encoded.count) else { return }
+        for index in encoded.indices {
+            buffer[count + index] = encoded[index]
+        }
+        count += encoded.count
+    }
+
+    /// The number of bytes written. Throws `noSpace` if any write did not fit.
+    public consuming func finish() throws(CBORError) -> Int {
+        guard !overflowed else { throw .noSpace }
+        return count
+    }
+
+    private mutating func head(_ major: UInt8, _ value: UInt64) {
+        if value < 24 {
+            put(major | UInt8(value), 0, width: 0)
+        } else if value <= 0xff {
+            put(major | 24, value, width: 1)
+        } else if value <= 0xffff {
+            put(major | 25, value, width: 2)
+        } else if value <= 0xffff_ffff {
+            put(major | 26, value, width: 4)
+        } else {
+            put(major | 27, value, width: 8)
+        }
+    }
+
+    /// The initial byte, then the `width` low bytes of `value`, most significant first.
+    private mutating func put(_ initial: UInt8, _ value: UInt64, width: Int) {
+        guard reserve(1 + width) else { return }
+        buffer[count] = initial
+        count += 1
+        var shift = width * 8
+        while shift > 0 {
+            shift -= 8
+            buffer[count] = UInt8(truncatingIfNeeded: value >> UInt64(shift))
+            count += 1
+        }
+    }
+
+    private mutating func reserve(_ length: Int) -> Bool {
+        guard !overflowed, length <= buffer.count - count else {
+            overflowed = true
+            return false
+        }
+        return true
+    }
+}
