@@ -23,9 +23,11 @@ public struct CBORReader: ~Copyable, ~Escapable {
     /// The offset of the next item head.
     public private(set) var offset = 0
 
+    /// Reads `bytes` from `offset` on; ranges and errors count from the beginning of `bytes`.
     @_lifetime(copy bytes)
-    public init(_ bytes: Span<UInt8>) {
+    public init(_ bytes: Span<UInt8>, from offset: Int = 0) {
         self.input = bytes
+        self.offset = max(0, offset)
     }
 
     /// Reads one item head. The content of a string is read with it; children of a container or tag come next.

@@ -9,11 +9,13 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     private var buffer: MutableSpan<UInt8>
     private var overflowed = false
 
-    /// Bytes written so far.
-    public private(set) var count = 0
+    /// Where the next byte goes: bytes written so far, if writing began at 0.
+    public private(set) var count: Int
 
+    /// Writes from `offset` on.
     @_lifetime(copy buffer)
-    public init(_ buffer: consuming MutableSpan<UInt8>) {
+    public init(_ buffer: consuming MutableSpan<UInt8>, from offset: Int = 0) {
+        count = offset < 0 || offset > buffer.count ? buffer.count : offset
         self.buffer = buffer
     }
 
@@ -98,7 +100,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         count += encoded.count
     }
 
-    /// The number of bytes written. Throws `noSpace` if any write did not fit.
+    /// Where the last byte ends: the number of bytes written, if writing began at 0. Throws `noSpace` if any write did not fit.
     public consuming func finish() throws(CBORError) -> Int {
         guard !overflowed else { throw .noSpace }
         return count

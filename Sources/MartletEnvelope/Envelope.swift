@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCBOR
+public import MartletCOSE
+
+/// A received envelope, strictly decoded: COSE_Sign1 with tag 18, every header protected, the claims complete.
+/// Until `verify` returns, nothing that it says is known to be true.
+public struct Envelope: Sendable {
+    /// The most bytes of an envelope.
+    public static let maximumSize = 16 * 1024
+
+    public let sign1: Sign1
+    public let algorithm: COSEAlgorithm
+    public let contentType: UInt64
+    public let keyID: KeyID
+    /// Where `iss` lies in the message; it obeys `PartyName`.
+    public let issuer: Range<Int>
+    /// Where `aud` lies; it obeys `PartyName`.
+    public let audience: Range<Int>?
+    public let claims: Claims
+    /// DER certificates, leaf first.
+    public let x5chain: [Range<Int>]
+
+    public var payload: Range<Int> { sign1.payload }
+
+    public init(decoding message: Span<UInt8>, limit: Int = maximumSize) throws(EnvelopeError) {
+        if message.count > limit { throw .tooLarge(limit: limit) }
+        let header: COSEHeader
+        do throws(COSEError) {
+            sign1 = try Sign1(decoding: message, tagging: .required)
+            header = try COSEHeader(decoding: message, at: sign1.protected)
+        } catch {
+            throw .cose(error)
+        }
+        if sign1.unprotected.count != 1 { throw .unprotectedHeader }
+        if header.hasUnknown { throw .unknownParameter }
+        guard let algorithm = header.algorithm else { throw .cose(.missingAlgorithm) }
+        guard let contentType = header.contentType else { throw .missing(COSEHeader.Label.contentType) }
+        guard let keyID = header.keyID else { throw .missing(COSEHeader.Label.keyID) }
+        if keyID.count != 8 { throw .cose(.badParameter(COSEHeader.Label.keyID)) }
+        guard let range = header.claims else { throw .missing(COSEHeader.Label.claims) }
+        self.algorithm = algorithm
+        self.contentType = contentType
+        var hint: UInt64 = 0
+        for index in keyID { hint = hint << 8 | UInt64(message[index]) }
+        self.keyID = KeyID(hint)
+        x5chain = header.x5chain
+
+        var reading = ClaimsReading()
+        do throws(CBORError) { try reading.read(message, range) } catch { throw .claims(error) }
+        if let refusal = reading.refusal { throw refusal }
+        guard let issuer = reading.issuer else { throw .missing(ClaimLabel.issuer) }
+        guard let claims = reading.claims else { throw .missing(ClaimLabel.martlet) }
+        if !PartyName.isValid(message.extracting(issuer)) { throw .badClaim(ClaimLabel.issuer) }
+        if let audience = reading.audience, !PartyName.isValid(message.extracting(audience)) {
+            throw .badClaim(ClaimLabel.audience)
+        }
+        self.issuer = issuer
+        audience = reading.audience
+        self.claims = claims
+    }
+
+    /// Verifies that `key` signed this message for `purpose`, which the caller knows from where it arrived.
+    /// Gives the message's hash.
+    public func verify(
+        _ message: Span<UInt8>, as purpose: Purpose, with key: any Verifier, hashing: any Hashing,
+        structure: inout SigStructure
+    ) throws(EnvelopeError) -> Digest {
+        if claims.purpose != purpose { throw .wrongPurpose }
+        if algorithm != key.algorithm { throw .cose(.unsupportedAlgorithm) }
+        do throws(COSEError) {
+            let context = purpose.context
+            let external = Span(_unsafeStart: context.utf8Start, count: context.utf8CodeUnitCount)
+            return try sign1.verifyBytes(
+                message, external: external, with: key, hashing: hashing, structure: &structure)
+        } catch {
+            throw .cose(error)
+        }
+    }
+
+    /// A buffer for `verify`.
+    public static func makeStructure() -> SigStructure { SigStructure(limit: maximumSize + 32) }
+}
+
+/// The claims while they are read.
+private struct ClaimsReading {
+    var issuer: Range<Int>?
+    var audience: Range<Int>?
+    var claims: Claims?
+    var refusal: EnvelopeError?
+
+    mutating func read(_ message: Span<UInt8>, _ range: Range<Int>) throws(CBORError) {
+        var reader = CBORReader(message.extracting(first: range.upperBound), from: range.lowerBound)
+        var timed = Claims(purpose: .birth)
+        for _ in 0..<(try reader.map()) {
+            switch try reader.integer() {
+            case ClaimLabel.issuer: issuer = try reader.text()
+            case ClaimLabel.audience: audience = try reader.text()
+            case ClaimLabel.expires: timed.expires = try seconds(&reader)
+            case ClaimLabel.notBefore: timed.notBefore = try seconds(&reader)
+            case ClaimLabel.issuedAt: timed.issuedAt = try seconds(&reader)
+            case ClaimLabel.id: timed.id = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
+            case ClaimLabel.nonce: timed.nonce = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
+            case ClaimLabel.uptime: timed.uptime = try reader.unsigned()
+            // The last key in deterministic order: what was collected before goes with it.
+            case ClaimLabel.martlet: try readMartlet(message, &reader, timed)
+            default:
+                refusal = .unknownClaim
+                try reader.skip()
+            }
+        }
+        try reader.finish()
+    }
+
+    /// A NumericDate: an integer, not before 1970 and far from overflow in any arithmetic.
+    private func seconds(_ reader: inout CBORReader) throws(CBORError) -> UInt64 {
+        let at = reader.offset
+        let value = try reader.unsigned()
+        if value > 1 << 40 { throw .unexpected(at: at) }
+        return value
+    }
+
+    private mutating func readMartlet(
+        _ message: Span<UInt8>, _ reader: inout CBORReader, _ timed: Claims
+    ) throws(CBORError) {
+        var claims = timed
+        try reader.array(exactly: 6)
+        let purpose = Purpose(rawValue: UInt8(clamping: try reader.unsigned()))
+        if let purpose { claims.purpose = purpose } else { refusal = .badClaim(ClaimLabel.martlet) }
+        if try !reader.isNull() {
+            claims.lane = Lane(rawValue: UInt8(clamping: try reader.unsigned()))
+            if claims.lane == nil { refusal = .badClaim(ClaimLabel.martlet) }
+        }
+        if try !reader.isNull() { claims.sequence = try reader.unsigned() }
+        if try !reader.isNull() {
+            try reader.array(exactly: 2)
+            let sequence = try reader.unsigned()
+            let digest = Digest(copying: message.extracting(try reader.bytes(exactly: 32)))
+            claims.previous = digest.map { ChainHead(sequence: sequence, digest: $0) }
+        }
+        if try !reader.isNull() {
+            claims.clock = ClockState(rawValue: UInt8(clamping: try reader.unsigned()))
+            if claims.clock == nil { refusal = .badClaim(ClaimLabel.martlet) }
+        }
+        if try !reader.isNull() {
+            try reader.array(exactly: 2)
+            let id = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
+            let milliseconds = try reader.unsigned()
+            claims.boot = id.map { BootTime(id: $0, milliseconds: milliseconds) }
+        }
+        self.claims = claims
+    }
+}
