@@ -27,7 +27,11 @@ public final class EnvelopeSealer {
         _ claims: Claims, audience: [UInt8]? = nil, contentType: UInt64, payload: Span<UInt8>,
         x5chain: [[UInt8]] = [], into message: inout [UInt8]
     ) throws(EnvelopeError) -> Digest {
-        let headerSize = try writeHeader(claims, audience, contentType, x5chain)
+        // Taken out for the time of the call, not copied.
+        var header = [UInt8]()
+        swap(&header, &self.header)
+        defer { swap(&header, &self.header) }
+        let headerSize = try write(claims, audience, contentType, x5chain, into: &header)
         if headerSize + payload.count + Sign1.overhead > Envelope.maximumSize {
             throw .tooLarge(limit: Envelope.maximumSize)
         }
@@ -42,8 +46,9 @@ public final class EnvelopeSealer {
         }
     }
 
-    private func writeHeader(
-        _ claims: Claims, _ audience: [UInt8]?, _ contentType: UInt64, _ x5chain: [[UInt8]]
+    private func write(
+        _ claims: Claims, _ audience: [UInt8]?, _ contentType: UInt64, _ x5chain: [[UInt8]],
+        into header: inout [UInt8]
     ) throws(EnvelopeError) -> Int {
         var writer = CBORWriter(header.mutableSpan)
         writer.map(x5chain.isEmpty ? 4 : 5)
