@@ -4,13 +4,15 @@
 import PackageDescription
 
 /// What every Swift target is built with. `Lifetimes` is the one experimental feature: readers and writers
-/// over a caller's bytes cannot outlive them. Restrictions of Embedded Swift are errors already on the host.
-let settings: [SwiftSetting] = [
+/// over a caller's bytes cannot outlive them.
+let language: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
-    .treatWarning("EmbeddedRestrictions", as: .error),
 ]
+
+/// Restrictions of Embedded Swift are errors already on the host; tests are full Swift only.
+let settings = language + [.treatWarning("EmbeddedRestrictions", as: .error)]
 
 /// A layer of the SDK; `Sources/README.md` says what belongs where. Imports go downwards only.
 func library(_ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = []) -> Target {
@@ -20,7 +22,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], links: [S
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: language)
 }
 
 let package = Package(
@@ -28,6 +30,7 @@ let package = Package(
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
         .library(name: "MartletAsync", targets: ["MartletAsync"]),
+        .library(name: "MartletINI", targets: ["MartletINI"]),
         .library(name: "MartletController", targets: ["MartletController"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
         .executable(name: "SelfCheck", targets: ["SelfCheck"]),
