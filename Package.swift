@@ -50,16 +50,20 @@ let package = Package(
         library("MartletCBOR"),
         library("MartletCOSE", ["MartletCBOR"]),
         library("MartletEnvelope", ["MartletCBOR", "MartletCOSE"]),
+        library("MartletMessages", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         library("MartletSenML", ["MartletCBOR"], links: ["m"]),
         library("MartletReplayWindow"),
         library("MartletINI"),
 
         // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
-        library("MartletTelemetry", ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope"]),
-        library("MartletCommands", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletReplayWindow"]),
+        library(
+            "MartletTelemetry",
+            ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
+        library(
+            "MartletCommands", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
         library(
             "MartletSession",
-            ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletTelemetry", "MartletCommands"]),
+            ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands"]),
 
         // Adapters: platform types conform to the protocols that formats and features declare.
         library("MartletAdapters", ["MartletPosix", "MartletOpenSSL", "MartletCOSE"]),
@@ -69,21 +73,24 @@ let package = Package(
             "Martlet",
             [
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE", "MartletEnvelope",
-                "MartletINI", "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletMessages", "MartletSenML", "MartletINI", "MartletTelemetry", "MartletCommands", "MartletSession",
             ]),
         library("MartletAsync", ["Martlet"]),
         library(
             "MartletController",
             [
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCOSE",
-                "MartletSenML", "MartletEnvelope",
+                "MartletSenML", "MartletEnvelope", "MartletMessages",
             ]),
-        library("MartletTestKit", ["MartletCOSE", "MartletEnvelope", "MartletTelemetry", "MartletCommands", "MartletSession"]),
+        library(
+            "MartletTestKit",
+            ["MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands", "MartletSession"]),
         .executableTarget(
             name: "SelfCheck",
             dependencies: [
                 "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletSenML",
-                "MartletEnvelope", "MartletReplayWindow", "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry", "MartletCommands",
+                "MartletSession",
             ],
             swiftSettings: settings),
 
@@ -97,6 +104,7 @@ let package = Package(
         tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
         tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
         tests("MartletEnvelopeTests", ["MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
+        tests("MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),

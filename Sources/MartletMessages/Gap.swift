@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCBOR
+public import MartletCOSE
+
+/// Why readings were given up. Codes are part of the protocol.
+public enum GapReason: UInt8, CaseIterable, Sendable {
+    case quota = 0
+    case age = 1
+    /// The broker said that it will never take the message.
+    case refused = 2
+    case corrupt = 3
+    case consent = 4
+    /// The queue was full, or its memory ended with the program.
+    case retention = 5
+}
+
+/// Envelopes of one lane (that of the claims) that will never come, said by the device itself.
+public struct Gap: Equatable, Sendable {
+    public var first: UInt64
+    public var last: UInt64
+    public var readings: UInt64
+    public var reason: GapReason
+    /// The hash of the last one, to which the next envelope's link points; nil if it is lost.
+    public var digest: Digest?
+
+    public init(first: UInt64, last: UInt64, readings: UInt64, reason: GapReason, digest: Digest?) {
+        self.first = first
+        self.last = last
+        self.readings = readings
+        self.reason = reason
+        self.digest = digest
+    }
+
+    public func encoded() -> [UInt8] {
+        writeMap(limit: 96) { writer in
+            writer.map(5)
+            writer.unsigned(0)
+            writer.unsigned(first)
+            writer.unsigned(1)
+            writer.unsigned(last)
+            writer.unsigned(2)
+            writer.unsigned(readings)
+            writer.unsigned(3)
+            writer.unsigned(UInt64(reason.rawValue))
+            writer.unsigned(4)
+            if let digest { writer.bytes(digest.bytes.span) } else { writer.null() }
+        } ?? []
+    }
+
+    public init(decoding payload: Span<UInt8>) throws(MessageError) {
+        var first: UInt64?
+        var last: UInt64?
+        var readings: UInt64 = 0
+        var reason: GapReason?
+        var digest: Digest?
+        try readMap(payload) { (key, reader) throws(CBORError) in
+            switch key {
+            case 0: first = try reader.unsigned()
+            case 1: last = try reader.unsigned()
+            case 2: readings = try reader.unsigned()
+            case 3: reason = GapReason(rawValue: UInt8(clamping: try reader.unsigned()))
+            case 4:
+                if try !reader.isNull() {
+                    digest = Digest(copying: payload.extracting(try reader.bytes(exactly: 32)))
+                }
+            default: return false
+            }
+            return true
+        }
+        guard let first else { throw .missing(0) }
+        guard let last else { throw .missing(1) }
+        guard let reason else { throw .badValue(3) }
+        if last < first { throw .badValue(1) }
+        self.init(first: first, last: last, readings: readings, reason: reason, digest: digest)
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCBOR
+internal import MartletCOSE
+public import MartletEnvelope
+
+/// Walks a payload: a map with unsigned keys. `member` reads the value of one key and says whether it knows it.
+func readMap(
+    _ payload: Span<UInt8>,
+    _ member: (UInt64, inout CBORReader) throws(CBORError) -> Bool
+) throws(MessageError) {
+    var unknown: UInt64?
+    do throws(CBORError) {
+        var reader = CBORReader(payload)
+        for _ in 0..<(try reader.map()) {
+            let key = try reader.unsigned()
+            if try !member(key, &reader) {
+                unknown = key
+                try reader.skip()
+            }
+        }
+        try reader.finish()
+    } catch {
+        throw .malformed(error)
+    }
+    if let unknown { throw .unknown(unknown) }
+}
+
+/// Writes a payload into fresh bytes. `limit` bounds what `body` writes; nil if it was too much.
+func writeMap(limit: Int, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: limit)
+    var writer = CBORWriter(bytes.mutableSpan)
+    body(&writer)
+    guard let count = try? writer.finish() else { return nil }
+    bytes.removeLast(limit - count)
+    return bytes
+}
+
+extension CBORReader {
+    mutating func bytes16(_ payload: Span<UInt8>) throws(CBORError) -> Bytes16? {
+        Bytes16(copying: payload.extracting(try bytes(exactly: 16)))
+    }
+
+    /// [sequence, hash]
+    mutating func head(_ payload: Span<UInt8>) throws(CBORError) -> ChainHead? {
+        try array(exactly: 2)
+        let sequence = try unsigned()
+        let digest = Digest(copying: payload.extracting(try bytes(exactly: 32)))
+        return digest.map { ChainHead(sequence: sequence, digest: $0) }
+    }
+
+    /// {lane: [sequence, hash]}
+    mutating func laneHeads(_ payload: Span<UInt8>) throws(CBORError) -> LaneHeads {
+        var heads = LaneHeads()
+        for _ in 0..<(try map()) {
+            let at = offset
+            guard let lane = Lane(rawValue: UInt8(clamping: try unsigned())) else { throw .unexpected(at: at) }
+            heads[lane] = try head(payload)
+        }
+        return heads
+    }
+
+    /// A text of at most `limit` bytes, copied.
+    mutating func text(_ payload: Span<UInt8>, limit: Int) throws(CBORError) -> [UInt8] {
+        let at = offset
+        let range = try text()
+        if range.count > limit { throw .unexpected(at: at) }
+        return [UInt8](copying: payload.extracting(range))
+    }
+}
+
+extension CBORWriter {
+    mutating func laneHeads(_ heads: LaneHeads) {
+        var count = 0
+        for lane in Lane.allCases where heads[lane] != nil { count += 1 }
+        map(count)
+        for lane in Lane.allCases {
+            if let head = heads[lane] {
+                unsigned(UInt64(lane.rawValue))
+                self.head(head)
+            }
+        }
+    }
+}
+
+extension [UInt8] {
+    /// A copy of `bytes`.
+    public init(copying bytes: Span<UInt8>) {
+        self.init()
+        reserveCapacity(bytes.count)
+        for index in bytes.indices { append(bytes[index]) }
+    }
+}
+
+/// The last envelope of each lane.
+public struct LaneHeads: Hashable, Sendable {
+    private var alarm: ChainHead?
+    private var normal: ChainHead?
+    private var bulk: ChainHead?
+
+    public init() {}
+
+    public subscript(lane: Lane) -> ChainHead? {
+        get {
+            switch lane {
+            case .alarm: alarm
+            case .normal: normal
+            case .bulk: bulk
+            }
+        }
+        set {
+            switch lane {
+            case .alarm: alarm = newValue
+            case .normal: normal = newValue
+            case .bulk: bulk = newValue
+            }
+        }
+    }
+}
