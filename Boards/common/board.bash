@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the scripts that source this file use its variables
+
+# Shared by the scripts in Boards/. `boards` is the absolute path of that folder.
+boards=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# fail MESSAGE…: the error, prefixed with the script's name, and exit 1.
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# usage SYNOPSIS: for wrong input, exit 2.
+usage() {
+    printf 'usage: %s\n' "$*" >&2
+    printf 'boards: host%s\n' "$(cd "$boards" && printf ' %s' */board.conf | sed 's,/board.conf,,g')" >&2
+    exit 2
+}
+
+# load_board NAME: sets the variables of the board's board.conf, and
+#   build_options  for swift build
+#   runner         what starts a program of the board (empty for the host)
+#   sysroot        the board's sysroot (empty for the host)
+# The host is a board without a folder: Embedded Swift for x86-64, the machine's own libraries. Fails for an unknown name.
+load_board() {
+    board=$1
+    if [[ $board == host ]]; then
+        [[ $(uname -m) == x86_64 ]] || fail "Swift has no Embedded standard library for this host; build for a board"
+        build_options=(--toolset "$boards/common/embedded.json")
+        runner=() sysroot='' format=elf64-x86-64 page_size=4096
+        return
+    fi
+    [[ $board =~ ^[a-z0-9-]+$ && -f $boards/$board/board.conf ]] || fail "no board named '$board' in $boards"
+    sysroot=$boards/$board/$board.artifactbundle/sdk/sysroot
+    # shellcheck source=SCRIPTDIR/../pi-64/board.conf
+    . "$boards/$board/board.conf"
+    build_options=(--swift-sdks-path "$boards/$board" --swift-sdk "$board")
+    runner=("$qemu" -cpu "$cpu" -L "$sysroot")
+}
+
+# toolchain: the folder of the Swift toolchain's own tools (also where swiftc is only a launcher).
+toolchain() {
+    local resources
+    resources=$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+    (cd "$resources/../../bin" && pwd)
+}
+
+# strip_program PROGRAM OUT: writes what a board needs of PROGRAM to OUT, and its debug information to PROGRAM.debug,
+# whose name and checksum stand in OUT. `.swift_modhash` is read by nothing and differs between build folders.
+strip_program() {
+    local objcopy
+    objcopy=$(toolchain)/llvm-objcopy
+    "$objcopy" --only-keep-debug "$1" "$1.debug"
+    "$objcopy" --strip-all --remove-section=.swift_modhash --add-gnu-debuglink="$1.debug" "$1" "$2"
+}
