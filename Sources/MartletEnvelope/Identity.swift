@@ -82,6 +82,10 @@ extension Span where Element == UInt8 {
         return true
     }
 
+    public func isEqual(to text: StaticString) -> Bool {
+        count == text.utf8CodeUnitCount && starts(with: text)
+    }
+
     public func starts(with text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
         if count < length { return false }

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCOSE
+public import MartletEnvelope
+public import MartletMessages
+internal import MartletReplayWindow
+
+/// An accepted command on its way to its handler.
+public struct AcceptedCommand: Sendable {
+    public let key: CommandKey
+    /// The place of its declaration.
+    public let index: Int
+    public let arguments: [CommandValue]
+    public let priority: UInt8
+    /// Boot time in milliseconds by which the handler must have begun.
+    public let deadline: UInt64?
+}
+
+/// What the gate makes of a message on the command topic.
+public enum Verdict {
+    case dropped(Refusal)
+    /// The signature held, but the command is refused or was seen before: this is the answer.
+    case answered(Receipt)
+    /// The command was sent again while its handler has not ended: the answer comes then.
+    case running
+    case accepted(AcceptedCommand)
+}
+
+/// What the gate must know about this moment.
+public struct GateMoment: Sendable {
+    /// Boot time in milliseconds.
+    public var now: UInt64
+    /// Unix seconds; nil unless the clock is trusted.
+    public var trustedTime: UInt64?
+    public var challenge: Bytes16
+    /// The challenge before, for one more period.
+    public var previousChallenge: Bytes16?
+    /// Whether this run's `resume` has arrived.
+    public var isResumed: Bool
+    /// Commands that were accepted and wait for a handler.
+    public var waiting: Int
+
+    public init(
+        now: UInt64, trustedTime: UInt64?, challenge: Bytes16, previousChallenge: Bytes16?, isResumed: Bool, waiting: Int
+    ) {
+        self.now = now
+        self.trustedTime = trustedTime
+        self.challenge = challenge
+        self.previousChallenge = previousChallenge
+        self.isResumed = isResumed
+        self.waiting = waiting
+    }
+}
+
+/// Decides about commands: the one way from the network to a handler. Not safe for concurrent use.
+///
+/// The order of the checks is a security property (Sources/PROTOCOL.md, Commands):
+/// 1. size, strict decoding, known key, issuer, audience, purpose, completeness, and the replay window read only:
+///    cheap, unanswered, without a trace;
+/// 2. the signature, within a budget, so that garbage costs a bounded time and locks nobody out;
+/// 3. challenge, ledger, window: from here on the sender is known, the sequence number is used up whatever the
+///    verdict, and the answer is a signed receipt;
+/// 4. role, rate, time, name, arguments, room.
+public final class CommandGate {
+    /// Accepted commands that may wait for a handler at once.
+    public static let maximumWaiting = 16
+
+    public private(set) var refusals = RefusalCounts()
+
+    private let controllers: [Controller]
+    private let deviceName: [UInt8]
+    private let hashing: any Hashing
+    private var declarations: [CommandDeclaration] = []
+    private var structure = Envelope.makeStructure()
+    private var ledger = Ledger()
+    private var budget: TokenBucket
+    /// For commands bound to an old challenge, which anybody can record and send again: they must not use up the
+    /// budget of those that can still take effect.
+    private var staleBudget: TokenBucket
+
+    /// `deviceName`: what `aud` must be. `now`: boot time in milliseconds.
+    public init(deviceName: [UInt8], controllers: [Controller], hashing: any Hashing, now: UInt64) {
+        self.deviceName = deviceName
+        self.controllers = controllers
+        self.hashing = hashing
+        budget = TokenBucket(rate: 20, burst: 40, now: now)
+        staleBudget = TokenBucket(rate: 1, burst: 5, now: now)
+    }
+
+    /// The place of the declaration; nil if the name is taken.
+    public func declare(_ declaration: CommandDeclaration) -> Int? {
+        if declarations.contains(where: { $0.name == declaration.name }) { return nil }
+        declarations.append(declaration)
+        return declarations.count - 1
+    }
+
+    /// Judges one message.
+    public func judge(_ message: Span<UInt8>, isRetained: Bool, _ moment: GateMoment) -> Verdict {
+        do throws(Refusal) {
+            return try judgeOrRefuse(message, isRetained: isRetained, moment)
+        } catch {
+            return drop(error)
+        }
+    }
+
+    /// Counts a message that the session drops before the gate sees it.
+    public func drop(_ refusal: Refusal) -> Verdict {
+        refusals.count(refusal)
+        return .dropped(refusal)
+    }
+
+    /// The handler of an accepted command ended. nil if that was said before.
+    public func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue] = []) -> Receipt? {
+        ledger.finish(key, outcome, results: results)
+    }
+
+    private func judgeOrRefuse(
+        _ message: Span<UInt8>, isRetained: Bool, _ moment: GateMoment
+    ) throws(Refusal) -> Verdict {
+        if isRetained { throw .retained }
+        let opened = try open(message, as: .command)
+        let (envelope, controller) = (opened.envelope, opened.controller)
+        guard let sequence = envelope.claims.sequence, let id = envelope.claims.id, let nonce = envelope.claims.nonce
+        else { throw .incomplete }
+        if !controller.window.allows(sequence) { throw .replayed }
+
+        let isCurrent = nonce == moment.challenge || nonce == moment.previousChallenge
+        guard isCurrent ? budget.take(now: moment.now) : staleBudget.take(now: moment.now) else { throw .overBudget }
+        let digest = try verify(opened, message)
+
+        let key = CommandKey(controller: controller.keyID, id: id)
+        var refusal = Receipt(command: id, controller: controller.keyID, outcome: .stale, digest: digest)
+        if !isCurrent {
+            // Not marked in the window: it can never take effect, and its sequence number may be of an earlier run.
+            refusal.challenge = moment.challenge
+            return .answered(refusal)
+        }
+        if !controller.window.accept(sequence) { throw .replayed }
+        if let seen = ledger.entry(key) {
+            guard let receipt = seen.receipt else { return .running }
+            return .answered(receipt)
+        }
+        switch admit(envelope, controller, message, moment) {
+        case .failure(let outcome):
+            refusal.outcome = outcome
+            return .answered(refusal)
+        case .success(let admitted):
+            if !ledger.accept(key, digest: digest) {
+                refusal.outcome = .busy
+                return .answered(refusal)
+            }
+            return .accepted(
+                AcceptedCommand(
+                    key: key, index: admitted.index, arguments: admitted.arguments, priority: admitted.priority,
+                    deadline: admitted.deadline))
+        }
+    }
+
+    private struct Admitted {
+        let index: Int
+        let arguments: [CommandValue]
+        let priority: UInt8
+        let deadline: UInt64?
+    }
+
+    /// Policy and arguments.
+    private func admit(
+        _ envelope: Envelope, _ controller: Controller, _ message: Span<UInt8>, _ moment: GateMoment
+    ) -> Result<Admitted, Outcome> {
+        guard controller.rate.take(now: moment.now) else { return .failure(.rateLimited) }
+        guard moment.isResumed else { return .failure(.notReady) }
+        guard controller.role == .operate else { return .failure(.notAuthorised) }
+        if let time = moment.trustedTime {
+            if let expires = envelope.claims.expires, time >= expires { return .failure(.expired) }
+            if let notBefore = envelope.claims.notBefore, time < notBefore { return .failure(.notYetValid) }
+        }
+        guard let command = try? Command(decoding: message.extracting(envelope.payload)) else {
+            return .failure(.badCommand)
+        }
+        guard let index = declarations.firstIndex(where: { $0.name == command.name }) else {
+            return .failure(.unknownCommand)
+        }
+        guard let arguments = declarations[index].accept(command.arguments) else { return .failure(.badArguments) }
+        if moment.waiting >= Self.maximumWaiting { return .failure(.busy) }
+        return .success(
+            Admitted(
+                index: index, arguments: arguments, priority: command.priority,
+                deadline: command.deadline.map { moment.now &+ $0 * 1000 }))
+    }
+
+    private struct Opened {
+        let envelope: Envelope
+        let controller: Controller
+    }
+
+    /// Everything that can be checked without a signature.
+    private func open(_ message: Span<UInt8>, as purpose: Purpose) throws(Refusal) -> Opened {
+        if message.count > Envelope.maximumSize { throw .tooLarge }
+        guard let envelope = try? Envelope(decoding: message) else { throw .malformed }
+        guard let controller = controllers.first(where: { $0.keyID == envelope.keyID }) else { throw .unknownKey }
+        if !message.extracting(envelope.issuer).isEqual(to: controller.name.span) { throw .wrongIssuer }
+        guard let audience = envelope.audience, message.extracting(audience).isEqual(to: deviceName.span) else {
+            throw .wrongAudience
+        }
+        if envelope.claims.purpose != purpose || envelope.contentType != ContentFormat.cbor { throw .wrongPurpose }
+        return Opened(envelope: envelope, controller: controller)
+    }
+
+    private func verify(_ opened: Opened, _ message: Span<UInt8>) throws(Refusal) -> Digest {
+        do throws(EnvelopeError) {
+            return try opened.envelope.verify(
+                message, as: opened.envelope.claims.purpose, with: opened.controller.key, hashing: hashing,
+                structure: &structure)
+        } catch {
+            throw .badSignature
+        }
+    }
+
+    /// Checks a message on the resume topic: signed by a gateway, for this device, bound to a current challenge.
+    /// nil, and counted, if it is not.
+    public func judgeResume(_ message: Span<UInt8>, isRetained: Bool, _ moment: GateMoment) -> Resume? {
+        do throws(Refusal) {
+            if isRetained { throw .retained }
+            let opened = try open(message, as: .resume)
+            if opened.controller.role != .gateway { throw .unknownKey }
+            guard let nonce = opened.envelope.claims.nonce else { throw .incomplete }
+            guard nonce == moment.challenge || nonce == moment.previousChallenge else { throw .replayed }
+            guard budget.take(now: moment.now) else { throw .overBudget }
+            _ = try verify(opened, message)
+            guard let resume = try? Resume(decoding: message.extracting(opened.envelope.payload)) else {
+                throw .malformed
+            }
+            return resume
+        } catch {
+            _ = drop(error)
+            return nil
+        }
+    }
+}
+
+extension Refusal: Error {}
+extension Outcome: Error {}
