@@ -198,8 +198,8 @@ public final class CommandGate {
         if message.count > Envelope.maximumSize { throw .tooLarge }
         guard let envelope = try? Envelope(decoding: message) else { throw .malformed }
         guard let controller = controllers.first(where: { $0.keyID == envelope.keyID }) else { throw .unknownKey }
-        if !message.extracting(envelope.issuer).isEqual(to: controller.name.span) { throw .wrongIssuer }
-        guard let audience = envelope.audience, message.extracting(audience).isEqual(to: deviceName.span) else {
+        if !controller.name.isEqual(to: message.extracting(envelope.issuer)) { throw .wrongIssuer }
+        guard let audience = envelope.audience, deviceName.isEqual(to: message.extracting(audience)) else {
             throw .wrongAudience
         }
         if envelope.claims.purpose != purpose || envelope.contentType != ContentFormat.cbor { throw .wrongPurpose }

@@ -74,6 +74,15 @@ public struct Bytes16: Hashable, Sendable {
     }
 }
 
+extension [UInt8] {
+    /// Byte-wise comparison.
+    public func isEqual(to other: Span<UInt8>) -> Bool {
+        if count != other.count { return false }
+        for index in indices where self[index] != other[index] { return false }
+        return true
+    }
+}
+
 extension Span where Element == UInt8 {
     /// Byte-wise comparison; no Unicode rules, which texts of the protocol do not need.
     public func isEqual(to other: Span<UInt8>) -> Bool {
