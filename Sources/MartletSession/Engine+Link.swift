@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletTelemetry
+
+/// What the link tells the engine, and what the engine sends.
+extension Engine {
+    func open(_ now: TimeSample) {
+        connection += 1
+        phase = .opening(deadline: now.boot &+ Self.connectDeadline)
+        owner.changed(.connecting)
+        let will = Presence(isOnline: false, run: run, connection: connection)
+        link.open(
+            ConnectionPlan(
+                verificationTime: clock.verificationTime(now), acceptsNotYetValid: clock.state(now) != .trusted,
+                willTopic: topics.topic(.presence), will: will.encoded(), now: now.boot))
+    }
+
+    /// CONNACK accepted us. `isProvisional`: the server's certificate is "not yet valid" for our clock.
+    public func connected(isProvisional: Bool, _ now: TimeSample) {
+        phase = .connected(since: now.boot)
+        self.isProvisional = isProvisional
+        subscriptions = 0
+        needsBirth = true
+        needsPresence = true
+        holdUntil = 0
+        holdSpan = 0
+        owner.changed(.connected)
+        log(.info) {
+            $0.text(isProvisional ? "connected; the server's certificate waits for trusted time" : "connected")
+        }
+        for purpose in [Purpose.resume, .command] {
+            if !link.subscribe(topics.topic(.signed(purpose))) { return }
+        }
+    }
+
+    /// SUBACK.
+    public func subscribed(reasonCode: UInt8, _ now: TimeSample) {
+        if reasonCode >= 0x80 {
+            log(.error) {
+                $0.text("the broker refuses the subscription to commands: code ")
+                $0.number(UInt64(reasonCode))
+            }
+            link.abort()
+            closed(LinkFailure("subscription refused"), now)
+            return
+        }
+        subscriptions += 1
+        send(now)
+    }
+
+    /// The connection or the attempt ended.
+    public func closed(_ failure: LinkFailure, _ now: TimeSample) {
+        if case .waiting = phase { return }
+        if case .connected(let since) = phase { backoff.connectionHeld(for: now.boot &- since) }
+        closed(failure, retryAfter: backoff.next(random: entropy.next() ?? 0), now)
+    }
+
+    private func closed(_ failure: LinkFailure, retryAfter delay: UInt64, _ now: TimeSample) {
+        phase = .waiting(until: now.boot &+ delay)
+        restoreInFlight()
+        log(.warning) {
+            $0.text("not connected: ")
+            $0.untrusted(failure.text)
+            $0.text("; next try in ")
+            $0.number((delay + 999) / 1000)
+            $0.text(" s")
+        }
+        owner.changed(.disconnected)
+    }
+
+    func restoreInFlight() {
+        for sent in inFlight {
+            switch sent.what {
+            case .birth, .presence: break
+            case .outbox(let id): outbox.mark(id, sent: false)
+            case .telemetry(let sequence): lane.queue.restore(sequence)
+            }
+        }
+        inFlight.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Receiving
+
+    /// A message arrived. Returns whether it may be acknowledged.
+    public func received(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
+        switch topics.leaf(of: topic) {
+        case .signed(.command): receivedCommand(payload, isRetained: isRetained, now)
+        case .signed(.resume): receivedResume(payload, isRetained: isRetained, now)
+        default: log(.debug) { $0.text("a message on a topic that was not asked for") }
+        }
+        return true
+    }
+
+    private func moment(_ now: TimeSample) -> GateMoment {
+        GateMoment(
+            now: now.boot, trustedTime: clock.trustedSeconds(now), challenge: challenge.current,
+            previousChallenge: challenge.previous, isResumed: isResumed, waiting: waiting)
+    }
+
+    private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
+        if isStopping { return }
+        if challenge.advance(entropy, now: now.boot) { needsBirth = true }
+        let verdict =
+            isProvisional
+            ? gate.drop(.provisionalLink) : gate.judge(message, isRetained: isRetained, moment(now))
+        switch verdict {
+        case .dropped(let refusal):
+            log(.warning) {
+                $0.text("command refused: ")
+                $0.text(refusal.text)
+            }
+        case .answered(let receipt):
+            log(.info) {
+                $0.text("command answered: ")
+                $0.text(receipt.outcome.text)
+            }
+            answer(receipt, now)
+        case .running:
+            log(.debug) { $0.text("a command came again while it runs") }
+        case .accepted(let command):
+            waiting += 1
+            owner.execute(command)
+        }
+    }
+
+    private func receivedResume(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
+        guard let resume = gate.judgeResume(message, isRetained: isRetained, moment(now)) else {
+            log(.warning) { $0.text("a resume was refused") }
+            return
+        }
+        if !isResumed { log(.info) { $0.text("the back end resumed this run") } }
+        isResumed = true
+        if let head = resume.heads[.normal], head.sequence >= lane.next {
+            log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
+            lane.skip(to: head)
+            _ = reserve()
+            let lane = UInt64(Lane.normal.rawValue)
+            tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
+        }
+        if clock.authenticate(resume.time, now) {
+            log(.info) { $0.text("time is trusted") }
+            tell(Event(kind: .clockTrusted), now)
+            if isProvisional {
+                // Connecting again judges the server's certificate by trusted time.
+                link.abort()
+                closed(LinkFailure("time is trusted now: the server is checked again"), retryAfter: 0, now)
+            }
+        }
+    }
+
+    // MARK: Sending
+
+    var hasSomethingToSend: Bool { lane.queue.unsentCount > 0 || outbox.next != nil || !lane.gaps.isEmpty }
+
+    /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
+    func send(_ now: TimeSample) {
+        guard case .connected = phase, subscriptions == 2 else { return }
+        if needsBirth {
+            guard sendBirth(now) else { return }
+            needsBirth = false
+        }
+        if needsPresence {
+            let presence = Presence(isOnline: true, run: run, connection: connection)
+            guard publish(.presence, presence.encoded().span, .presence) else { return }
+            needsPresence = false
+        }
+        if now.boot < holdUntil { return }
+        holdUntil = 0
+        while sendFromOutbox() {}
+        while outbox.next == nil, let gap = lane.gaps.take() {
+            var claims = stamp(.gap, now)
+            claims.lane = lane.lane
+            post(.gap, gap.encoded(), claims: claims)
+            _ = sendFromOutbox()
+        }
+        if outbox.next == nil {
+            while lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) }) {}
+        }
+        for what in unsendable { refused(what) }
+        unsendable.removeAll(keepingCapacity: true)
+    }
+
+    /// False if there is nothing to send or the link takes nothing now.
+    private func sendFromOutbox() -> Bool {
+        guard let entry = outbox.next, publish(entry.leaf, entry.envelope.span, .outbox(entry.id)) else { return false }
+        outbox.mark(entry.id, sent: true)
+        return true
+    }
+
+    private func sendBirth(_ now: TimeSample) -> Bool {
+        var heads = LaneHeads()
+        heads[lane.lane] = lane.head
+        let birth = Birth(
+            run: run, connection: connection, challenge: challenge.current, heads: heads, software: software)
+        var claims = stamp(.birth, now)
+        claims.uptime = now.boot / 1000
+        var envelope: [UInt8] = []
+        do throws(EnvelopeError) {
+            guard let payload = birth.encoded() else { return false }
+            _ = try sealer.seal(
+                claims, contentType: ContentFormat.cbor, payload: payload.span, x5chain: identity.chain,
+                into: &envelope)
+        } catch {
+            log(.error) { $0.text("the birth could not be signed") }
+            return false
+        }
+        return publish(.signed(.birth), envelope.span, .birth)
+    }
+
+    private func publish(_ leaf: Leaf, _ payload: Span<UInt8>, _ what: Sent) -> Bool {
+        publish(topics.topic(leaf), payload, what)
+    }
+
+    /// Whether the link took it. What the broker can never take is dealt with as if it had said so.
+    private func publish(_ topic: [UInt8], _ payload: Span<UInt8>, _ what: Sent) -> Bool {
+        let retained: Bool
+        switch what {
+        case .birth, .presence: retained = true
+        case .outbox, .telemetry: retained = false
+        }
+        switch link.publish(topic, payload, retained: retained) {
+        case .taken(let id):
+            inFlight.append((id, what))
+            return true
+        case .windowFull:
+            return false
+        case .tooLarge:
+            unsendable.append(what)
+            return true
+        }
+    }
+
+    /// PUBACK.
+    public func acknowledged(id: Int32, reasonCode: UInt8, _ now: TimeSample) {
+        guard let index = inFlight.firstIndex(where: { $0.id == id }) else { return }
+        let what = inFlight.remove(at: index).what
+        switch reasonCode {
+        case 0x00:
+            holdSpan = 0
+            switch what {
+            case .birth, .presence: break
+            case .outbox(let id): outbox.remove(id)
+            case .telemetry(let sequence): lane.queue.release(sequence)
+            }
+        case 0x95, 0x99:
+            // Packet too large, payload format invalid: it will never be taken.
+            refused(what)
+        case 0x10 where isRetained(what):
+            // Nobody listens, but the broker keeps it for those who will.
+            break
+        default:
+            restore(what)
+            hold(reasonCode, now)
+        }
+        send(now)
+    }
+
+    private func isRetained(_ what: Sent) -> Bool {
+        switch what {
+        case .birth, .presence: true
+        case .outbox, .telemetry: false
+        }
+    }
+
+    private func restore(_ what: Sent) {
+        switch what {
+        case .birth: needsBirth = true
+        case .presence: needsPresence = true
+        case .outbox(let id): outbox.mark(id, sent: false)
+        case .telemetry(let sequence): lane.queue.restore(sequence)
+        }
+    }
+
+    func refused(_ what: Sent) {
+        switch what {
+        case .birth, .presence: break
+        case .outbox(let id): outbox.remove(id)
+        case .telemetry(let sequence):
+            if let dropped = lane.queue.drop(sequence) { lane.gaps.add(dropped, reason: .refused) }
+        }
+        log(.error) { $0.text("the broker will never take a message of this size or format: it was dropped") }
+    }
+
+    /// The broker threw the message away or refused it for now: everything is kept, and tried again later.
+    private func hold(_ reasonCode: UInt8, _ now: TimeSample) {
+        if now.boot < holdUntil { return }
+        holdSpan = min(max(1000, holdSpan * 2), 60_000)
+        holdUntil = now.boot &+ holdSpan
+        log(.warning) {
+            switch reasonCode {
+            case 0x10: $0.text("the broker has nobody to give messages to")
+            case 0x87: $0.text("the broker does not authorise this device to publish")
+            case 0x97: $0.text("the broker's quota is exceeded")
+            default:
+                $0.text("the broker refuses messages, code ")
+                $0.number(UInt64(reasonCode))
+            }
+            $0.text(": they are kept; next try in ")
+            $0.number(holdSpan / 1000)
+            $0.text(" s")
+        }
+    }
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCommands
+public import MartletEnvelope
+public import MartletMessages
+public import MartletTelemetry
+
+/// Who the device is.
+public struct DeviceIdentity {
+    /// Obeys `DeviceID`.
+    public let id: [UInt8]
+    /// The URN in its certificate: `iss` of what it sends, `aud` of what it takes.
+    public let name: [UInt8]
+    /// Its certificate and the intermediates above it, DER.
+    public let chain: [[UInt8]]
+
+    public init(id: [UInt8], name: [UInt8], chain: [[UInt8]]) {
+        self.id = id
+        self.name = name
+        self.chain = chain
+    }
+}
+
+/// A device's whole behaviour between the application and a link, without I/O: bytes, events and times go in; calls of
+/// the link and of the owner come out. Everything happens on one thread.
+public final class Engine {
+    /// Milliseconds from the begin of a connection attempt until CONNACK.
+    public static let connectDeadline: UInt64 = 30_000
+    /// Milliseconds between two events that count refusals.
+    static let refusalInterval: UInt64 = 60_000
+
+    enum Phase {
+        /// Not connected; the next attempt begins at this boot time. nil: stopped.
+        case waiting(until: UInt64?)
+        case opening(deadline: UInt64)
+        case connected(since: UInt64)
+    }
+
+    /// What the broker has and has not acknowledged.
+    enum Sent {
+        case birth
+        case presence
+        case outbox(UInt64)
+        case telemetry(UInt64)
+    }
+
+    let identity: DeviceIdentity
+    let sealer: EnvelopeSealer
+    let entropy: any Entropy
+    let store: any StateStore
+    let topics: Topics
+    let link: any Link
+    unowned(unsafe) let owner: any EngineOwner
+    let software: [Birth.Software]
+    let bootID: Bytes16?
+    public let gate: CommandGate
+
+    var clock: DeviceClock
+    var challenge: Challenge
+    let run: UInt64
+    var connection: UInt64 = 0
+    var lane: TelemetryLane
+    var outbox = Outbox()
+    var backoff = Backoff()
+    var phase = Phase.waiting(until: 0)
+    var inFlight: [(id: Int32, what: Sent)] = []
+    /// The link's server was accepted although its certificate is "not yet valid".
+    var isProvisional = false
+    var isResumed = false
+    var subscriptions = 0
+    var needsBirth = false
+    var needsPresence = false
+    /// Accepted commands whose handlers have not ended.
+    var waiting = 0
+    /// The broker does not take messages now: boot time at which to try again, and how long to wait then.
+    var holdUntil: UInt64 = 0
+    var holdSpan: UInt64 = 0
+    var reportedRefusals = RefusalCounts()
+    var nextRefusalReport: UInt64 = 0
+    var isStopping = false
+    /// What the link said it can never send, until the queues can be changed.
+    var unsendable: [Sent] = []
+    let telemetryTopic: [UInt8]
+
+    public struct Setup {
+        public var identity: DeviceIdentity
+        public var sealer: EnvelopeSealer
+        public var gate: CommandGate
+        public var entropy: any Entropy
+        public var store: any StateStore
+        public var queue: any EnvelopeQueue
+        public var topics: Topics
+        public var batchLimits: ReadingBatch.Limits
+        public var software: [Birth.Software]
+        public var bootID: Bytes16?
+        /// Milliseconds since 1970.
+        public var buildTime: Int64
+
+        public init(
+            identity: DeviceIdentity, sealer: EnvelopeSealer, gate: CommandGate, entropy: any Entropy,
+            store: any StateStore, queue: any EnvelopeQueue, topics: Topics, batchLimits: ReadingBatch.Limits,
+            software: [Birth.Software], bootID: Bytes16?, buildTime: Int64
+        ) {
+            self.identity = identity
+            self.sealer = sealer
+            self.gate = gate
+            self.entropy = entropy
+            self.store = store
+            self.queue = queue
+            self.topics = topics
+            self.batchLimits = batchLimits
+            self.software = software
+            self.bootID = bootID
+            self.buildTime = buildTime
+        }
+    }
+
+    /// nil if there is no entropy, or if the state cannot be saved: without it numbers would be used twice.
+    ///
+    /// The link and the owner must outlive the engine.
+    public init?(_ setup: Setup, link: any Link, owner: any EngineOwner, now: TimeSample) {
+        guard let challenge = Challenge(setup.entropy, now: now.boot) else { return nil }
+        let saved = setup.store.load()
+        let previous = saved.flatMap { RunState(decoding: $0) }
+        // Without a saved state, time keeps the numbers above those of any earlier life of this device.
+        let origin = UInt64(clamping: max(now.system, setup.buildTime) / 1000)
+        let first = previous?.next ?? origin
+        run = previous.map { $0.run + 1 } ?? origin
+        lane = TelemetryLane(
+            lane: .normal, queue: setup.queue, next: first, reservedUntil: first, head: previous?.head,
+            gaps: GapList(previous?.gaps ?? []), limits: setup.batchLimits)
+        identity = setup.identity
+        sealer = setup.sealer
+        gate = setup.gate
+        entropy = setup.entropy
+        store = setup.store
+        topics = setup.topics
+        telemetryTopic = setup.topics.topic(.signed(.telemetry))
+        software = setup.software
+        bootID = setup.bootID
+        clock = DeviceClock(buildTime: setup.buildTime)
+        self.challenge = challenge
+        self.link = link
+        self.owner = owner
+        guard reserve() else { return nil }
+        if saved != nil && previous == nil {
+            log(.error) { $0.text("the state file is damaged: going on with fresh numbers") }
+            tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
+        }
+    }
+
+    // MARK: Time
+
+    /// Boot time in milliseconds at which `advance` must be called again at the latest; nil: not before something
+    /// happens.
+    public var due: UInt64? {
+        var due: UInt64?
+        switch phase {
+        case .waiting(let until): due = until
+        case .opening(let deadline): due = deadline
+        case .connected:
+            due = challenge.due
+            if holdUntil > 0, hasSomethingToSend { due = min(challenge.due, holdUntil) }
+        }
+        if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
+        return due
+    }
+
+    /// Does everything that is due, and sends what can be sent.
+    public func advance(_ now: TimeSample) {
+        if challenge.advance(entropy, now: now.boot) { needsBirth = true }
+        switch phase {
+        case .waiting(let until):
+            if let until, now.boot >= until { open(now) }
+        case .opening(let deadline):
+            if now.boot >= deadline {
+                link.abort()
+                closed(LinkFailure("the server did not accept the connection in time"), now)
+            }
+        case .connected: break
+        }
+        if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
+        send(now)
+    }
+
+    // MARK: Telemetry
+
+    /// Closes the batch into a signed envelope. False if that is not possible now: the batch is unchanged.
+    public func close(_ batch: inout ReadingBatch, _ now: TimeSample) -> Bool {
+        if lane.next >= lane.reservedUntil, !reserve() { return false }
+        do throws(EnvelopeError) {
+            return try lane.close(
+                &batch, claims: stamp(.telemetry, now), now: now.boot, wallClock: clock.wallClock(now), sealer: sealer)
+        } catch {
+            log(.error) { $0.text("readings could not be signed") }
+            return false
+        }
+    }
+
+    /// Envelopes that the back end does not have yet, and other messages.
+    public var backlog: Int { lane.queue.count + outbox.entries.count + lane.gaps.gaps.count }
+
+    /// Makes more sequence numbers durable before they are used.
+    func reserve() -> Bool {
+        let until = lane.next + RunState.reservation
+        let state = RunState(run: run, next: until, gaps: lane.gaps.gaps)
+        guard let bytes = state.encoded(), store.save(bytes.span) else {
+            log(.error) { $0.text("the state cannot be saved: telemetry waits") }
+            return false
+        }
+        lane.reservedUntil = until
+        return true
+    }
+
+    // MARK: Commands
+
+    /// A handler ended.
+    public func finished(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue], _ now: TimeSample) {
+        guard let receipt = gate.finish(key, outcome, results: results) else { return }
+        waiting -= 1
+        answer(receipt, now)
+    }
+
+    // MARK: Ending
+
+    /// From now on only what is queued is sent.
+    public func beginStop() { isStopping = true }
+
+    /// Saves what the next run must know and says goodbye. Whatever is still queued is lost, and will be told.
+    public func finishStop(_ now: TimeSample) {
+        if case .connected = phase {
+            let presence = Presence(isOnline: false, run: run, connection: connection)
+            _ = link.publish(topics.topic(.presence), presence.encoded().span, retained: true)
+            link.disconnect()
+        } else {
+            link.abort()
+        }
+        phase = .waiting(until: nil)
+        restoreInFlight()
+        lane.abandon()
+        let state = RunState(run: run, next: lane.next, head: lane.head, gaps: lane.gaps.gaps)
+        if let bytes = state.encoded(), !store.save(bytes.span) {
+            log(.error) { $0.text("the state could not be saved: the next run cannot link to this one") }
+        }
+    }
+
+    // MARK: Saying things
+
+    /// The claims that every message of the device has: what time it is, and how far to trust that.
+    func stamp(_ purpose: Purpose, _ now: TimeSample) -> Claims {
+        var claims = Claims(purpose: purpose)
+        claims.clock = clock.state(now)
+        if let offset = clock.wallClock(now) {
+            claims.issuedAt = UInt64(clamping: (Int64(clamping: now.boot) &+ offset) / 1000)
+        }
+        claims.boot = bootID.map { BootTime(id: $0, milliseconds: now.boot) }
+        return claims
+    }
+
+    func tell(_ event: Event, _ now: TimeSample) {
+        if let payload = event.encoded() { post(.event, payload, claims: stamp(.event, now)) }
+    }
+
+    func answer(_ receipt: Receipt, _ now: TimeSample) {
+        if let payload = receipt.encoded() { post(.receipt, payload, claims: stamp(.receipt, now)) }
+    }
+
+    /// Signs a message and queues it.
+    func post(_ purpose: Purpose, _ payload: [UInt8], claims: Claims) {
+        var envelope: [UInt8] = []
+        do throws(EnvelopeError) {
+            _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)
+        } catch {
+            log(.error) { $0.text("a message could not be signed") }
+            return
+        }
+        if !outbox.append(.signed(purpose), envelope) {
+            log(.warning) { $0.text("too many receipts and events wait: the oldest was dropped") }
+        }
+    }
+
+    private func reportRefusals(_ now: TimeSample) {
+        var values: [Event.Value] = []
+        for refusal in Refusal.allCases {
+            let count = gate.refusals[refusal] &- reportedRefusals[refusal]
+            if count > 0 { values.append(Event.Value(code: UInt64(refusal.rawValue), number: count)) }
+        }
+        reportedRefusals = gate.refusals
+        nextRefusalReport = now.boot &+ Self.refusalInterval
+        tell(Event(kind: .refusals, values: values), now)
+    }
+
+    func log(_ level: LogLevel, _ build: (inout LogLine) -> Void) {
+        if level > owner.logLevel { return }
+        var line = LogLine()
+        build(&line)
+        owner.log(level, line)
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCommands
+
+/// What a connection is opened with.
+public struct ConnectionPlan {
+    /// Milliseconds since 1970 at which the server's certificate is judged.
+    public let verificationTime: Int64
+    /// The clock cannot tell whether a certificate is valid already: "not yet valid" alone is no reason to refuse,
+    /// since our authority's signature proves that our clock is behind.
+    public let acceptsNotYetValid: Bool
+    /// What the broker publishes, retained, when the connection is lost.
+    public let willTopic: [UInt8]
+    public let will: [UInt8]
+    /// Boot time in milliseconds.
+    public let now: UInt64
+}
+
+/// Why a connection ended, as far as the session cares; the text is for people.
+public struct LinkFailure: Sendable {
+    public let text: [UInt8]
+
+    public init(text: [UInt8]) { self.text = text }
+
+    public init(_ text: StaticString) {
+        var line = LogLine()
+        line.text(text)
+        self.text = line.bytes
+    }
+}
+
+/// One way to the back end. All calls, and all calls of the engine that it makes, are on one thread.
+public protocol Link: AnyObject {
+    /// Begins to connect. Later, not during this call, the engine hears `connected` or `closed`.
+    func open(_ plan: ConnectionPlan)
+    /// Ends the connection or the attempt at once; the engine hears nothing more of it.
+    func abort()
+    /// Sends what is queued, says goodbye, and ends; the engine hears `closed`.
+    func disconnect()
+    /// False if it could not be sent; the connection then closes.
+    func subscribe(_ topic: [UInt8]) -> Bool
+    /// Sends with QoS 1.
+    func publish(_ topic: [UInt8], _ payload: Span<UInt8>, retained: Bool) -> PublishResult
+}
+
+public enum PublishResult {
+    /// `acknowledged` tells the id again.
+    case taken(id: Int32)
+    /// Later.
+    case windowFull
+    /// Never by this link: longer than the broker takes.
+    case tooLarge
+}
+
+/// Whoever owns an engine. Called on the engine's thread.
+public protocol EngineOwner: AnyObject {
+    /// Lines above this level are not built.
+    var logLevel: LogLevel { get }
+    func log(_ level: LogLevel, _ line: LogLine)
+    /// Run the handler, off this thread, and call `Engine.finished` on it.
+    func execute(_ command: AcceptedCommand)
+    func changed(_ state: ConnectionState)
+}
+
+/// Whether the back end can be reached.
+public enum ConnectionState: UInt8, Sendable {
+    case disconnected = 0
+    case connecting = 1
+    case connected = 2
+}

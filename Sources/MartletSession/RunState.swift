@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCBOR
+internal import MartletCOSE
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletTelemetry
+
+/// One small file that survives the program.
+public protocol StateStore: AnyObject {
+    /// What was saved last; nil if nothing was.
+    func load() -> [UInt8]?
+    /// Replaces it in one step. True only if it will survive a power cut.
+    func save(_ bytes: Span<UInt8>) -> Bool
+}
+
+/// What one run must know of those before: the run counter and the sequence numbers that were given out.
+struct RunState: Equatable {
+    /// Sequence numbers that are reserved at once. A power cut costs at most so many numbers, not readings.
+    static let reservation: UInt64 = 4096
+
+    var run: UInt64
+    /// No envelope has this sequence number or a higher one.
+    var next: UInt64
+    /// The last envelope; nil unless the run before ended in order.
+    var head: ChainHead?
+    /// What was given up and not told yet.
+    var gaps: [Gap]
+
+    func encoded() -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: 2048)
+        var writer = CBORWriter(bytes.mutableSpan)
+        writer.array(4)
+        writer.unsigned(run)
+        writer.unsigned(next)
+        if let head { writer.head(head) } else { writer.null() }
+        writer.array(gaps.count)
+        for gap in gaps { writer.bytes(gap.encoded().span) }
+        guard let count = try? writer.finish() else { return nil }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// nil if the bytes are not a saved state.
+    init?(decoding bytes: [UInt8]) {
+        do throws(CBORError) {
+            var reader = CBORReader(bytes.span)
+            try reader.array(exactly: 4)
+            run = try reader.unsigned()
+            next = try reader.unsigned()
+            head = nil
+            if try !reader.isNull() {
+                try reader.array(exactly: 2)
+                let sequence = try reader.unsigned()
+                let digest = Digest(copying: bytes.span.extracting(try reader.bytes(exactly: 32)))
+                head = digest.map { ChainHead(sequence: sequence, digest: $0) }
+            }
+            gaps = []
+            for _ in 0..<(try reader.array()) {
+                guard let gap = try? Gap(decoding: bytes.span.extracting(try reader.bytes())) else { return nil }
+                gaps.append(gap)
+            }
+            try reader.finish()
+        } catch {
+            return nil
+        }
+        // Far from overflow for the lifetime of any device.
+        guard run < 1 << 62, next < 1 << 62, gaps.count <= GapList.capacity else { return nil }
+    }
+
+    init(run: UInt64, next: UInt64, head: ChainHead? = nil, gaps: [Gap] = []) {
+        self.run = run
+        self.next = next
+        self.head = head
+        self.gaps = gaps
+    }
+}
