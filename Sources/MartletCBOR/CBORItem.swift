@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One data item head, as `CBORReader.next()` meets it. Containers and tags announce children that follow.
-public enum CBORItem: Equatable {
+public enum CBORItem: Equatable, Sendable {
     case unsigned(UInt64)
     /// The integer -1 - n, which may be below `Int64.min`.
     case negative(UInt64)

@@ -4,7 +4,7 @@
 ///
 /// It remembers which of the 64 counters up to the highest accepted one were seen; anything below counts as seen.
 /// A new window has seen nothing. Every UInt64 is a valid counter. Not safe for concurrent use. 16 bytes.
-public struct ReplayWindow {
+public struct ReplayWindow: Sendable {
     /// The number of counters that are told apart.
     public static let width: UInt64 = 64
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// When a reading was taken, in seconds (RFC 8428 section 4.5.3).
+public enum SenMLTime: Equatable, Sendable {
+    /// Since 1970 in UTC, without leap seconds.
+    case absolute(seconds: Double)
+    /// After "now", which the pack's context defines; a time in the past is negative.
+    case relative(seconds: Double)
+
+    /// Below 2^28 a time is relative.
+    init(resolved seconds: Double) {
+        self = seconds >= 0x1p28 ? .absolute(seconds: seconds) : .relative(seconds: seconds)
+    }
+
+    public var seconds: Double {
+        switch self {
+        case .absolute(let seconds), .relative(let seconds): seconds
+        }
+    }
+
+    /// The nearest whole number of milliseconds; nil if it does not fit.
+    public var milliseconds: Int64? {
+        Int64(exactly: (seconds * 1000).rounded())
+    }
+}
