@@ -99,7 +99,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["MartletOpenSSL", "MartletPosix"], path: "Tests/TestSupport",
             swiftSettings: [.swiftLanguageMode(.v6)]),
         tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
-        tests("MartletOpenSSLTests", ["MartletOpenSSL", "TestSupport"]),
+        tests("MartletOpenSSLTests", ["MartletOpenSSL", "COpenSSL", "TestSupport"]),
         tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
         tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
         tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+// OpenSSL calls these on whichever thread drives the connection. They find their `TLSConnection` in the context's
+// data; a connection without one is refused.
+
+/// Where a context keeps its `TLSConnection`.
+private let connectionIndex: Int32 =
+    CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, nil, nil, nil, releaseConnection)
+
+extension TLSConnection {
+    /// Makes `context` hold this object and call it back.
+    func attach(to context: OpaquePointer) throws(OpenSSLError) {
+        let reference = Unmanaged.passRetained(self)
+        guard connectionIndex >= 0, SSL_CTX_set_ex_data(context, connectionIndex, reference.toOpaque()) == 1 else {
+            reference.release()
+            throw cleared(.failed)
+        }
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verifies)
+        SSL_CTX_set_info_callback(context, informs)
+        SSL_CTX_sess_set_new_cb(context, offersSession)
+    }
+
+    fileprivate static func of(_ ssl: OpaquePointer?) -> TLSConnection? {
+        guard let ssl, let data = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), connectionIndex) else { return nil }
+        return Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
+    }
+}
+
+/// Called with NULL for contexts of other code.
+private func releaseConnection(
+    _ parent: UnsafeMutableRawPointer?, _ data: UnsafeMutableRawPointer?, _ all: UnsafeMutablePointer<CRYPTO_EX_DATA>?,
+    _ index: Int32, _ number: Int, _ argument: UnsafeMutableRawPointer?
+) {
+    if let data { Unmanaged<TLSConnection>.fromOpaque(data).release() }
+}
+
+private func verifies(_ ok: Int32, _ store: OpaquePointer?) -> Int32 {
+    guard let store, let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+        let connection = TLSConnection.of(OpaquePointer(ssl))
+    else { return 0 }
+    return connection.accepts(ok == 1, store) ? 1 : 0
+}
+
+private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
+    guard let ssl, let connection = TLSConnection.of(ssl) else { return }
+    // An alert's value is its level, 2 if fatal, and its number.
+    let alert = UInt8(truncatingIfNeeded: value)
+    switch event {
+    case SSL_CB_HANDSHAKE_START: connection.handshakeStarts(ssl)
+    case SSL_CB_HANDSHAKE_DONE: connection.handshakeDone(ssl)
+    case SSL_CB_READ_ALERT where Int32(alert) != SSL_AD_CLOSE_NOTIFY && Int32(alert) != SSL_AD_USER_CANCELLED:
+        let inReplyToHello = SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO || SSL_get_state(ssl) == TLS_ST_CR_SRVR_HELLO
+        connection.fail(TLSFailure(alert: alert, inReplyToHello: inReplyToHello))
+    case SSL_CB_WRITE_ALERT where value >> 8 == SSL3_AL_FATAL && connection.isEstablished: connection.fail(.notTLS)
+    case SSL_CB_CONNECT_EXIT where value <= 0:
+        // Read here, because the library that drives the connection empties the queue for its own log. An empty
+        // queue means that the handshake only waits for input.
+        let error = ERR_peek_last_error()
+        if ERR_GET_LIB(error) == ERR_LIB_SSL { connection.fail(TLSFailure(reason: ERR_GET_REASON(error))) }
+    default: break
+    }
+}
+
+private func offersSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
+    guard let ssl, let session, let connection = TLSConnection.of(ssl) else { return 0 }
+    return connection.offered(session, ssl) ? 1 : 0
+}
+
+/// Sees each read of a connection's input. Its argument is alive as long as the `SSL` that owns the BIO.
+func countsInput(
+    _ input: OpaquePointer?, _ operation: Int32, _ bytes: UnsafePointer<CChar>?, _ count: Int, _ number: Int32,
+    _ long: Int, _ result: Int32, _ processed: UnsafeMutablePointer<Int>?
+) -> Int {
+    guard operation == BIO_CB_READ | BIO_CB_RETURN, result > 0, let processed, let input,
+        let data = BIO_get_callback_arg(input)
+    else { return Int(result) }
+    let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
+    if connection.arrived(processed.pointee) { return Int(result) }
+    // Else the reader would take the refusal for "nothing there yet".
+    COpenSSL_clear_retry_flags(input)
+    return -1
+}

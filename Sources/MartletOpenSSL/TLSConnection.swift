@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// What OpenSSL's callbacks learn about the one connection of a context, and the session kept for the next.
+///
+/// The `SSL_CTX` holds a reference to it, so that it outlives every connection that still calls back.
+final class TLSConnection {
+    /// How long one full verification of the server may be built on.
+    static let maximumSessionAge: UInt64 = 24 * 60 * 60 * 1000
+
+    /// A session, and what was known about the server when its certificate was last judged.
+    struct Session {
+        var handle: Handle
+        var verifiedAt: UInt64
+        var notBefore: Int64
+        var notAfter: Int64
+    }
+
+    let serverName: HostName
+    private var rules = ChainRules(time: 0, purpose: .server)
+    private var boottime: UInt64 = 0
+    private var verifiedAt: UInt64?
+    private(set) var failure: TLSFailure?
+    private(set) var isResumed = false
+    private(set) var isEstablished = false
+    var session: Session?
+    var inputLimit = 64 * 1024
+    var inputCount = 0
+
+    var isProvisional: Bool { rules.isProvisional }
+
+    init(serverName: HostName) { self.serverName = serverName }
+
+    func prepare(time: Int64, boottime: UInt64, acceptNotYetValid: Bool) {
+        rules.begin()
+        rules.time = time
+        rules.acceptNotYetValid = acceptNotYetValid
+        self.boottime = boottime
+        verifiedAt = nil
+        failure = nil
+        isResumed = false
+        isEstablished = false
+        inputCount = 0
+    }
+
+    func peerIsValid(at time: Int64) -> Bool {
+        verifiedAt != nil && rules.notBefore <= time && time <= rules.notAfter
+    }
+
+    /// The first failure is the cause; what follows is its consequence.
+    func fail(_ reason: TLSFailure) {
+        if failure == nil { failure = reason }
+    }
+
+    // MARK: What the callbacks report
+
+    /// The library that makes the connection has its own idea of the name, and may connect by address: the name set
+    /// here is the one that counts.
+    func handshakeStarts(_ ssl: OpaquePointer) {
+        switch serverName {
+        case .dns(let name):
+            (name + [0]).withUnsafeBytes { name in
+                _ = COpenSSL_set_tlsext_host_name(ssl, name.baseAddress?.assumingMemoryBound(to: CChar.self))
+            }
+        case .address: _ = COpenSSL_set_tlsext_host_name(ssl, nil)
+        }
+        if let input = SSL_get_rbio(ssl) {
+            let reference = Unmanaged.passUnretained(self).toOpaque()
+            BIO_set_callback_arg(input, reference.assumingMemoryBound(to: CChar.self))
+            BIO_set_callback_ex(input, countsInput)
+        }
+        if let kept = session {
+            if boottime >= kept.verifiedAt, boottime - kept.verifiedAt < TLSConnection.maximumSessionAge {
+                _ = SSL_set_session(ssl, kept.handle.pointer)
+            } else {
+                session = nil
+            }
+        }
+    }
+
+    func handshakeDone(_ ssl: OpaquePointer) {
+        isEstablished = true
+        isResumed = SSL_session_reused(ssl) == 1
+        if isResumed, let kept = session {
+            rules.resume(notBefore: kept.notBefore, notAfter: kept.notAfter)
+            verifiedAt = kept.verifiedAt
+        } else if !isResumed {
+            verifiedAt = boottime
+        }
+    }
+
+    /// Keeps a session that the server offers; returns whether the reference was taken over.
+    func offered(_ offer: OpaquePointer, _ ssl: OpaquePointer) -> Bool {
+        // TLS 1.2 tells of the session before it tells that the handshake is done.
+        handshakeDone(ssl)
+        guard !isProvisional, let verifiedAt,
+            // Without the extended master secret, a session can be spliced into another connection (RFC 7627).
+            SSL_version(ssl) >= TLS1_3_VERSION || COpenSSL_get_extms_support(ssl) == 1,
+            SSL_SESSION_is_resumable(offer) == 1, let handle = try? Handle(offer, SSL_SESSION_free)
+        else { return false }
+        session = Session(
+            handle: handle, verifiedAt: verifiedAt, notBefore: rules.notBefore, notAfter: rules.notAfter)
+        return true
+    }
+
+    func accepts(_ ok: Bool, _ store: OpaquePointer) -> Bool {
+        if rules.accepts(ok, store) { return true }
+        if let reason = rules.failure { fail(.certificate(reason)) }
+        return false
+    }
+
+    /// Whether `count` more bytes are within the limit.
+    func arrived(_ count: Int) -> Bool {
+        let (sum, overflow) = inputCount.addingReportingOverflow(count)
+        inputCount = overflow ? .max : sum
+        if inputCount <= inputLimit { return true }
+        fail(.inputLimit)
+        return false
+    }
+}
