@@ -1,3 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
+#ifndef CMOSQUITTO_SHIM_H
+#define CMOSQUITTO_SHIM_H
+
+#include <errno.h>
+#include <fcntl.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+// errno is a macro.
+static inline int CMosquitto_errno(void) { return errno; }
+static inline void CMosquitto_clear_errno(void) { errno = 0; }
+
+// 1 if the stream goes on, 0 if the peer ended it and all of it was read, -errno if the socket failed.
+static inline int CMosquitto_probe(int socket) {
+    char byte;
+    ssize_t count = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (count >= 0) return (int)count;
+    return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+}
+
+// Whether the socket takes bytes now (or has failed, which is reported as well).
+static inline int CMosquitto_writable(int socket) {
+    struct pollfd state = { socket, POLLOUT, 0 };
+    return poll(&state, 1, 0) == 1;
+}
+
+// Nothing leaves or arrives any more; the descriptor stays the library's.
+static inline void CMosquitto_shutdown(int socket) { shutdown(socket, SHUT_RDWR); }
+
+// fcntl is variadic. The library does not ask for close-on-exec.
+static inline void CMosquitto_close_on_exec(int socket) { fcntl(socket, F_SETFD, FD_CLOEXEC); }
+
+// Whether the library will resolve this address without asking a name server.
+static inline int CMosquitto_is_numeric(const char *address) {
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST }, *found = NULL;
+    if (getaddrinfo(address, NULL, &hints, &found) != 0) return 0;
+    freeaddrinfo(found);
+    return 1;
+}
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CMosquitto
+
+extension MosquittoConnection {
+    public enum QoS: Int32, Sendable {
+        case atMostOnce = 0
+        case atLeastOnce = 1
+    }
+
+    /// Queues a message and returns its packet identifier; `acknowledged` tells it again (QoS 1 only).
+    ///
+    /// Both spans are copied. Nothing is queued beyond the window and the broker's Receive Maximum.
+    public func publish(
+        topic: Span<UInt8>, payload: Span<UInt8>, qos: QoS = .atLeastOnce, retained: Bool = false
+    ) throws(MosquittoError) -> Int32 {
+        guard state == .connected, let handle else { throw .wrongState }
+        guard isTopicName(topic) else { throw .invalidTopic }
+        guard !retained || limits.retainAvailable, qos.rawValue <= limits.maximumQoS else { throw .unsupported }
+        let header = 2 + topic.count + (qos == .atLeastOnce ? 2 : 0) + propertyLength
+        guard fits(header: header, payload: payload.count) else { throw .packetTooLarge }
+        guard inFlight < min(window, Int(limits.receiveMaximum)) else { throw .windowFull }
+        var id: Int32 = 0
+        let code = withCString(topic) { topic in
+            payload.withUnsafeBufferPointer { payload in
+                mosquitto_publish_v5(
+                    handle, &id, topic, Int32(payload.count), payload.baseAddress, qos.rawValue, retained, nil)
+            }
+        }
+        try check(code)
+        inFlight += 1
+        return id
+    }
+
+    /// Subscribes with QoS 1 at most and returns the packet identifier that `subscribed` tells again.
+    public func subscribe(filter: Span<UInt8>) throws(MosquittoError) -> Int32 {
+        guard state == .connected, let handle else { throw .wrongState }
+        guard isText(filter) else { throw .invalidTopic }
+        guard fits(header: 2 + propertyLength + 2 + filter.count + 1, payload: 0) else { throw .packetTooLarge }
+        var id: Int32 = 0
+        let code = withCString(filter) { mosquitto_subscribe_v5(handle, &id, $0, 1, 0, nil) }
+        try check(code)
+        return id
+    }
+
+    /// MQTT 5 says the length of the properties, none of which we send.
+    private var propertyLength: Int { version == .v5 ? 1 : 0 }
+
+    /// Whether a packet keeps within the broker's limit. The library's own check forgets the first byte, and may
+    /// keep a message that it said to be too large.
+    private func fits(header: Int, payload: Int) -> Bool {
+        guard payload <= 268_435_455 - header else { return false }
+        let remaining = header + payload
+        let lengthBytes = remaining < 128 ? 1 : remaining < 16_384 ? 2 : remaining < 2_097_152 ? 3 : 4
+        return UInt64(1 + lengthBytes + remaining) <= UInt64(limits.maximumPacketSize)
+    }
+
+    private func check(_ code: Int32) throws(MosquittoError) {
+        switch mosq_err_t(code) {
+        case MOSQ_ERR_SUCCESS: return
+        case MOSQ_ERR_INVAL, MOSQ_ERR_MALFORMED_UTF8: throw .invalidTopic
+        default:
+            // The library may hold half of it; only a new connection is sure.
+            fail(.outOfMemory)
+            throw .outOfMemory
+        }
+    }
+}
