@@ -22,7 +22,7 @@ usage() {
 #   build_options  for swift build
 #   runner         what starts a program of the board (empty for the host)
 #   sysroot        the board's sysroot (empty for the host)
-# The host is a board without a folder: Embedded Swift for x86-64, the machine's own libraries. Fails for an unknown name.
+# The host is a board without a folder: Embedded Swift for x86-64, with the machine's own libraries.
 load_board() {
     board=$1
     if [[ $board == host ]]; then
