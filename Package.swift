@@ -66,7 +66,7 @@ let package = Package(
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands"]),
 
         // Adapters: platform types conform to the protocols that formats and features declare.
-        library("MartletAdapters", ["MartletPosix", "MartletOpenSSL", "MartletCOSE"]),
+        library("MartletAdapters", ["MartletOpenSSL", "MartletCOSE", "MartletSession"]),
 
         // Faces.
         library(

@@ -49,11 +49,10 @@ public struct DeviceClock: Sendable {
         return UInt64(clamping: (Int64(clamping: sample.boot) &+ offset) / 1000)
     }
 
-    /// Milliseconds since 1970 at which certificates are judged: never earlier than is possible.
+    /// Seconds since 1970 at which certificates are judged: never earlier than is possible.
     public func verificationTime(_ sample: TimeSample) -> Int64 {
-        let system = max(sample.system, buildTime)
-        guard authenticatedOffset != nil, let offset = wallClock(sample) else { return system }
-        return Int64(clamping: sample.boot) &+ offset
+        guard let offset = wallClock(sample) else { return buildTime / 1000 }
+        return (Int64(clamping: sample.boot) &+ offset) / 1000
     }
 
     /// Takes time that an authenticated party stated, in Unix seconds, fresh within one challenge period.

@@ -55,10 +55,7 @@ extension Engine {
     public func closed(_ failure: LinkFailure, _ now: TimeSample) {
         if case .waiting = phase { return }
         if case .connected(let since) = phase { backoff.connectionHeld(for: now.boot &- since) }
-        closed(failure, retryAfter: backoff.next(random: entropy.next() ?? 0), now)
-    }
-
-    private func closed(_ failure: LinkFailure, retryAfter delay: UInt64, _ now: TimeSample) {
+        let delay = backoff.next(random: entropy.next() ?? 0)
         phase = .waiting(until: now.boot &+ delay)
         restoreInFlight()
         log(.warning) {
@@ -143,12 +140,18 @@ extension Engine {
         if clock.authenticate(resume.time, now) {
             log(.info) { $0.text("time is trusted") }
             tell(Event(kind: .clockTrusted), now)
-            if isProvisional {
-                // Connecting again judges the server's certificate by trusted time.
-                link.abort()
-                closed(LinkFailure("time is trusted now: the server is checked again"), retryAfter: 0, now)
-            }
+            if isProvisional { judgeServerAgain(now) }
         }
+    }
+
+    /// Time is trusted now: the server's certificate, which was accepted as "not yet valid", must be valid.
+    private func judgeServerAgain(_ now: TimeSample) {
+        if link.isServerValid(at: clock.verificationTime(now)) {
+            isProvisional = false
+            return
+        }
+        link.abort()
+        closed(LinkFailure("the server's certificate is not valid at the trusted time"), now)
     }
 
     // MARK: Sending

@@ -4,7 +4,7 @@ public import MartletCommands
 
 /// What a connection is opened with.
 public struct ConnectionPlan {
-    /// Milliseconds since 1970 at which the server's certificate is judged.
+    /// Seconds since 1970 at which the server's certificate is judged.
     public let verificationTime: Int64
     /// The clock cannot tell whether a certificate is valid already: "not yet valid" alone is no reason to refuse,
     /// since our authority's signature proves that our clock is behind.
@@ -35,6 +35,8 @@ public protocol Link: AnyObject {
     func open(_ plan: ConnectionPlan)
     /// Ends the connection or the attempt at once; the engine hears nothing more of it.
     func abort()
+    /// Whether the server's certificate, accepted as "not yet valid", is within its time at `seconds` since 1970.
+    func isServerValid(at seconds: Int64) -> Bool
     /// Sends what is queued, says goodbye, and ends; the engine hears `closed`.
     func disconnect()
     /// False if it could not be sent; the connection then closes.

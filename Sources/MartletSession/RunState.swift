@@ -57,7 +57,8 @@ struct RunState: Equatable {
             }
             gaps = []
             for _ in 0..<(try reader.array()) {
-                guard let gap = try? Gap(decoding: bytes.span.extracting(try reader.bytes())) else { return nil }
+                let range = try reader.bytes()
+                guard let gap = try? Gap(decoding: bytes.span.extracting(range)) else { return nil }
                 gaps.append(gap)
             }
             try reader.finish()
