@@ -25,6 +25,11 @@ public enum PosixError: Error {
     /// Another process holds the lock.
     case locked
 
+    /// Whether there is no such file.
+    public var isMissingFile: Bool {
+        if case .system(_, ENOENT) = self { true } else { false }
+    }
+
     /// What is wrong and what to do, as a constant text; for `system` the system's own words.
     public var text: String {
         switch self {

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletEnvelope
+internal import MartletINI
+internal import MartletMessages
+internal import MartletPosix
+internal import MartletSession
+internal import MartletTelemetry
+
+/// What the configuration file says; see `Device.init` for its keys. Sections of other names are the program's own.
+struct Configuration {
+    struct Controller {
+        let name: [UInt8]
+        let isGateway: Bool
+        let path: String
+        let line: Int
+    }
+
+    /// The file, for messages.
+    let file: String
+    /// The directory that relative paths begin at.
+    let directory: String
+
+    var id: [UInt8] = []
+    var idLine = 0
+    var stateDirectory = ""
+    var host = ""
+    var port: UInt16 = 8883
+    var prefix: [UInt8]
+    var usesVersion311 = false
+    var keepAlive: UInt16 = 60
+    var key = ""
+    var certificate = ""
+    var anchors = ""
+    var controllers: [Controller] = []
+    var batch = ReadingBatch.Limits()
+    var queueBytes = 256 * 1024
+
+    static let maximumFileSize = 64 * 1024
+
+    init(path: String) throws(MartletError) {
+        file = path
+        var directory: [UInt8] = []
+        let bytes = [UInt8](path.utf8)
+        if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { directory = [UInt8](bytes[...slash]) }
+        self.directory = directory.isEmpty ? "./" : String(decoding: directory, as: UTF8.self)
+        stateDirectory = self.directory
+        let prefix = Topics.defaultPrefix
+        self.prefix = [UInt8](UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
+
+        let content: [UInt8]
+        do throws(PosixError) {
+            content = try PublicFile.read(path, limit: Self.maximumFileSize)
+        } catch {
+            throw MartletError(.configuration, file: path, error)
+        }
+        let ini: INI
+        do throws(INIError) { ini = try INI(parsing: content.span) } catch {
+            throw fault(error.line) { $0.text(error.problem.reason) }
+        }
+        for section in ini.sections where section.name.isEmpty { try read(section) }
+        try requireEverything()
+    }
+
+    private mutating func read(_ section: INISection) throws(MartletError) {
+        let kind = section.kind.span
+        for entry in section.entries {
+            let isKnown: Bool
+            if kind.isEqual(to: "device") {
+                isKnown = try readDevice(entry)
+            } else if kind.isEqual(to: "mqtt") {
+                isKnown = try readMQTT(entry)
+            } else if kind.isEqual(to: "identity") {
+                isKnown = readIdentity(entry)
+            } else if kind.isEqual(to: "telemetry") {
+                isKnown = try readTelemetry(entry)
+            } else if kind.isEqual(to: "controllers") {
+                try readController(entry)
+                isKnown = true
+            } else {
+                return
+            }
+            if !isKnown {
+                throw fault(entry.line) {
+                    $0.text("unknown key '")
+                    $0.untrusted(entry.key)
+                    $0.text("' in [")
+                    $0.untrusted(section.kind)
+                    $0.text("]: correct or remove it")
+                }
+            }
+            for other in section.entries where other.line > entry.line && other.key == entry.key {
+                throw fault(other.line) { $0.text("the key stands twice in its section: remove one") }
+            }
+        }
+    }
+
+    private mutating func readDevice(_ entry: INIEntry) throws(MartletError) -> Bool {
+        if entry.hasKey("id") {
+            if !DeviceID.isValid(entry.value.span) {
+                throw fault(entry.line) {
+                    $0.text("not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
+                }
+            }
+            id = entry.value
+            idLine = entry.line
+        } else if entry.hasKey("state") {
+            stateDirectory = path(entry.value)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private mutating func readMQTT(_ entry: INIEntry) throws(MartletError) -> Bool {
+        if entry.hasKey("host") {
+            if entry.value.isEmpty { throw fault(entry.line) { $0.text("the host is empty: name the broker") } }
+            host = String(decoding: entry.value, as: UTF8.self)
+        } else if entry.hasKey("port") {
+            port = UInt16(clamping: try integer(entry, 1...65535))
+        } else if entry.hasKey("prefix") {
+            if !Topics.isValidPrefix(entry.value.span) {
+                throw fault(entry.line) {
+                    $0.text("not a topic prefix: levels of letters, digits, '.', '_', '-', joined by '/', 64 bytes")
+                }
+            }
+            prefix = entry.value
+        } else if entry.hasKey("protocol") {
+            if entry.hasValue("3.1.1") {
+                usesVersion311 = true
+            } else if !entry.hasValue("5") {
+                throw fault(entry.line) { $0.text("the protocol is 5 or 3.1.1") }
+            }
+        } else if entry.hasKey("keep-alive") {
+            keepAlive = UInt16(clamping: try integer(entry, 5...3600))
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private mutating func readIdentity(_ entry: INIEntry) -> Bool {
+        if entry.hasKey("key") {
+            key = path(entry.value)
+        } else if entry.hasKey("certificate") {
+            certificate = path(entry.value)
+        } else if entry.hasKey("anchors") {
+            anchors = path(entry.value)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private mutating func readTelemetry(_ entry: INIEntry) throws(MartletError) -> Bool {
+        if entry.hasKey("batch-count") {
+            batch.count = Int(try integer(entry, 1...256))
+        } else if entry.hasKey("batch-bytes") {
+            batch.bytes = Int(try integer(entry, 1024...8192))
+        } else if entry.hasKey("batch-age") {
+            batch.age = UInt64(try integer(entry, 0...86_400)) * 1000
+        } else if entry.hasKey("queue-bytes") {
+            queueBytes = Int(try integer(entry, 32_768...1_073_741_824))
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// `NAME = ROLE FILE`
+    private mutating func readController(_ entry: INIEntry) throws(MartletError) {
+        let name = [UInt8]("urn:martlet:".utf8) + entry.key
+        let words = entry.value.split(separator: UInt8(ascii: " "))
+        let role = words.first.map { [UInt8]($0) } ?? []
+        let isGateway = role.span.isEqual(to: "gateway")
+        guard words.count == 2, isGateway || role.span.isEqual(to: "operate"), PartyName.isValid(name.span) else {
+            throw fault(entry.line) { $0.text("not a controller: write NAME = gateway FILE or NAME = operate FILE") }
+        }
+        controllers.append(
+            Controller(name: name, isGateway: isGateway, path: path([UInt8](words[1])), line: entry.line))
+    }
+
+    private func requireEverything() throws(MartletError) {
+        let required: [(Bool, StaticString)] = [
+            (id.isEmpty, "no device id: add id to [device]"),
+            (host.isEmpty, "no broker: add host to [mqtt]"),
+            (key.isEmpty, "no private key: add key to [identity]"),
+            (certificate.isEmpty, "no certificate: add certificate to [identity]"),
+            (anchors.isEmpty, "no trust anchors: add anchors to [identity]"),
+        ]
+        for (isMissing, text) in required where isMissing {
+            throw MartletError(.configuration) {
+                $0.untrusted(file)
+                $0.text(": ")
+                $0.text(text)
+            }
+        }
+    }
+
+    private func integer(_ entry: INIEntry, _ range: ClosedRange<Int64>) throws(MartletError) -> Int64 {
+        if let value = entry.integer(in: range) { return value }
+        throw fault(entry.line) {
+            $0.untrusted(entry.key)
+            $0.text(" is an integer from ")
+            $0.number(UInt64(clamping: range.lowerBound))
+            $0.text(" to ")
+            $0.number(UInt64(clamping: range.upperBound))
+        }
+    }
+
+    private func path(_ value: [UInt8]) -> String {
+        let text = String(decoding: value, as: UTF8.self)
+        return value.first == UInt8(ascii: "/") ? text : directory + text
+    }
+
+    /// An error that names file and line.
+    func fault(_ line: Int, _ build: (inout LogLine) -> Void) -> MartletError {
+        MartletError(.configuration) {
+            $0.untrusted(file)
+            $0.text(":")
+            $0.number(UInt64(clamping: line))
+            $0.text(": ")
+            build(&$0)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCommands
+public import MartletEnvelope
+internal import MartletPosix
+internal import MartletSenML
+public import MartletSession
+
+/// One device: it connects by mutual TLS, reports signed telemetry, and obeys authenticated commands.
+///
+/// All methods may be called from any thread. None waits for the network, but `stop`. The library starts two threads:
+/// one does all network and disk work, the other runs command handlers.
+///
+/// The configuration is an INI file; relative paths begin at its directory:
+///
+///     [device]
+///     id = pump-7                     letters, digits and . _ -; the common name of the certificate
+///     state = state                   directory of the device's state, 0700; default: that of this file
+///     [mqtt]
+///     host = broker.example           checked against the broker's certificate
+///     port = 8883                     default 8883
+///     prefix = martlet/v1             of all topics; this is the default
+///     protocol = 5                    or 3.1.1, which cannot tell whether a message was kept
+///     keep-alive = 60                 seconds, 5 to 3600
+///     [identity]
+///     key = device.key                PEM, 0600 in a directory 0700
+///     certificate = device.pem        PEM, the device's first, then its intermediates
+///     anchors = ca.pem                PEM, the only authorities that are trusted
+///     [controllers]
+///     gateway = gateway gateway.pub   answers births; its name is urn:martlet:gateway
+///     operator = operate operator.pub may send commands; PEM public keys
+///     [telemetry]
+///     batch-count = 32                readings in one signed message, 1 to 256
+///     batch-bytes = 4096              bytes in one signed message, 1024 to 8192
+///     batch-age = 5                   seconds that a reading waits for others, 0 to 86400
+///     queue-bytes = 262144            memory for messages that are not delivered
+///
+/// Other sections are the program's own.
+public final class Device: Sendable {
+    private let core: DeviceCore
+
+    /// Called with one line at a time, from the library's threads, and never by two at once. A line has no control
+    /// characters.
+    public typealias Log = @Sendable (LogLevel, String) -> Void
+
+    /// Reads the configuration and everything it names; connects to nothing yet.
+    ///
+    /// - Parameters:
+    ///   - program: name and version of the application, told to the back end; ASCII, at most 32 bytes each.
+    /// - Throws: `configuration`, `file`, `identity`, `state` or `system`, with a message for whoever installs it.
+    public init(
+        configuration path: String, program: (name: StaticString, version: StaticString)? = nil,
+        logLevel: LogLevel = .info, log: Log? = nil
+    ) throws(MartletError) {
+        core = try DeviceCore(
+            Configuration(path: path), program: program, logLevel: logLevel, log: log)
+    }
+
+    deinit { core.stop(flushing: 0) }
+
+    /// Names a command that this device obeys, before `start`.
+    ///
+    /// Handlers run one after the other on the library's second thread; a handler that waits delays other commands,
+    /// nothing else. A command takes effect at most once.
+    ///
+    /// - Parameters:
+    ///   - name: `[a-z][a-z0-9-]{0,31}`
+    ///   - parameters: what its arguments must be; others are refused before the handler is called. At most 8.
+    /// - Throws: `argument` for a bad or taken name, `wrongState` after `start`.
+    public func onCommand(
+        _ name: String, _ parameters: Parameter..., handler: @escaping @Sendable (Call) -> CommandResult
+    ) throws(MartletError) {
+        try core.declare(name, parameters, handler)
+    }
+
+    /// Begins to connect, and goes on until `stop`. Throws `wrongState` the second time, `system` without threads.
+    public func start() throws(MartletError) { try core.start() }
+
+    /// Reports a number. It is signed together with others and sent when there is a connection; until then it waits
+    /// in memory, in a queue whose oldest messages give way when it is full (the back end is told).
+    ///
+    /// - Parameters:
+    ///   - name: 1 to 64 letters, digits and `-:./_`, the first a letter or digit.
+    ///   - lane: only `normal` in this version.
+    ///   - durable: not supported in this version: there is no spool on flash yet.
+    /// - Throws: `argument`; `full` if readings come faster than they can be signed; `unsupported`.
+    public func report(
+        _ name: String, _ value: Double, unit: Unit = .none, lane: Lane = .normal, durable: Bool = false
+    ) throws(MartletError) {
+        try core.report(name, .number(value), unit, lane, durable)
+    }
+
+    /// Reports a state; see above.
+    public func report(
+        _ name: String, _ value: Bool, lane: Lane = .normal, durable: Bool = false
+    ) throws(MartletError) {
+        try core.report(name, .boolean(value), .none, lane, durable)
+    }
+
+    /// Reports a text of at most 1,024 bytes; see above.
+    public func report(
+        _ name: String, _ value: String, lane: Lane = .normal, durable: Bool = false
+    ) throws(MartletError) {
+        try core.report(name, .string([UInt8](value.utf8).span), .none, lane, durable)
+    }
+
+    /// Reports at most 1,024 bytes; see above.
+    public func report(
+        _ name: String, _ value: [UInt8], lane: Lane = .normal, durable: Bool = false
+    ) throws(MartletError) {
+        try core.report(name, .data(value.span), .none, lane, durable)
+    }
+
+    /// What the device is doing.
+    public struct Status: Sendable {
+        public var connection = ConnectionState.disconnected
+        /// Messages that the broker has not acknowledged.
+        public var waitingMessages = 0
+        /// Readings that `report` refused with `full`.
+        public var droppedReadings: UInt64 = 0
+        /// Commands refused before or at their signature.
+        public var refusedMessages: UInt64 = 0
+    }
+
+    public var status: Status { core.status }
+
+    /// Called on the library's network thread whenever the connection changes, after `start`; set it before. It must
+    /// return soon.
+    public func onConnectionChange(_ body: @escaping @Sendable (ConnectionState) -> Void) {
+        core.onConnectionChange(body)
+    }
+
+    public func setLogLevel(_ level: LogLevel) { core.setLogLevel(level) }
+
+    /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye, and ends
+    /// both threads. What could not be sent is lost; the back end is told so when the device comes back.
+    /// The device cannot be started again.
+    public func stop(flushing seconds: UInt32 = 5) { core.stop(flushing: seconds) }
+}

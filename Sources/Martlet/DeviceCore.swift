@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAdapters
+internal import MartletCOSE
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletOpenSSL
+internal import MartletPosix
+internal import MartletSenML
+internal import MartletSession
+internal import MartletTelemetry
+
+/// What the application's threads and the two threads of the library share.
+///
+/// `shared` is for everybody. Everything else that changes belongs to the network thread once it runs, and to
+/// whoever calls `declare` and `start` before.
+final class DeviceCore: @unchecked Sendable {
+    private struct Shared {
+        var batch: ReadingBatch
+        var phase = Phase.new
+        var status = Device.Status()
+        var logLevel: LogLevel
+        var changed: (@Sendable (ConnectionState) -> Void)?
+        var thread: Thread?
+    }
+
+    private enum Phase {
+        case new
+        case running
+        /// Boot time in milliseconds until which what waits may still be sent.
+        case stopping(until: UInt64)
+        case stopped
+    }
+
+    private let shared: Guarded<Shared>
+    private let waiter: Waiter
+    private let handlers: HandlerThread
+    private let logger: Device.Log?
+    private let setup: Engine.Setup
+    private let link: MosquittoLink
+    private var engine: Engine?
+    /// A batch that is being signed, or waits until it can be.
+    private var closing: ReadingBatch
+    private var retryClosing: UInt64 = 0
+
+    init(
+        _ configuration: Configuration, program: (name: StaticString, version: StaticString)?, logLevel: LogLevel,
+        log: Device.Log?
+    ) throws(MartletError) {
+        let hashing: OpenSSLHashing
+        do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
+            throw MartletError(.system, "OpenSSL has no SHA-256")
+        }
+        let identity = try Identity(configuration, hashing: hashing)
+        let tls: TLSContext
+        do throws(OpenSSLError) {
+            tls = try TLSContext(
+                serverName: configuration.host, anchors: identity.anchors, chain: identity.chain, key: identity.key)
+        } catch {
+            switch error {
+            case .keyMismatch: throw Identity.fault(configuration.key, "is not the key of the certificate")
+            case .invalidName:
+                throw MartletError(.configuration) {
+                    $0.untrusted(configuration.file)
+                    $0.text(": host is neither a DNS name nor an IP address: ")
+                    $0.untrusted(configuration.host)
+                }
+            default: throw Identity.fault(configuration.anchors, "TLS cannot be set up with these certificates")
+            }
+        }
+        guard let topics = Topics(prefix: configuration.prefix.span, device: configuration.id.span) else {
+            throw MartletError(.configuration, "the topic prefix or the device id is not valid")
+        }
+        let store = try StateFile(configuration.stateDirectory)
+        do throws(PosixError) { waiter = try Waiter() } catch {
+            throw MartletError(.system, "no eventfd: \(error.text)")
+        }
+        var software = [Birth.Software("martlet", MartletVersion.string)]
+        if let program { software.append(Birth.Software(program.name, program.version)) }
+        let publicKey = identity.key.publicKey.spki
+        setup = Engine.Setup(
+            identity: identity.device,
+            sealer: EnvelopeSealer(
+                issuer: identity.device.name, publicKey: publicKey.span,
+                signer: KeySigner(identity.key), hashing: hashing),
+            gate: CommandGate(
+                deviceName: identity.device.name, controllers: identity.controllers, hashing: hashing,
+                now: SystemClock.bootMilliseconds()),
+            entropy: SystemEntropy(), store: store, queue: MemoryQueue(byteLimit: configuration.queueBytes),
+            topics: topics, batchLimits: configuration.batch, software: software,
+            bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
+        link = MosquittoLink(configuration, tls: tls)
+        handlers = HandlerThread(waiter: waiter)
+        logger = log
+        closing = ReadingBatch(limits: configuration.batch)
+        shared = Guarded(Shared(batch: ReadingBatch(limits: configuration.batch), logLevel: logLevel))
+    }
+
+    // MARK: For any thread
+
+    func declare(_ name: String, _ parameters: [Parameter], _ handler: @escaping Handler) throws(MartletError) {
+        try requireNew()
+        guard let declaration = CommandDeclaration(name: [UInt8](name.utf8), parameters: parameters) else {
+            throw MartletError(.argument, "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -")
+        }
+        guard setup.gate.declare(declaration) != nil else {
+            throw MartletError(.argument, "the command is declared already")
+        }
+        handlers.add(handler)
+    }
+
+    func start() throws(MartletError) {
+        try requireNew()
+        guard let engine = Engine(setup, link: link, owner: self, now: .now()) else {
+            throw MartletError(.state, "the device's state cannot be saved: is the disk full or read-only?")
+        }
+        self.engine = engine
+        link.engine = engine
+        shared.with { $0.phase = .running }
+        do throws(PosixError) {
+            try handlers.start()
+            let thread = try Thread { self.run() }
+            shared.with { $0.thread = thread }
+        } catch {
+            throw MartletError(.system, "no thread: \(error.text)")
+        }
+    }
+
+    private func requireNew() throws(MartletError) {
+        let isNew = shared.with { if case .new = $0.phase { true } else { false } }
+        if !isNew { throw MartletError(.wrongState, "the device was started already") }
+    }
+
+    func report(
+        _ name: String, _ value: borrowing SenMLRecord.Value, _ unit: Unit, _ lane: Lane, _ durable: Bool
+    ) throws(MartletError) {
+        if durable && !setup.queue.isDurable {
+            throw MartletError(.unsupported, "durable reports need the spool on flash, which this version lacks")
+        }
+        if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
+        let now = SystemClock.bootMilliseconds()
+        let nameBytes = [UInt8](name.utf8)
+        let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
+        let value = copy value
+        let failure = shared.with { shared -> ReadingError? in
+            do throws(ReadingError) {
+                try shared.batch.append(name: nameBytes.span, unit: symbol, value: value, time: now)
+            } catch {
+                if error == .full { shared.status.droppedReadings += 1 }
+                return error
+            }
+            // The network thread must learn when the batch is due, and that it is full.
+            if shared.batch.count == 1 || shared.batch.isFull { waiter.wake() }
+            return nil
+        }
+        switch failure {
+        case nil: return
+        case .full: throw MartletError(.full, "readings come faster than they can be signed: this one was dropped")
+        case .badName:
+            throw MartletError(.argument, "a reading's name is 1 to 64 letters, digits and -:./_")
+        case .badUnit: throw MartletError(.argument, "a unit is at most 16 visible ASCII characters")
+        case .notFinite: throw MartletError(.argument, "NaN and infinity are no readings")
+        case .tooLong: throw MartletError(.argument, "a text or data reading has at most 1024 bytes")
+        }
+    }
+
+    var status: Device.Status { shared.with { $0.status } }
+
+    func setLogLevel(_ level: LogLevel) { shared.with { $0.logLevel = level } }
+
+    func onConnectionChange(_ body: @escaping @Sendable (ConnectionState) -> Void) {
+        shared.with { $0.changed = body }
+    }
+
+    func stop(flushing seconds: UInt32) {
+        let until = SystemClock.bootMilliseconds() &+ UInt64(seconds) * 1000
+        let thread = shared.with { shared -> Thread? in
+            switch shared.phase {
+            case .new: shared.phase = .stopped
+            case .running: shared.phase = .stopping(until: until)
+            case .stopping, .stopped: break
+            }
+            let thread = shared.thread
+            shared.thread = nil
+            return thread
+        }
+        guard let thread else { return }
+        waiter.wake()
+        if !thread.isCurrent { thread.join() }
+        handlers.end()
+        shared.with { $0.phase = .stopped }
+    }
+
+    // MARK: The network thread
+
+    private func run() {
+        guard let engine else { return }
+        var deadline: UInt64?
+        while true {
+            let now = TimeSample.now()
+            for finished in handlers.takeFinished() {
+                engine.finished(finished.key, finished.outcome, results: finished.results, now)
+            }
+            if case .stopping(let until) = shared.with({ $0.phase }), deadline == nil {
+                deadline = until
+                engine.beginStop()
+            }
+            closeBatch(engine, now, force: deadline != nil)
+            engine.advance(now)
+            updateStatus(engine)
+            if let deadline, engine.backlog == 0 || !isOnline || now.boot >= deadline { break }
+            wait(engine, until: deadline)
+        }
+        engine.finishStop(.now())
+        // DISCONNECT leaves, or it does not within a second.
+        let last = SystemClock.bootMilliseconds() &+ 1000
+        while link.descriptor >= 0, SystemClock.bootMilliseconds() < last { wait(engine, until: last) }
+        link.abort()
+        link.engine = nil
+        updateStatus(engine)
+        self.engine = nil
+    }
+
+    private func wait(_ engine: Engine, until deadline: UInt64?) {
+        var due = min(engine.due ?? .max, link.due ?? .max, deadline ?? .max)
+        if closing.count > 0 { due = min(due, retryClosing) }
+        due = min(due, shared.with { $0.batch.isFull && closing.count == 0 ? 0 : $0.batch.due ?? .max })
+        let now = SystemClock.bootMilliseconds()
+        let ready = waiter.wait(
+            socket: link.descriptor, writing: link.wantsWrite,
+            milliseconds: due == .max ? nil : due > now ? due - now : 0)
+        link.drive(readable: ready.readable, writable: ready.writable, now: SystemClock.bootMilliseconds())
+    }
+
+    /// Signs the batch if it is due. Reports go on meanwhile, into the other one.
+    private func closeBatch(_ engine: Engine, _ now: TimeSample, force: Bool) {
+        if closing.count == 0 {
+            let isDue = shared.with { shared in
+                guard let due = shared.batch.due, force || shared.batch.isFull || now.boot >= due else { return false }
+                swap(&shared.batch, &closing)
+                return true
+            }
+            if !isDue { return }
+        } else if now.boot < retryClosing {
+            return
+        }
+        if !engine.close(&closing, now) { retryClosing = now.boot &+ 1000 }
+    }
+
+    private var isOnline: Bool { shared.with { $0.status.connection == .connected } }
+
+    private func updateStatus(_ engine: Engine) {
+        shared.with {
+            $0.status.waitingMessages = engine.backlog
+            $0.status.refusedMessages = engine.gate.refusals.total
+        }
+    }
+}
+
+extension DeviceCore: EngineOwner {
+    var logLevel: LogLevel { shared.with { logger == nil ? .error : $0.logLevel } }
+
+    func log(_ level: LogLevel, _ line: LogLine) { logger?(level, line.string) }
+
+    func execute(_ command: AcceptedCommand) { handlers.enqueue(command) }
+
+    func changed(_ state: ConnectionState) {
+        let body = shared.with { shared in
+            shared.status.connection = state
+            return shared.changed
+        }
+        body?(state)
+    }
+}
+
+extension Birth.Software {
+    fileprivate init(_ name: StaticString, _ version: StaticString) {
+        self.init(
+            name: [UInt8](UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)),
+            version: [UInt8](UnsafeBufferPointer(start: version.utf8Start, count: version.utf8CodeUnitCount)))
+    }
+}

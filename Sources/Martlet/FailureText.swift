@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletMosquitto
+internal import MartletOpenSSL
+internal import MartletPosix
+internal import MartletSession
+
+/// Why a connection ended, in words. A server that refuses our certificate after a TLS 1.3 handshake may or may not
+/// get its alert through before it resets the connection: both read the same.
+enum FailureText {
+    static let refusedByServer: StaticString =
+        "the server closed the connection before accepting us: it may have refused our certificate"
+
+    static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool, host: String) -> LinkFailure {
+        if let tls, let failure = describe(tls, host: host) { return failure }
+        switch error {
+        case nil: return LinkFailure("disconnected")
+        case .tls: return LinkFailure(refusedByServer)
+        case .connectionLost:
+            return LinkFailure(wasConnected ? "the connection was lost" : refusedByServer)
+        case .refused(let code): return numbered("the broker refused the connection, code ", code)
+        case .disconnected(let code): return numbered("the broker ended the connection, code ", code)
+        case .protocolError: return LinkFailure("the broker broke the MQTT protocol")
+        case .keepAlive: return LinkFailure("the broker does not answer any longer")
+        case .network(let errno):
+            return LinkFailure(text: [UInt8](PosixError.system("connect", code: errno).text.utf8))
+        case .messageRefused: return LinkFailure("a message could not be kept: the broker will send it again")
+        case .outOfMemory: return LinkFailure("out of memory")
+        default: return LinkFailure("the connection could not be made with this configuration")
+        }
+    }
+
+    private static func describe(_ failure: TLSFailure, host: String) -> LinkFailure? {
+        switch failure {
+        case .certificate(let reason): return describe(reason, host: host)
+        case .certificateRefused, .closed: return LinkFailure(refusedByServer)
+        case .protocolVersion: return LinkFailure("the server offers no TLS version from 1.2 on")
+        case .noSharedCipher:
+            return LinkFailure("the server offers no cipher with forward secrecy and authenticated encryption")
+        case .notTLS: return LinkFailure("the server does not speak TLS")
+        case .inputLimit: return LinkFailure("the server sent more at once than was agreed")
+        case .alert(let alert): return numbered("the server ended TLS with alert ", alert)
+        case .other(let reason):
+            var line = LogLine()
+            line.text("TLS failed, OpenSSL reason ")
+            line.number(UInt64(clamping: reason))
+            return LinkFailure(text: line.bytes)
+        }
+    }
+
+    private static func describe(_ failure: CertificateFailure, host: String) -> LinkFailure {
+        switch failure {
+        case .hostName:
+            var line = LogLine()
+            line.text("the server's certificate is not for the name ")
+            line.untrusted(host)
+            return LinkFailure(text: line.bytes)
+        case .untrustedIssuer: return LinkFailure("the server's certificate is not from a trust anchor of ours")
+        case .selfSigned: return LinkFailure("the server's certificate is self-signed and no trust anchor of ours")
+        case .expired: return LinkFailure("the server's certificate has expired")
+        case .notYetValid: return LinkFailure("the server's certificate is not valid yet: is this device's clock right?")
+        case .wrongPurpose: return LinkFailure("the server's certificate is not one for servers")
+        case .weak: return LinkFailure("the server's certificate uses a weak key or signature")
+        case .badSignature: return LinkFailure("a signature in the server's certificate chain is wrong")
+        case .forbiddenByIssuer: return LinkFailure("the server's certificate chain breaks a rule of its issuer")
+        case .other(let code):
+            var line = LogLine()
+            line.text("the server's certificate is not accepted, OpenSSL code ")
+            line.number(UInt64(clamping: code))
+            return LinkFailure(text: line.bytes)
+        }
+    }
+
+    private static func numbered(_ text: StaticString, _ code: UInt8) -> LinkFailure {
+        var line = LogLine()
+        line.text(text)
+        line.number(UInt64(code))
+        return LinkFailure(text: line.bytes)
+    }
+}

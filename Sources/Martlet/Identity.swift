@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAdapters
+internal import MartletCOSE
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletOpenSSL
+internal import MartletPosix
+internal import MartletSession
+
+/// The keys and certificates that the configuration names, read and checked against each other.
+struct Identity {
+    let key: PrivateKey
+    let chain: [Certificate]
+    let anchors: [Certificate]
+    let controllers: [Controller]
+    let device: DeviceIdentity
+
+    static let maximumFileSize = 64 * 1024
+
+    init(_ configuration: Configuration, hashing: any Hashing) throws(MartletError) {
+        key = try Self.key(configuration.key)
+        chain = try Self.certificates(configuration.certificate)
+        anchors = try Self.certificates(configuration.anchors)
+        guard let leaf = chain.first else {
+            throw Self.fault(configuration.certificate, "holds no certificate")
+        }
+        if leaf.commonName != configuration.id {
+            throw Self.fault(
+                configuration.certificate, "the common name is not the device id of the configuration")
+        }
+        let names = leaf.uris
+        let name = names.first ?? []
+        guard names.count == 1, PartyName.isValid(name.span), name.span.starts(with: "urn:dev:") else {
+            throw Self.fault(configuration.certificate, "needs one subject alternative name urn:dev:…")
+        }
+        var der: [[UInt8]] = []
+        do throws(OpenSSLError) {
+            for certificate in chain { der.append(try certificate.der) }
+        } catch {
+            throw Self.fault(configuration.certificate, "cannot be encoded")
+        }
+        device = DeviceIdentity(id: configuration.id, name: name, chain: der)
+        controllers = try Self.controllers(configuration, hashing: hashing)
+    }
+
+    private static func controllers(
+        _ configuration: Configuration, hashing: any Hashing
+    ) throws(MartletError) -> [Controller] {
+        var controllers: [Controller] = []
+        for entry in configuration.controllers {
+            let key: PublicKey
+            let text = try publicFile(entry.path)
+            do throws(OpenSSLError) { key = try PublicKey(pem: text.span) } catch {
+                throw fault(entry.path, "not a PEM public key of P-256 or Ed25519")
+            }
+            let spki = key.spki
+            let controller = Controller(
+                name: entry.name, role: entry.isGateway ? .gateway : .operate, key: KeyVerifier(key),
+                publicKey: spki.span, hashing: hashing)
+            if controllers.contains(where: { $0.keyID == controller.keyID }) {
+                throw configuration.fault(entry.line) {
+                    $0.text("another controller has the same key: give each its own")
+                }
+            }
+            controllers.append(controller)
+        }
+        return controllers
+    }
+
+    /// The private key, from a 0600 file in a 0700 directory.
+    private static func key(_ path: String) throws(MartletError) -> PrivateKey {
+        var pem: [UInt8]
+        do throws(PosixError) {
+            let (directory, name) = split(path)
+            pem = try PrivateDirectory(path: directory).read(name, limit: maximumFileSize)
+        } catch {
+            throw MartletError(.file, file: path, error)
+        }
+        defer { secureZero(&pem) }
+        do throws(OpenSSLError) { return try PrivateKey(pem: pem.span) } catch {
+            throw fault(path, "not an unencrypted PEM private key of P-256 or Ed25519")
+        }
+    }
+
+    private static func certificates(_ path: String) throws(MartletError) -> [Certificate] {
+        let text = try publicFile(path)
+        do throws(OpenSSLError) { return try Certificate.all(inPEM: text.span) } catch {
+            throw fault(path, "not a file of PEM certificates")
+        }
+    }
+
+    private static func publicFile(_ path: String) throws(MartletError) -> [UInt8] {
+        do throws(PosixError) { return try PublicFile.read(path, limit: maximumFileSize) } catch {
+            throw MartletError(.file, file: path, error)
+        }
+    }
+
+    static func split(_ path: String) -> (directory: String, name: String) {
+        let bytes = [UInt8](path.utf8)
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+        let directory = slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+        return (directory, String(decoding: bytes[(slash + 1)...], as: UTF8.self))
+    }
+
+    static func fault(_ path: String, _ text: StaticString) -> MartletError {
+        MartletError(.identity) {
+            $0.untrusted(path)
+            $0.text(": ")
+            $0.text(text)
+        }
+    }
+}

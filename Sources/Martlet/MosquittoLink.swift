@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletMosquitto
+internal import MartletOpenSSL
+internal import MartletPosix
+internal import MartletSession
+
+extension TimeSample {
+    /// Both clocks, now.
+    static func now() -> TimeSample {
+        TimeSample(system: SystemClock.unixMilliseconds(), boot: SystemClock.bootMilliseconds())
+    }
+}
+
+/// MQTT over mutual TLS as the engine's link. One object of libmosquitto serves one connection.
+final class MosquittoLink: Link {
+    /// Messages that wait for their acknowledgement at once.
+    static let window: UInt16 = 20
+    /// Bytes of the longest packet that a broker may send us.
+    static let maximumPacketSize: UInt32 = 32 * 1024
+    /// Messages that a broker may send ahead.
+    static let receiveMaximum: UInt16 = 32
+    /// Seconds that the broker keeps what it could not deliver to us.
+    static let sessionExpiry: UInt32 = 3600
+
+    private let configuration: Configuration
+    private let tls: TLSContext
+    private var connection: MosquittoConnection?
+    private var isAccepted = false
+    private var addresses: [String] = []
+    private var nextAddress = 0
+    /// What `open` found out at once; told from `drive`.
+    private var failure: LinkFailure?
+    private var lastTick: UInt64 = 0
+
+    /// Set before the first call; its owner ends this cycle.
+    var engine: Engine?
+
+    init(_ configuration: Configuration, tls: TLSContext) {
+        self.configuration = configuration
+        self.tls = tls
+    }
+
+    // MARK: Driving
+
+    var descriptor: Int32 { connection?.descriptor ?? -1 }
+    var wantsWrite: Bool { connection?.wantsWrite ?? false }
+
+    /// Boot time in milliseconds at which `drive` must be called; nil: when the socket is ready.
+    var due: UInt64? {
+        if failure != nil { return 0 }
+        return connection == nil ? nil : lastTick &+ tickInterval
+    }
+
+    /// The library looks at its keep-alive when it is called: a quarter of it is soon enough.
+    private var tickInterval: UInt64 { UInt64(configuration.keepAlive) * 250 }
+
+    func drive(readable: Bool, writable: Bool, now: UInt64) {
+        if let failure {
+            self.failure = nil
+            engine?.closed(failure, .now())
+            return
+        }
+        guard let connection else { return }
+        if readable || writable { connection.ready(readable: readable, writable: writable) }
+        if now &- lastTick >= tickInterval {
+            lastTick = now
+            self.connection?.tick()
+        }
+    }
+
+    // MARK: Link
+
+    func open(_ plan: ConnectionPlan) {
+        isAccepted = false
+        failure = nil
+        lastTick = plan.now
+        tls.prepare(
+            time: plan.verificationTime, boottime: plan.now, acceptNotYetValid: plan.acceptsNotYetValid)
+        do throws(PosixError) {
+            // Each attempt takes the next address; when all were tried the name is resolved again.
+            if nextAddress >= addresses.count {
+                addresses = try Resolver.addresses(of: configuration.host)
+                nextAddress = 0
+            }
+        } catch {
+            var line = LogLine()
+            line.text("the name ")
+            line.untrusted(configuration.host)
+            line.text(" was not resolved: ")
+            line.untrusted(error.text)
+            failure = LinkFailure(text: line.bytes)
+            return
+        }
+        guard nextAddress < addresses.count else {
+            failure = LinkFailure("the broker's name has no address")
+            return
+        }
+        let address = addresses[nextAddress]
+        nextAddress += 1
+        do throws(MosquittoError) {
+            let connection = try MosquittoConnection(
+                clientID: configuration.id, version: configuration.usesVersion311 ? .v311 : .v5, cleanStart: false,
+                sessionExpiry: Self.sessionExpiry, keepAlive: configuration.keepAlive, window: Self.window,
+                receiveMaximum: Self.receiveMaximum, maximumPacketSize: Self.maximumPacketSize,
+                will: MosquittoWill(topic: plan.willTopic, payload: plan.will, retained: true), tls: tls.handle,
+                events: self)
+            try connection.open(address: [UInt8](address.utf8).span, port: configuration.port)
+            self.connection = connection
+        } catch {
+            failure = FailureText.describe(error, tls: tls.failure, wasConnected: false, host: configuration.host)
+        }
+    }
+
+    func abort() {
+        connection?.abort()
+        connection = nil
+        failure = nil
+    }
+
+    func disconnect() { connection?.disconnect() }
+
+    func isServerValid(at seconds: Int64) -> Bool {
+        // A session from a time that was not trusted must not vouch for the server later.
+        tls.dropSessions()
+        return tls.peerIsValid(at: seconds)
+    }
+
+    func subscribe(_ topic: [UInt8]) -> Bool {
+        guard let connection else { return false }
+        return (try? connection.subscribe(filter: topic.span)) != nil
+    }
+
+    func publish(_ topic: [UInt8], _ payload: Span<UInt8>, retained: Bool) -> PublishResult {
+        guard let connection else { return .windowFull }
+        do throws(MosquittoError) {
+            return .taken(id: try connection.publish(topic: topic.span, payload: payload, retained: retained))
+        } catch {
+            if case .packetTooLarge = error { return .tooLarge }
+            return .windowFull
+        }
+    }
+}
+
+extension MosquittoLink: MosquittoEvents {
+    func connected(sessionPresent: Bool, limits: MosquittoLimits) {
+        tls.resetInputCount()
+        isAccepted = true
+        // This address works: the next attempt begins with it.
+        nextAddress -= 1
+        engine?.connected(isProvisional: tls.provisional, .now())
+    }
+
+    func received(topic: Span<UInt8>, payload: Span<UInt8>, retained: Bool) -> Bool {
+        tls.resetInputCount()
+        return engine?.received(topic: topic, payload: payload, isRetained: retained, .now()) ?? false
+    }
+
+    func acknowledged(id: Int32, reasonCode: UInt8) {
+        tls.resetInputCount()
+        engine?.acknowledged(id: id, reasonCode: reasonCode, .now())
+    }
+
+    func subscribed(id: Int32, reasonCode: UInt8) {
+        tls.resetInputCount()
+        engine?.subscribed(reasonCode: reasonCode, .now())
+    }
+
+    func alive() { tls.resetInputCount() }
+
+    func closed(_ reason: MosquittoError?) {
+        connection = nil
+        engine?.closed(
+            FailureText.describe(reason, tls: tls.failure, wasConnected: isAccepted, host: configuration.host), .now())
+    }
+}
