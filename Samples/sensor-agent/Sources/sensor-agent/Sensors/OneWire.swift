@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// DS18B20 thermometers on a 1-wire bus: `w1/<id>`. Each takes up to 0.75 s to read.
+/// https://docs.kernel.org/w1/slaves/w1_therm.html
+enum OneWire {
+    static func find(on board: inout Board) -> [Channel] {
+        var channels: [Channel] = []
+        for device in board.instances(of: "28-", in: "/sys/bus/w1/devices") {
+            let name = board.names.claim(ReadingName("w1").appending(device.name))
+            let hasTemperature = board.names(in: device.path).contains(Array("temperature".utf8))
+            // Kernels before 5.9 have the second file only.
+            channels.append(
+                hasTemperature
+                    ? Channel(
+                        name: name, unit: "Cel", source: Source(device.path.appending("/temperature")), divisor: 1000)
+                    : Channel(
+                        name: name, unit: "Cel", source: Source(device.path.appending("/w1_slave")), divisor: 1000,
+                        parse: parseSlave))
+        }
+        return channels
+    }
+
+    /// Thousandths of a degree in `… crc=57 YES` and, on the next line, `… t=23125`; nil if the checksum was wrong.
+    static func parseSlave(_ bytes: Span<UInt8>) -> Double? {
+        var lines = Scanner(bytes)
+        guard let first = lines.line(), first.ends(with: " YES"), let second = lines.line() else { return nil }
+        var words = Scanner(second)
+        while let word = words.word() {
+            if word.count > 2, word.extracting(..<2).equals("t=") { return word.extracting(2...).decimal }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What reads one kind of sensor. It looks for its instances once, when it is made, and reads them at every call.
+protocol Sensor: AnyObject {
+    /// Adds what can be read now. What cannot is left out, with a note when that begins and one when it ends.
+    func read(into report: inout Report)
+}
+
+/// One round of readings.
+struct Report {
+    private(set) var readings: [Reading] = []
+    private(set) var notes: [Note] = []
+
+    mutating func add(_ name: String, _ value: Double, _ unit: StaticString) {
+        readings.append(Reading(name: name, unit: unit, value: value))
+    }
+
+    mutating func note(_ level: LogLevel, _ text: Text) {
+        notes.append(Note(level: level, text: text))
+    }
+}
+
+/// A file that readings come from, and whether it gave them the last time.
+struct Source {
+    let path: Path
+    /// Longest content that counts.
+    let limit: Int
+    private var isFailing = false
+
+    init(_ path: Path, limit: Int = 4096) {
+        self.path = path
+        self.limit = limit
+    }
+
+    /// What `parse` makes of the file; nil if it cannot be read or `parse` makes nothing of it.
+    mutating func read<Result>(into report: inout Report, _ parse: (Span<UInt8>) -> Result?) -> Result? {
+        let outcome: Result?
+        do throws(SystemError) {
+            let bytes = try System.read(path, limit: limit)
+            outcome = parse(bytes.span)
+            if outcome == nil { fail(Text("its content is not understood"), into: &report) }
+        } catch {
+            outcome = nil
+            fail(error.text, into: &report)
+        }
+        if outcome != nil { succeed(into: &report) }
+        return outcome
+    }
+
+    mutating func fail(_ reason: Text, into report: inout Report) {
+        guard !isFailing else { return }
+        isFailing = true
+        var text = Text()
+        text.add(path)
+        text.add(": ")
+        text.add(reason)
+        text.add(", left out until it can be read")
+        report.note(.warning, text)
+    }
+
+    mutating func succeed(into report: inout Report) {
+        guard isFailing else { return }
+        isFailing = false
+        var text = Text()
+        text.add(path)
+        text.add(": can be read again")
+        report.note(.info, text)
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CAgent
+
+/// Why the system refused.
+struct SystemError: Error {
+    let code: Int32
+
+    var text: Text {
+        var text = Text()
+        guard let pointer = CAgent_error_text(code) else { return text }
+        var i = 0
+        var bytes: [UInt8] = []
+        while pointer[i] != 0 {
+            bytes.append(UInt8(bitPattern: pointer[i]))
+            i += 1
+        }
+        text.add(quoting: bytes)
+        return text
+    }
+}
+
+/// The agent's calls of the system.
+enum System {
+    /// The first `limit` bytes of a file.
+    static func read(_ path: Path, limit: Int) throws(SystemError) -> [UInt8] {
+        try fill(limit) { buffer in path.withCString { CAgent_read($0, buffer.baseAddress, buffer.count) } }
+    }
+
+    /// Names in a directory, 16 KiB of them: shorter names first, so that 2 stands before 10; those of one length by
+    /// their bytes.
+    static func list(_ path: Path) throws(SystemError) -> [[UInt8]] {
+        let all = try fill(16_384) { buffer in path.withCString { CAgent_list($0, buffer.baseAddress, buffer.count) } }
+        var names = all.split(separator: 0).map { Array($0) }
+        names.sort { $0.count == $1.count ? $0.lexicographicallyPrecedes($1) : $0.count < $1.count }
+        return names
+    }
+
+    static func disk(_ path: Path) throws(SystemError) -> (size: UInt64, available: UInt64) {
+        var size: UInt64 = 0
+        var available: UInt64 = 0
+        let result = path.withCString { CAgent_disk($0, &size, &available) }
+        guard result == 0 else { throw SystemError(code: -result) }
+        return (size, available)
+    }
+
+    enum Stream: Int32 {
+        case output = 1
+        case error = 2
+    }
+
+    static func write(_ text: Text, to stream: Stream) throws(SystemError) {
+        let bytes = text.bytes
+        let result = bytes.withUnsafeBufferPointer { CAgent_write(stream.rawValue, $0.baseAddress, $0.count) }
+        guard result == 0 else { throw SystemError(code: -result) }
+    }
+
+    /// The shortest digits that mean `number`.
+    static func format(_ number: Double) -> Text {
+        var text = Text()
+        let capacity = 32
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer in
+            buffer.initialize(repeating: 0)
+            let length = Int(CAgent_format(number, buffer.baseAddress, capacity))
+            text.add(quoting: buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) })
+        }
+        return text
+    }
+
+    /// Milliseconds since boot; they count while the board sleeps.
+    static var uptime: Int64 { CAgent_boottime_ms() }
+
+    /// The arguments behind the program's name.
+    static var arguments: [[UInt8]] {
+        var result: [[UInt8]] = []
+        for i in 1..<max(1, CAgent_argument_count()) {
+            guard var pointer = CAgent_argument(i) else { break }
+            var bytes: [UInt8] = []
+            while pointer.pointee != 0 {
+                bytes.append(UInt8(bitPattern: pointer.pointee))
+                pointer += 1
+            }
+            result.append(bytes)
+        }
+        return result
+    }
+
+    private static func fill(
+        _ capacity: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) -> Int64
+    ) throws(SystemError) -> [UInt8] {
+        var result: Int64 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+            result = body(buffer)
+            count = Int(max(0, result))
+        }
+        guard result >= 0 else { throw SystemError(code: Int32(clamping: -result)) }
+        return bytes
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Bytes of a line for people, put together without String, whose concatenation costs more code than the agent.
+struct Text {
+    private(set) var bytes: [UInt8] = []
+
+    init(_ text: StaticString = "") {
+        add(text)
+    }
+
+    mutating func add(_ text: StaticString) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func add(_ text: Text) {
+        bytes.append(contentsOf: text.bytes)
+    }
+
+    /// Bytes from outside: what is not visible ASCII becomes `?`, so that they cannot forge lines or steer a terminal.
+    mutating func add(quoting text: [UInt8]) {
+        for byte in text {
+            bytes.append(byte >= 0x20 && byte < 0x7f ? byte : UInt8(ascii: "?"))
+        }
+    }
+
+    mutating func add(_ path: Path) {
+        add(quoting: path.bytes)
+    }
+
+    mutating func add(_ name: String) {
+        bytes.append(contentsOf: name.utf8)
+    }
+
+    mutating func add(_ number: Int) {
+        add(System.format(Double(number)))
+    }
+
+    mutating func add(_ number: Double) {
+        add(System.format(number))
+    }
+
+    mutating func add(blanks count: Int) {
+        for _ in 0..<max(0, count) { bytes.append(UInt8(ascii: " ")) }
+    }
+}
