@@ -18,6 +18,8 @@ public enum OpenSSLError: Error, Hashable, Sendable {
     case invalidName
     /// The end of validity is not after its begin, or a time is outside the years 1950 to 9999.
     case invalidTime
+    /// There is no trust anchor to judge a server by.
+    case noAnchor
     /// More bytes or certificates than the documented bound.
     case tooLarge
 }

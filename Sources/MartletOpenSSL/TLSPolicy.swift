@@ -34,7 +34,8 @@ enum TLSPolicy {
 
     /// Trusts `anchors` and nothing else, and only for `name`.
     static func trust(_ anchors: [Certificate], for name: HostName, _ context: OpaquePointer) throws(OpenSSLError) {
-        guard !anchors.isEmpty, let store = X509_STORE_new() else { throw cleared(.failed) }
+        guard !anchors.isEmpty else { throw .noAnchor }
+        guard let store = X509_STORE_new() else { throw cleared(.failed) }
         // The context owns the store from here on.
         SSL_CTX_set_cert_store(context, store)
         for anchor in anchors { try check(X509_STORE_add_cert(store, anchor.handle.pointer)) }

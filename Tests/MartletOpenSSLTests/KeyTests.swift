@@ -9,13 +9,15 @@ import Testing
     @Test(arguments: [KeyKind.p256, .ed25519])
     func `a key survives PEM and still signs for the same public key`(kind: KeyKind) throws {
         let key = try PrivateKey.generate(kind)
-        let copy = try PrivateKey(pem: key.pem().span)
+        let pem = try key.pem()
+        let copy = try PrivateKey(pem: pem.span)
         #expect(copy.kind == kind)
         #expect(copy.publicKey.spki == key.publicKey.spki)
         let message: [UInt8] = Array("reading".utf8)
         let digest = try SHA256().digest(message.span)
         let signature = try copy.sign(message.span, digest: digest)
-        #expect(key.publicKey.verifies(signature, message.span, digest: digest))
+        let verified = key.publicKey.verifies(signature, message.span, digest: digest)
+        #expect(verified)
     }
 
     @Test func `two generated keys differ`() throws {
@@ -29,12 +31,13 @@ import Testing
         let expected = try Forge.spki(key)
         #expect(try PrivateKey(pem: pem.span).publicKey.spki == expected)
         let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
-        #expect(try PrivateKey(pem: (Array(parameters.utf8) + pem).span).publicKey.spki == expected)
+        let both = Array(parameters.utf8) + pem
+        #expect(try PrivateKey(pem: both.span).publicKey.spki == expected)
     }
 
     @Test func `white space around a key is harmless`() throws {
         let key = try PrivateKey.generate(.p256)
-        let pem = try Array("\r\n ".utf8) + key.pem() + Array("\n\n\t ".utf8)
+        let pem = try Array("\r\n \n".utf8) + key.pem() + Array("\n\n\t ".utf8)
         #expect(try PrivateKey(pem: pem.span).publicKey.spki == key.publicKey.spki)
     }
 
@@ -83,7 +86,8 @@ import Testing
             let text = Array(before.utf8) + pem + Array(after.utf8)
             expect(.malformed, "\(before)…\(after)") { try PrivateKey(pem: text.span) }
         }
-        expect(.malformed, "two keys") { try PrivateKey(pem: (pem + other).span) }
+        let both = pem + other
+        expect(.malformed, "two keys") { try PrivateKey(pem: both.span) }
     }
 
     @Test func `bytes after the key inside its block are refused`() throws {
@@ -109,7 +113,8 @@ import Testing
     }
 
     @Test func `a refusal leaves OpenSSL's error queue empty`() throws {
-        expect(.malformed) { try PrivateKey(pem: Array("-----BEGIN PRIVATE KEY-----\nAAAA".utf8).span) }
+        let damaged = Array("-----BEGIN PRIVATE KEY-----\nAAAA".utf8)
+        expect(.malformed) { try PrivateKey(pem: damaged.span) }
         #expect(ERR_peek_error() == 0)
     }
 
@@ -149,9 +154,11 @@ import Testing
     @Test func `every prefix and every trailing byte is refused`() {
         for spki in [p256, ed25519] {
             for count in 0..<spki.count {
-                expect(.unsupportedKey, "\(count) bytes") { try PublicKey(spki: Array(spki[..<count]).span) }
+                let prefix = Array(spki[..<count])
+                expect(.unsupportedKey, "\(count) bytes") { try PublicKey(spki: prefix.span) }
             }
-            expect(.unsupportedKey) { try PublicKey(spki: (spki + [0]).span) }
+            let longer = spki + [0]
+            expect(.unsupportedKey) { try PublicKey(spki: longer.span) }
         }
     }
 
@@ -185,7 +192,7 @@ import Testing
     }
 
     @Test func `a point that is not on the curve is refused`() {
-        let header = p256[..<27]
+        let header = Array(p256[..<27])
         let points: [(String, [UInt8])] = [
             ("zero", [UInt8](repeating: 0, count: 64)),
             ("all ones", [UInt8](repeating: 0xFF, count: 64)),
@@ -193,7 +200,8 @@ import Testing
             ("x and y exchanged", Array(p256[59...]) + Array(p256[27..<59])),
         ]
         for (name, point) in points {
-            expect(.unsupportedKey, "\(name)") { try PublicKey(spki: (header + point).span) }
+            let spki = header + point
+            expect(.unsupportedKey, "\(name)") { try PublicKey(spki: spki.span) }
         }
         #expect(ERR_peek_error() == 0)
     }
@@ -209,7 +217,8 @@ import Testing
         let pem = try written { PEM_write_bio_PUBKEY($0, key.pointer) }
         let spki = try Forge.spki(key)
         #expect(try PublicKey(pem: pem.span).spki == spki)
-        expect(.malformed) { try PublicKey(pem: (pem + pem).span) }
+        let twice = pem + pem
+        expect(.malformed) { try PublicKey(pem: twice.span) }
         let secret = try Forge.pem(key)
         expect(.malformed) { try PublicKey(pem: secret.span) }
     }
