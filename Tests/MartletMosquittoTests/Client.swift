@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletMosquitto
+import MartletOpenSSL
 import TestSupport
 
 /// An owner of one connection: drives it on the thread of the test and remembers its events.
@@ -16,6 +17,7 @@ final class Client: MosquittoEvents {
     }
 
     private(set) var connection: MosquittoConnection?
+    private let tls: TLSContext?
     private(set) var events: [Event] = []
     private(set) var limits = MosquittoLimits()
     /// What `received` answers.
@@ -28,11 +30,15 @@ final class Client: MosquittoEvents {
     init(
         id: String = "device", version: MosquittoConnection.Version = .v5, cleanStart: Bool = true,
         sessionExpiry: UInt32 = 0, keepAlive: UInt16 = 60, window: UInt16 = 16, will: MosquittoWill? = nil,
-        tls: UnsafeMutableRawPointer? = nil
+        tls: TLSContext? = nil
     ) throws {
+        self.tls = tls
+        let now = Int64(Date().timeIntervalSince1970)
+        tls?.prepare(time: now, boottime: UInt64(now) * 1000, acceptNotYetValid: false)
         connection = try MosquittoConnection(
             clientID: Array(id.utf8), version: version, cleanStart: cleanStart, sessionExpiry: sessionExpiry,
-            keepAlive: keepAlive, window: window, receiveMaximum: 8, maximumPacketSize: 65_536, will: will, tls: tls,
+            keepAlive: keepAlive, window: window, receiveMaximum: 8, maximumPacketSize: 65_536, will: will,
+            tls: tls?.handle,
             events: self)
     }
 
@@ -103,6 +109,7 @@ final class Client: MosquittoEvents {
     }
 
     private func happened(_ event: Event) {
+        tls?.resetInputCount()
         events.append(event)
         during(self, event)
     }

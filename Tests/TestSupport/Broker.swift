@@ -4,7 +4,7 @@ import Foundation
 
 /// A real broker of our own: a `mosquitto` process on a free loopback port, killed when this object goes.
 ///
-/// Safe for concurrent use. The log is what the broker wrote since the first start.
+/// Safe for concurrent use.
 public final class Broker: @unchecked Sendable {
     /// Files in PEM for a listener with TLS.
     public struct TLS: Sendable {
@@ -25,10 +25,8 @@ public final class Broker: @unchecked Sendable {
     /// The broker's own temporary folder.
     public let folder: String
     private let settings: [String]
-    private var process: pid_t = 0
-    private let state = NSCondition()
-    private var text = ""
-    private var outputEnded = false
+    private let lock = NSLock()
+    private var process: ChildProcess?
 
     /// Starts a broker that lets everybody in, unless `settings` say otherwise.
     /// - Parameters:
@@ -71,72 +69,22 @@ public final class Broker: @unchecked Sendable {
         let file = folder + "/mosquitto.conf"
         try (["listener \(port) 127.0.0.1"] + settings).joined(separator: "\n")
             .write(toFile: file, atomically: false, encoding: .utf8)
-        state.withLock {
-            text = ""
-            outputEnded = false
-        }
-        let output = Pipe()
-        process = try spawn(Self.executable, ["-c", file], standardError: output.fileHandleForWriting.fileDescriptor)
-        try output.fileHandleForWriting.close()
-        Thread.detachNewThread { [weak self] in
-            while let data = try? output.fileHandleForReading.read(upToCount: 4096), !data.isEmpty {
-                self?.append(String(decoding: data, as: UTF8.self))
-            }
-            self?.append(nil)
-        }
-        try waitForLog("running")
+        let started = try ChildProcess(Self.executable, ["-c", file])
+        lock.withLock { process = started }
+        try started.waitForOutput("running")
     }
 
     /// Kills the broker at once, as a power cut would.
-    public func stop() {
-        guard process > 0 else { return }
-        kill(process, SIGKILL)
-        waitpid(process, nil, 0)
-        process = 0
-    }
+    public func stop() { lock.withLock { process }?.stop() }
 
-    public var log: String { state.withLock { text } }
+    /// What the broker wrote since its last start.
+    public var log: String { lock.withLock { process }?.output ?? "" }
 
-    /// Waits until the broker wrote `line`, or throws with its log.
-    public func waitForLog(_ line: String, seconds: Double = 5) throws {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        try state.withLock {
-            while !text.contains(line) {
-                guard !outputEnded, state.wait(until: deadline) else {
-                    throw TestFailure("The broker did not say '\(line)':\n\(text)")
-                }
-            }
-        }
-    }
-
-    private func append(_ addition: String?) {
-        state.withLock {
-            if let addition { text += addition } else { outputEnded = true }
-            state.broadcast()
-        }
+    /// Waits until the broker wrote `text`, or throws with its log.
+    public func waitForLog(_ text: String, seconds: Double = 5) throws {
+        try lock.withLock { process }?.waitForOutput(text, seconds: seconds)
     }
 
     /// Debian puts it where the path of a user does not look.
     private static let executable = access("/usr/sbin/mosquitto", X_OK) == 0 ? "/usr/sbin/mosquitto" : "mosquitto"
-}
-
-/// What a test could not do; shown as it is.
-public struct TestFailure: Error, CustomStringConvertible {
-    public let description: String
-    public init(_ description: String) { self.description = description }
-}
-
-/// Starts a program that inherits nothing but the standard descriptors: no socket of a test stays open in it.
-func spawn(_ path: String, _ arguments: [String], standardError: Int32) throws -> pid_t {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, standardError, 2)
-    for descriptor in 3..<Int32(1024) { posix_spawn_file_actions_addclose(&actions, descriptor) }
-    var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-    defer { for argument in argv { free(argument) } }
-    var process: pid_t = 0
-    let code = posix_spawnp(&process, path, &actions, nil, &argv, environ)
-    guard code == 0 else { throw TestFailure("Cannot start \(path): \(String(cString: strerror(code)))") }
-    return process
 }

@@ -88,7 +88,8 @@ public final class LoopbackSocket: @unchecked Sendable {
     public func read(_ count: Int, seconds: Double = 5) throws -> [UInt8] {
         try awaitReadable(descriptor, seconds: seconds, "nothing arrived")
         var bytes = [UInt8](repeating: 0, count: count)
-        return Array(bytes.prefix(max(0, recv(descriptor, &bytes, count, 0))))
+        let received = recv(descriptor, &bytes, count, 0)
+        return Array(bytes.prefix(max(0, received)))
     }
 
     /// One MQTT packet, fixed header included.

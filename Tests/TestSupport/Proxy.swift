@@ -160,7 +160,8 @@ public final class Proxy: @unchecked Sendable {
 
     private func take(_ descriptor: Int32) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 65_536)
-        return Array(bytes.prefix(max(0, recv(descriptor, &bytes, bytes.count, 0))))
+        let received = recv(descriptor, &bytes, bytes.count, 0)
+        return Array(bytes.prefix(max(0, received)))
     }
 
     private func put(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {
