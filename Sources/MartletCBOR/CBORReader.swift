@@ -6,18 +6,21 @@
 /// of map keys are checked as the items are read, so what was read and `finish`ed is deterministic throughout.
 /// At the top level items may follow each other (RFC 8742). After an error the reader is of no further use.
 public struct CBORReader: ~Copyable, ~Escapable {
-    /// An open array, map or tag.
+    /// An open array, map or tag; at depth 0 the top level, which has no end.
     private struct Container {
         var remaining = 0
         var isMap = false
+        /// Where the key that is being read starts.
         var keyStart = 0
-        var previousKey = 0..<0
+        /// Where the key before it starts; -1 if there is none.
+        var previousKey = -1
 
         var awaitsKey: Bool { isMap && remaining & 1 == 0 }
     }
 
     private let input: Span<UInt8>
-    private var containers = InlineArray<16, Container>(repeating: Container())
+    private var innermost = Container()
+    private var outer = InlineArray<16, Container>(repeating: Container())
     private var depth = 0
 
     /// The offset of the next item head.
@@ -36,57 +39,55 @@ public struct CBORReader: ~Copyable, ~Escapable {
         guard start < input.count else { throw .truncated(at: start) }
         let initial = input[start]
         let information = initial & 31
-        if depth > 0, containers[depth - 1].awaitsKey {
-            containers[depth - 1].keyStart = start
-        }
         offset = start + 1
-        let value = try argument(information, majorSeven: initial >= 0xe0, isString: initial & 0xc0 == 0x40, at: start)
+        if innermost.awaitsKey {
+            innermost.keyStart = start
+        }
+        let value = information < 24 ? UInt64(information) : try argument(initial, at: start)
         let left = UInt64(input.count - offset)
 
+        let item: CBORItem
         switch initial >> 5 {
         case 0:
-            try close()
-            return .unsigned(value)
+            item = .unsigned(value)
         case 1:
-            try close()
-            return .negative(value)
+            item = .negative(value)
         case 2, 3:
             guard value <= left else { throw .truncated(at: start) }
             let content = offset..<offset + Int(value)
             offset = content.upperBound
-            if initial >= 0x60 {
-                guard (try? UTF8Span(validating: input.extracting(content))) != nil else {
-                    throw .notUTF8(at: start)
-                }
-                try close()
-                return .text(content)
-            }
-            try close()
-            return .bytes(content)
+            item = initial < 0x60 ? .bytes(content) : .text(content)
+            guard initial < 0x60 || Self.isUTF8(input.extracting(content)) else { throw .notUTF8(at: start) }
         case 4:
             guard value <= left else { throw .truncated(at: start) }
-            try open(children: Int(value), isMap: false, at: start)
-            return .array(Int(value))
+            item = .array(Int(value))
+            if value > 0 {
+                try open(children: Int(value), isMap: false, at: start)
+                return item
+            }
         case 5:
             guard value <= left / 2 else { throw .truncated(at: start) }
-            try open(children: Int(value) * 2, isMap: true, at: start)
-            return .map(Int(value))
+            item = .map(Int(value))
+            if value > 0 {
+                try open(children: Int(value) * 2, isMap: true, at: start)
+                return item
+            }
         case 6:
             try open(children: 1, isMap: false, at: start)
             return .tag(value)
         default:
-            let item = try simpleOrFloat(information, value, at: start)
-            try close()
-            return item
+            item = try Self.simpleOrFloat(information, value, at: start)
         }
+        try close()
+        return item
     }
 
     /// Skips one whole item with its children, checked as strictly as `next`.
     public mutating func skip() throws(CBORError) {
-        let outer = depth
+        let level = depth
         repeat {
             _ = try next()
-        } while depth > outer
+        } while depth > level
     }
 
     /// Everything that was opened must be read to its end, and no byte may follow.
@@ -102,20 +103,15 @@ public struct CBORReader: ~Copyable, ~Escapable {
         return true
     }
 
-    /// The argument that follows the initial byte; for major type 7 its bits, where other rules decide what is shortest.
-    private mutating func argument(
-        _ information: UInt8, majorSeven: Bool, isString: Bool, at start: Int
-    ) throws(CBORError) -> UInt64 {
+    /// The argument in the bytes that follow the initial one. In major type 7 other rules decide what is shortest.
+    private mutating func argument(_ initial: UInt8, at start: Int) throws(CBORError) -> UInt64 {
         let width: Int
-        switch information {
-        case 0..<24: return UInt64(information)
+        switch initial & 31 {
         case 24: width = 1
         case 25: width = 2
         case 26: width = 4
         case 27: width = 8
-        case 31:
-            let initial = input[start] >> 5
-            throw initial < 2 || initial == 6 ? .reserved(at: start) : .indefiniteLength(at: start)
+        case 31: throw Self.hasIndefiniteForm(initial >> 5) ? .indefiniteLength(at: start) : .reserved(at: start)
         default: throw .reserved(at: start)
         }
         guard width <= input.count - offset else { throw .truncated(at: start) }
@@ -124,14 +120,19 @@ public struct CBORReader: ~Copyable, ~Escapable {
             value = value << 8 | UInt64(input[index])
         }
         offset += width
-        if !majorSeven {
+        if initial < 0xe0 {
             // Half of the width must not suffice; one byte must not fit into the initial one.
             guard width == 1 ? value >= 24 : value >> UInt64(width * 4) != 0 else { throw .notShortest(at: start) }
         }
         return value
     }
 
-    private func simpleOrFloat(
+    /// Strings, arrays and maps have one; in major type 7 it is the break.
+    private static func hasIndefiniteForm(_ major: UInt8) -> Bool {
+        major >= 2 && major != 6
+    }
+
+    private static func simpleOrFloat(
         _ information: UInt8, _ value: UInt64, at start: Int
     ) throws(CBORError) -> CBORItem {
         switch information {
@@ -158,35 +159,45 @@ public struct CBORReader: ~Copyable, ~Escapable {
         }
     }
 
+    private static func isUTF8(_ text: Span<UInt8>) -> Bool {
+        for index in text.indices where text[index] >= 0x80 {
+            return (try? UTF8Span(validating: text)) != nil
+        }
+        return true
+    }
+
     private mutating func open(children: Int, isMap: Bool, at start: Int) throws(CBORError) {
-        guard children > 0 else { return try close() }
-        guard depth < containers.count else { throw .tooDeep(at: start) }
-        containers[depth] = Container(remaining: children, isMap: isMap)
+        guard depth < outer.count else { throw .tooDeep(at: start) }
+        outer[depth] = innermost
+        innermost = Container(remaining: children, isMap: isMap)
         depth += 1
     }
 
     /// Ends an item, and every container of which it is the last child.
     private mutating func close() throws(CBORError) {
         while depth > 0 {
-            let top = depth - 1
-            if containers[top].awaitsKey {
-                try checkKey(of: containers[top])
-                containers[top].previousKey = containers[top].keyStart..<offset
+            if innermost.awaitsKey {
+                try checkKey()
             }
-            containers[top].remaining -= 1
-            guard containers[top].remaining == 0 else { return }
-            depth = top
+            innermost.remaining -= 1
+            guard innermost.remaining == 0 else { return }
+            depth -= 1
+            innermost = outer[depth]
         }
     }
 
-    /// The key that ends here must sort after the previous one. Encoded items are never prefixes of each other.
-    private func checkKey(of map: Container) throws(CBORError) {
-        var current = map.keyStart
-        for index in map.previousKey {
-            guard current < offset, input[current] >= input[index] else { throw .keyOrder(at: map.keyStart) }
-            guard input[current] == input[index] else { return }
-            current += 1
+    /// The key that ends here must sort after the previous one. Encoded items are never prefixes of each other, so
+    /// keys that differ do so before either of them ends.
+    private mutating func checkKey() throws(CBORError) {
+        let start = innermost.keyStart
+        let previous = innermost.previousKey
+        innermost.previousKey = start
+        guard previous >= 0 else { return }
+        var index = start
+        while input[index] == input[previous + index - start] {
+            index += 1
+            guard index < offset else { throw .duplicateKey(at: start) }
         }
-        guard map.previousKey.isEmpty else { throw .duplicateKey(at: map.keyStart) }
+        guard input[index] > input[previous + index - start] else { throw .keyOrder(at: start) }
     }
 }

@@ -94,8 +94,11 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     /// Bytes as they are: the content of a string begun with `bytes(count:)`, or items encoded elsewhere.
     public mutating func raw(_ encoded: Span<UInt8>) {
         guard reserve(encoded.count) else { return }
-        for index in encoded.indices {
-            buffer[count + index] = encoded[index]
+        let start = count
+        buffer.withUnsafeMutableBytes { (buffer) in
+            encoded.withUnsafeBytes { (encoded) in
+                UnsafeMutableRawBufferPointer(rebasing: buffer[start...]).copyMemory(from: encoded)
+            }
         }
         count += encoded.count
     }

@@ -4,11 +4,13 @@ import MartletCBOR
 
 /// Reads a SenML pack in deterministic CBOR, record by record, and resolves base fields.
 ///
-/// Total on any input; never allocates but in `name(of:)`. After an error the reader is of no further use.
+///     var reader = SenMLReader(input)
+///     while try reader.next() { use(reader.record) }
+///
+/// Total on any input; never allocates but in `name()`. After an error the reader is of no further use.
 public struct SenMLReader: ~Copyable, ~Escapable {
-    /// Base fields stay in force until the same field comes again.
+    /// Base fields stay in force until the same field comes again. The base name is kept in `record`.
     private struct Base {
-        var name = 0..<0
         var unit: Range<Int>?
         var time = 0.0
         var value = 0.0
@@ -19,74 +21,70 @@ public struct SenMLReader: ~Copyable, ~Escapable {
     private var reader: CBORReader
     private var base = Base()
     private var version = SenML.version
+    /// Nil before the header of the pack is read.
+    private var recordsLeft: Int?
     private var isFirst = true
 
-    /// The number of records that are still to be read.
-    public private(set) var remaining: Int
+    /// The record that `next` has read last.
+    public private(set) var record = SenMLResolvedRecord()
 
-    /// Reads the header of the pack.
     @_lifetime(copy input)
-    public init(_ input: Span<UInt8>) throws(SenMLError) {
-        var reader = CBORReader(input)
-        let count: Int
-        do throws(CBORError) {
-            count = try reader.array()
-        } catch {
-            throw .cbor(error)
-        }
-        guard count > 0 else { throw .emptyPack }
+    public init(_ input: Span<UInt8>) {
         self.input = input
-        self.reader = reader
-        self.remaining = count
+        self.reader = CBORReader(input)
     }
 
-    /// The next record; nil once the pack has ended and nothing follows it.
-    public mutating func next() throws(SenMLError) -> SenMLResolvedRecord? {
-        guard remaining > 0 else {
-            try read { (cbor) throws(CBORError) in try cbor.finish() }
-            return nil
+    /// Reads a record into `record`; false once the pack has ended and nothing follows it.
+    public mutating func next() throws(SenMLError) -> Bool {
+        let left: Int
+        if let recordsLeft {
+            left = recordsLeft
+        } else {
+            left = try read { (cbor) throws(CBORError) in try cbor.array() }
+            guard left > 0 else { throw .emptyPack }
         }
+        guard left > 0 else {
+            try read { (cbor) throws(CBORError) in try cbor.finish() }
+            return false
+        }
+        recordsLeft = left - 1
+
         let start = reader.offset
-        var record = SenMLResolvedRecord()
+        record.clear()
         let fields = try read { (cbor) throws(CBORError) in try cbor.map() }
         for _ in 0..<fields {
             let at = reader.offset
             switch try read({ (cbor) throws(CBORError) in try cbor.next() }) {
-            case .unsigned(let label): try field(label, of: &record, at: at)
+            case .unsigned(let label): try field(label, at: at)
             case .negative(let label): try baseField(label, at: at)
             case .text(let label) where label.isEmpty || input[label.upperBound - 1] != 0x5f: try skip()
             default: throw .label(at: at)
             }
         }
-        try resolve(&record, at: start)
-        remaining -= 1
+        try resolve(at: start)
         isFirst = false
-        return record
+        return true
     }
 
-    /// The name as one array, for callers that keep it. `record` must come from this reader.
-    public func name(of record: SenMLResolvedRecord) -> [UInt8] {
+    /// The name of `record` as one array, for callers that keep it.
+    public func name() -> [UInt8] {
         [UInt8](capacity: record.baseName.count + record.name.count) { (name) in
             for index in record.baseName { name.append(input[index]) }
             for index in record.name { name.append(input[index]) }
         }
     }
 
-    private mutating func field(
-        _ label: UInt64, of record: inout SenMLResolvedRecord, at: Int
-    ) throws(SenMLError) {
+    private mutating func field(_ label: UInt64, at: Int) throws(SenMLError) {
         switch label {
         case Label.name: record.name = try nameText(at: at)
         case Label.unit: record.unit = try unitText(at: at)
-        case Label.value: try set(.number(number(at: at)), of: &record, at: at)
-        case Label.stringValue: try set(.string(text()), of: &record, at: at)
-        case Label.booleanValue:
-            try set(.boolean(read { (cbor) throws(CBORError) in try cbor.bool() }), of: &record, at: at)
+        case Label.value: try set(.number(number(at: at)), at: at)
+        case Label.stringValue: try set(.string(text()), at: at)
+        case Label.booleanValue: try set(.boolean(read { (cbor) throws(CBORError) in try cbor.bool() }), at: at)
         case Label.sum: record.sum = try number(at: at)
         case Label.time: record.time = .relative(seconds: try number(at: at))
         case Label.updateTime: record.updateTime = try number(at: at)
-        case Label.dataValue:
-            try set(.data(read { (cbor) throws(CBORError) in try cbor.bytes() }), of: &record, at: at)
+        case Label.dataValue: try set(.data(read { (cbor) throws(CBORError) in try cbor.bytes() }), at: at)
         default: try skip()
         }
     }
@@ -97,7 +95,7 @@ public struct SenMLReader: ~Copyable, ~Escapable {
             let value = try read { (cbor) throws(CBORError) in try cbor.unsigned() }
             guard isFirst ? (1...SenML.version).contains(value) : value == version else { throw .version(at: at) }
             version = value
-        case Label.baseName: base.name = try nameText(at: at)
+        case Label.baseName: record.baseName = try nameText(at: at)
         case Label.baseTime: base.time = try number(at: at)
         case Label.baseUnit: base.unit = try unitText(at: at)
         case Label.baseValue: base.value = try number(at: at)
@@ -108,8 +106,7 @@ public struct SenMLReader: ~Copyable, ~Escapable {
 
     /// Applies the base fields, and checks what only the whole record shows. The base value is added to a number;
     /// values of other types, and a record with a sum alone, do not have it.
-    private func resolve(_ record: inout SenMLResolvedRecord, at start: Int) throws(SenMLError) {
-        record.baseName = base.name
+    private mutating func resolve(at start: Int) throws(SenMLError) {
         let length = record.baseName.count + record.name.count
         guard (1...SenML.longestResolvedName).contains(length),
             SenML.isAlphanumeric(input[record.baseName.isEmpty ? record.name.lowerBound : record.baseName.lowerBound])
@@ -117,27 +114,25 @@ public struct SenMLReader: ~Copyable, ~Escapable {
 
         guard record.value != nil || record.sum != nil else { throw .noValue(at: start) }
         if case .number(let value) = record.value {
-            record.value = .number(try finite(value + base.value, at: start))
+            record.value = .number(try Self.finite(value + base.value, at: start))
         }
         if let baseSum = base.sum {
-            record.sum = try finite((record.sum ?? 0) + baseSum, at: start)
+            record.sum = try Self.finite((record.sum ?? 0) + baseSum, at: start)
         }
-        record.time = SenMLTime(resolved: try finite(record.time.seconds + base.time, at: start))
-        record.unit = record.unit ?? base.unit
+        record.time = SenMLTime(resolved: try Self.finite(record.time.seconds + base.time, at: start))
+        if record.unit == nil { record.unit = base.unit }
     }
 
-    private func set(
-        _ value: SenMLResolvedRecord.Value, of record: inout SenMLResolvedRecord, at: Int
-    ) throws(SenMLError) {
+    private mutating func set(_ value: SenMLResolvedRecord.Value, at: Int) throws(SenMLError) {
         guard record.value == nil else { throw .secondValue(at: at) }
         record.value = value
     }
 
     private mutating func number(at: Int) throws(SenMLError) -> Double {
-        try finite(read { (cbor) throws(CBORError) in try cbor.number() }, at: at)
+        try Self.finite(read { (cbor) throws(CBORError) in try cbor.number() }, at: at)
     }
 
-    private func finite(_ number: Double, at: Int) throws(SenMLError) -> Double {
+    private static func finite(_ number: Double, at: Int) throws(SenMLError) -> Double {
         guard SenML.isNumber(number) else { throw .notFinite(at: at) }
         return number
     }

@@ -23,4 +23,14 @@ public struct SenMLResolvedRecord: Sendable {
     public internal(set) var time = SenMLTime.relative(seconds: 0)
     /// The longest time until the next reading, in seconds.
     public internal(set) var updateTime: Double?
+
+    /// Forgets all but the base name, which stays in force.
+    mutating func clear() {
+        name = 0..<0
+        unit = nil
+        value = nil
+        sum = nil
+        time = .relative(seconds: 0)
+        updateTime = nil
+    }
 }

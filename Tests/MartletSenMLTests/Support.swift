@@ -21,9 +21,10 @@ struct Reading: Equatable {
 /// Reads a whole pack.
 func readings(_ input: [UInt8]) throws(SenMLError) -> [Reading] {
     func string(_ range: Range<Int>) -> String { String(decoding: input[range], as: UTF8.self) }
-    var reader = try SenMLReader(input.span)
+    var reader = SenMLReader(input.span)
     var readings: [Reading] = []
-    while let record = try reader.next() {
+    while try reader.next() {
+        let record = reader.record
         let value: Reading.Value? =
             switch record.value {
             case .number(let number): .number(number)
@@ -34,7 +35,7 @@ func readings(_ input: [UInt8]) throws(SenMLError) -> [Reading] {
             }
         readings.append(
             Reading(
-                name: String(decoding: reader.name(of: record), as: UTF8.self), unit: record.unit.map(string),
+                name: String(decoding: reader.name(), as: UTF8.self), unit: record.unit.map(string),
                 value: value, sum: record.sum, time: record.time, updateTime: record.updateTime))
     }
     return readings
