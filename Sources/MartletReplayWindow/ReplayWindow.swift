@@ -9,14 +9,14 @@ public struct ReplayWindow: Sendable {
     public static let width: UInt64 = 64
 
     private var highest: UInt64 = 0
-    /// Bit n: `highest` - n was accepted. Zero only in a new window.
+    /// Bit n: `highest` - n was accepted.
     private var seen: UInt64 = 0
 
     public init() {}
 
     /// Whether `accept` would accept `counter` now. Changes nothing.
     public func allows(_ counter: UInt64) -> Bool {
-        guard seen != 0, counter <= highest else { return true }
+        guard counter <= highest else { return true }
         let age = highest - counter
         return age < Self.width && seen & 1 << age == 0
     }
@@ -24,7 +24,7 @@ public struct ReplayWindow: Sendable {
     /// Marks `counter` as seen. False if it was seen before or is too old to tell; then nothing changes.
     public mutating func accept(_ counter: UInt64) -> Bool {
         guard allows(counter) else { return false }
-        if seen == 0 || counter > highest {
+        if counter > highest {
             // A shift by 64 or more gives zero.
             seen = seen << (counter - highest) | 1
             highest = counter
