@@ -18,7 +18,10 @@ let package = Package(
         .target(name: "CAgent"),
         .executableTarget(
             name: "sensor-agent",
-            dependencies: ["CAgent", .product(name: "MartletINI", package: "martlet")],
+            dependencies: [
+                "CAgent", .product(name: "Martlet", package: "martlet"),
+                .product(name: "MartletINI", package: "martlet"),
+            ],
             swiftSettings: language + [.treatWarning("EmbeddedRestrictions", as: .error)]),
         .testTarget(
             name: "SensorAgentTests",

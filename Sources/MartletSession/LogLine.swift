@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How important a log line is.
-public enum LogLevel: UInt8, Comparable, Sendable {
+public enum LogLevel: UInt8, CaseIterable, Comparable, Sendable {
     case error = 0
     case warning = 1
     case info = 2
     case debug = 3
+
+    public var name: StaticString {
+        switch self {
+        case .error: "error"
+        case .warning: "warning"
+        case .info: "info"
+        case .debug: "debug"
+        }
+    }
 
     public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
 }

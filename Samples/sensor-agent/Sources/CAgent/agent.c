@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,24 @@ __attribute__((constructor)) static void start(int argc, char **argv) {
 int CAgent_argument_count(void) { return count; }
 
 const char *CAgent_argument(int index) { return arguments[index]; }
+
+int CAgent_event(void) {
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+void CAgent_event_signal(int descriptor) {
+    uint64_t one = 1;
+    // The only failure is a full counter, which is already a signal.
+    ssize_t ignored = write(descriptor, &one, sizeof one);
+    (void)ignored;
+}
+
+void CAgent_event_clear(int descriptor) {
+    uint64_t value;
+    ssize_t ignored = read(descriptor, &value, sizeof value);
+    (void)ignored;
+}
 
 void CAgent_exit(int status) { exit(status); }
 

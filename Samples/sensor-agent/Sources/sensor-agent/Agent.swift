@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CAgent
+import Martlet
 
 @main
 struct Agent {
-    static let version: StaticString = "sensor-agent 0.1.0\n"
+    static let name: StaticString = "sensor-agent"
+    static let version: StaticString = "0.1.0"
 
     private enum Status: Int32 {
         case success = 0
@@ -17,7 +19,7 @@ struct Agent {
     }
 
     private static func run() -> Status {
-        var log = Log(level: .info)
+        let log = Log(level: .info)
         let arguments: Arguments
         do throws(Arguments.Failure) {
             arguments = try Arguments(System.arguments)
@@ -27,20 +29,26 @@ struct Agent {
         }
         switch arguments.action {
         case .help: return output(Text(Arguments.help), log)
-        case .version: return output(Text(version), log)
+        case .version:
+            var text = Text(name)
+            text.add(" ")
+            text.add(version)
+            text.add("\n")
+            return output(text, log)
         case .run, .once: break
         }
 
         var configuration = Configuration()
+        let path = arguments.configuration ?? Configuration.defaultPath
         if arguments.action == .run || arguments.configuration != nil {
             do throws(Configuration.Failure) {
-                configuration = try Configuration(readingFrom: arguments.configuration ?? Configuration.defaultPath)
+                configuration = try Configuration(readingFrom: path)
             } catch {
                 log.write(.error, error.text)
                 return .usage
             }
         }
-        log.level = configuration.logLevel
+        log.setLevel(configuration.logLevel)
 
         let result = CAgent_watch_signals()
         guard result == 0 else {
@@ -51,9 +59,38 @@ struct Agent {
         log.write(sensors.notes)
         if arguments.action == .once { return printOnce(sensors, log) }
 
-        var agent = Agent(sensors: sensors, log: log, interval: configuration.interval)
-        agent.loop()
-        return .success
+        return serve(path, configuration, sensors, log)
+    }
+
+    /// Connects, and reads and reports until a signal asks to stop.
+    private static func serve(
+        _ path: Path, _ configuration: Configuration, _ sensors: Sensors, _ log: Log
+    ) -> Status {
+        do throws(MartletError) {
+            let device = try Device(
+                configuration: path.string, program: (name, version), logLevel: configuration.logLevel
+            ) { level, line in
+                log.write(level, Text(quoting: line))
+            }
+            let requests: Requests
+            do throws(SystemError) { requests = try Requests() } catch {
+                log.write(.error, error.text)
+                return .failure
+            }
+            try Commands.declare(on: device, requests: requests, log: log)
+            try device.start()
+            var agent = Agent(
+                device: device, requests: requests, sensors: sensors, log: log, interval: configuration.interval)
+            agent.loop()
+            device.stop()
+            return .success
+        } catch {
+            log.write(.error, Text(quoting: error.message))
+            switch error.code {
+            case .configuration, .file, .identity: return .usage
+            default: return .failure
+            }
+        }
     }
 
     /// Long enough for the processor's use to mean something.
@@ -82,11 +119,16 @@ struct Agent {
         }
     }
 
+    private let device: Device
+    private let requests: Requests
     private let sensors: Sensors
     private let log: Log
     private var schedule: Schedule
+    private var isDropping = false
 
-    private init(sensors: Sensors, log: Log, interval: Int64) {
+    private init(device: Device, requests: Requests, sensors: Sensors, log: Log, interval: Int64) {
+        self.device = device
+        self.requests = requests
         self.sensors = sensors
         self.log = log
         schedule = Schedule(interval: interval * 1000, startingAt: System.uptime)
@@ -94,23 +136,38 @@ struct Agent {
 
     /// Until a signal asks to stop.
     private mutating func loop() {
-        while CAgent_wait(-1, schedule.next - System.uptime) & Int32(CAGENT_STOP) == 0 {
-            if schedule.isDue(at: System.uptime) { readAll() }
+        while true {
+            let event = CAgent_wait(requests.descriptor, schedule.next - System.uptime)
+            if event & Int32(CAGENT_STOP) != 0 { break }
+            if event & Int32(CAGENT_READABLE) != 0 {
+                let request = requests.take()
+                if let level = request.logLevel {
+                    log.setLevel(level)
+                    device.setLogLevel(level)
+                }
+                if let seconds = request.interval {
+                    schedule.restart(interval: seconds * 1000, at: System.uptime)
+                } else if request.readNow {
+                    reportAll()
+                }
+            }
+            if schedule.isDue(at: System.uptime) { reportAll() }
         }
         log.write(.info, Text("stopped by a signal"))
     }
 
-    private func readAll() {
+    private mutating func reportAll() {
         let report = sensors.read()
         log.write(report.notes)
         for reading in report.readings {
-            var text = Text()
-            text.add(reading.name)
-            text.add(" ")
-            text.add(reading.value)
-            text.add(" ")
-            text.add(reading.unit)
-            log.write(.debug, text)
+            do throws(MartletError) {
+                try device.report(reading.name, reading.value, unit: Unit(reading.unit))
+                isDropping = false
+            } catch {
+                // Said once while it lasts; the device counts them.
+                if !isDropping { log.write(.warning, Text(quoting: error.message)) }
+                isDropping = true
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ struct Arguments {
     static let help: StaticString = """
         usage: sensor-agent [--config FILE] [--root DIR] [--once]
 
-        Reads the sensors of this machine at a fixed interval.
+        Reads the sensors of this machine at a fixed interval and reports them, signed, to its back end.
 
           --config FILE  configuration (default /etc/martlet/martlet.conf)
           --once         print the readings as a table and exit; without --config no configuration is read

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
 import MartletINI
 
 /// The section [agent] of the device's configuration file. The other sections are not the agent's.

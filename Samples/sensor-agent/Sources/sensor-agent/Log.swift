@@ -1,20 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-enum LogLevel: Int, CaseIterable {
-    case error
-    case warning
-    case info
-    case debug
-
-    var name: StaticString {
-        switch self {
-        case .error: "error"
-        case .warning: "warning"
-        case .info: "info"
-        case .debug: "debug"
-        }
-    }
-}
+import Martlet
+import Synchronization
 
 /// A line for the log.
 struct Note {
@@ -22,12 +9,16 @@ struct Note {
     let text: Text
 }
 
-/// One line on standard error for each note of the level or above it.
-struct Log {
-    var level: LogLevel
+/// One line on standard error for each note of the level or above it. Any thread.
+final class Log: Sendable {
+    private let threshold: Atomic<Int>
+
+    init(level: LogLevel) { threshold = Atomic(Int(level.rawValue)) }
+
+    func setLevel(_ level: LogLevel) { threshold.store(Int(level.rawValue), ordering: .relaxed) }
 
     func write(_ level: LogLevel, _ text: Text) {
-        guard level.rawValue <= self.level.rawValue else { return }
+        guard Int(level.rawValue) <= threshold.load(ordering: .relaxed) else { return }
         var line = Text("sensor-agent: ")
         line.add(level.name)
         line.add(": ")

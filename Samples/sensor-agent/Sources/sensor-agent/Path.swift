@@ -8,6 +8,8 @@ struct Path {
         self.bytes = bytes
     }
 
+    var string: String { String(decoding: bytes, as: UTF8.self) }
+
     func appending(_ text: StaticString) -> Path {
         var path = self
         text.withUTF8Buffer { path.bytes.append(contentsOf: $0) }

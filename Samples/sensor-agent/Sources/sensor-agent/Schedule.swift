@@ -2,10 +2,16 @@
 
 /// When to read: at once, then at every interval. Milliseconds since boot.
 struct Schedule {
-    private let interval: Int64
+    private var interval: Int64
     private(set) var next: Int64
 
     init(interval: Int64, startingAt now: Int64) {
+        self.interval = interval
+        next = now
+    }
+
+    /// The next reading is at `now`; later ones follow at the new interval.
+    mutating func restart(interval: Int64, at now: Int64) {
         self.interval = interval
         next = now
     }

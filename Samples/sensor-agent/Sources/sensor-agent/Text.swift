@@ -8,6 +8,11 @@ struct Text {
         add(text)
     }
 
+    /// A text from outside; see `add(quoting:)`.
+    init(quoting text: String) {
+        add(quoting: [UInt8](text.utf8))
+    }
+
     mutating func add(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
@@ -42,4 +47,8 @@ struct Text {
     mutating func add(blanks count: Int) {
         for _ in 0..<max(0, count) { bytes.append(UInt8(ascii: " ")) }
     }
+}
+
+extension StaticString {
+    var bytes: [UInt8] { withUTF8Buffer { [UInt8]($0) } }
 }

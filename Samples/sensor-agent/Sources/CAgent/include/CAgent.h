@@ -42,6 +42,11 @@ int64_t CAgent_boottime_ms(void);
 /// a check, say so in one line first.
 int CAgent_watch_signals(void);
 
+/// An eventfd, to wake CAgent_wait from another thread.
+int CAgent_event(void);
+void CAgent_event_signal(int descriptor);
+void CAgent_event_clear(int descriptor);
+
 enum { CAGENT_STOP = 1, CAGENT_READABLE = 2 };
 
 /// Waits until `descriptor` (-1: none) is readable, a signal asked to stop, or `milliseconds` passed.

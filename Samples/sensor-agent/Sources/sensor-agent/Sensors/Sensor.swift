@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
+
 /// What reads one kind of sensor. It looks for its instances once, when it is made, and reads them at every call.
 protocol Sensor: AnyObject {
     /// Adds what can be read now. What cannot is left out, with a note when that begins and one when it ends.

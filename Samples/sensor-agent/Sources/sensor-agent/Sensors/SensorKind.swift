@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
+
 /// What the agent can read, by the names that the configuration uses.
 enum SensorKind: CaseIterable {
     case thermal, hwmon, iio, w1, load, memory, disk, network, uptime, cpu
