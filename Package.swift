@@ -80,7 +80,7 @@ let package = Package(
             "MartletController",
             [
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCOSE",
-                "MartletSenML", "MartletEnvelope", "MartletMessages",
+                "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletSession",
             ]),
         library(
             "MartletTestKit",

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAdapters
+public import MartletMosquitto
+public import MartletOpenSSL
+public import MartletPosix
+internal import MartletSession
+
+/// Where the broker is, and who connects.
+public struct LinkConfiguration {
+    /// A DNS name or an IP address; the broker's certificate must bear it.
+    public var host: String
+    public var port: UInt16
+    /// MQTT client id; a broker may replace it with the certificate's name.
+    public var clientID: [UInt8]
+    /// The only authorities that the broker's certificate may come from.
+    public var anchors: [Certificate]
+    /// Own certificate, leaf first.
+    public var chain: [Certificate]
+    /// Its key; used on the link's thread only.
+    public var key: PrivateKey
+    /// Topic filters.
+    public var subscriptions: [[UInt8]]
+    /// Seconds that the broker keeps messages for us while we are away; 0: it does not, and devices keep theirs.
+    public var sessionExpiry: UInt32 = 0
+
+    public init(
+        host: String, port: UInt16, clientID: [UInt8], anchors: [Certificate], chain: [Certificate], key: PrivateKey,
+        subscriptions: [[UInt8]]
+    ) {
+        self.host = host
+        self.port = port
+        self.clientID = clientID
+        self.anchors = anchors
+        self.chain = chain
+        self.key = key
+        self.subscriptions = subscriptions
+    }
+}
+
+/// Who hears what a link receives. Every method is called on the link's thread; it may publish and stop.
+public protocol ControllerLinkDelegate: AnyObject {
+    func linkChanged(_ state: LinkState)
+    /// A message arrived; it is acknowledged when this returns. The spans are valid during the call.
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool)
+    /// The broker took what `publish` returned as `token`, or refused it: 0 is success, 0x10 that nobody listens.
+    func linkPublished(token: UInt64, reasonCode: UInt8)
+}
+
+/// The connection of a back end or an operator to the broker: mutual TLS with the policy of the devices, MQTT 5, one
+/// thread of its own, and reconnecting with full jitter for as long as it is not stopped.
+public final class ControllerLink: @unchecked Sendable {  // what threads share is in `shared`; the rest is the thread's
+    /// Milliseconds from the begin of an attempt until CONNACK.
+    public static let connectDeadline: UInt64 = 30_000
+    /// Messages that may wait to be sent.
+    public static let maximumWaiting = 1024
+    /// Bytes of a packet that the broker may send: an envelope, its topic and MQTT's own.
+    private static let maximumPacketSize: UInt32 = 32 * 1024
+
+    private struct Outgoing {
+        let token: UInt64
+        let topic: [UInt8]
+        let payload: [UInt8]
+        let isRetained: Bool
+        /// The packet identifier while it waits for PUBACK.
+        var id: Int32?
+    }
+
+    private struct Shared {
+        var isStopping = false
+        var nextToken: UInt64 = 1
+        var outgoing: [Outgoing] = []
+    }
+
+    private enum Phase {
+        case waiting(until: UInt64)
+        case opening(deadline: UInt64)
+        case connected(since: UInt64)
+    }
+
+    private let configuration: LinkConfiguration
+    private let delegate: any ControllerLinkDelegate
+    private let tls: TLSContext
+    private let waiter: Waiter
+    private let shared = Guarded(Shared())
+    private let entropy = SystemEntropy()
+
+    private var thread: Thread?
+    private var connection: MosquittoConnection?
+    private var phase = Phase.waiting(until: 0)
+    private var backoff = Backoff()
+    /// Addresses of the host that this attempt has not tried.
+    private var addresses: [String] = []
+    private var granted = 0
+    /// Why the connection was ended by us.
+    private var ownTrouble: LinkTrouble?
+
+    /// The delegate is retained as long as the link lives.
+    public init(_ configuration: LinkConfiguration, delegate: any ControllerLinkDelegate) throws(LinkTrouble) {
+        self.configuration = configuration
+        self.delegate = delegate
+        do throws(OpenSSLError) {
+            tls = try TLSContext(
+                serverName: configuration.host, anchors: configuration.anchors, chain: configuration.chain,
+                key: configuration.key)
+        } catch {
+            throw .mosquitto(.invalidArgument)
+        }
+        do throws(PosixError) { waiter = try Waiter() } catch { throw .unresolved(error) }
+    }
+
+    /// Begins to connect. Call it once.
+    public func start() throws(PosixError) {
+        thread = try Thread { [self] in run() }
+    }
+
+    /// Says goodbye and waits for the thread's end, which takes a second at most unless the system's resolver blocks.
+    /// Not to be called on the link's thread.
+    public func stop() {
+        requestStop()
+        thread?.join()
+        thread = nil
+    }
+
+    /// The same without waiting; any thread.
+    public func requestStop() {
+        shared.with { $0.isStopping = true }
+        waiter.wake()
+    }
+
+    /// Queues a message (QoS 1) and returns its token; nil if too many wait. It is sent again after a lost connection
+    /// until the broker acknowledges it. Any thread.
+    public func publish(topic: [UInt8], payload: [UInt8], isRetained: Bool = false) -> UInt64? {
+        let token: UInt64? = shared.with { shared in
+            guard shared.outgoing.count < Self.maximumWaiting else { return nil }
+            let token = shared.nextToken
+            shared.nextToken += 1
+            shared.outgoing.append(Outgoing(token: token, topic: topic, payload: payload, isRetained: isRetained))
+            return token
+        }
+        waiter.wake()
+        return token
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        while !shared.with({ $0.isStopping }) {
+            advance(SystemClock.bootMilliseconds())
+            let (descriptor, writing) = (connection?.descriptor ?? -1, connection?.wantsWrite ?? false)
+            let ready = waiter.wait(socket: descriptor, writing: writing, milliseconds: wait())
+            connection?.ready(readable: ready.readable, writable: ready.writable)
+            connection?.tick()
+            send()
+        }
+        leave()
+        delegate.linkChanged(.stopped)
+    }
+
+    private func wait() -> UInt64 {
+        guard case .waiting(let until) = phase else { return 1000 }
+        let now = SystemClock.bootMilliseconds()
+        return until > now ? until - now : 0
+    }
+
+    private func advance(_ now: UInt64) {
+        switch phase {
+        case .waiting(let until):
+            if now >= until { begin(now) }
+        case .opening(let deadline):
+            if now >= deadline { abort(.timeout) }
+        case .connected: break
+        }
+    }
+
+    private func begin(_ now: UInt64) {
+        delegate.linkChanged(.connecting)
+        do throws(PosixError) {
+            addresses = try Resolver.addresses(of: configuration.host).reversed()
+        } catch {
+            ended(.unresolved(error))
+            return
+        }
+        open(now)
+    }
+
+    /// Tries the next address of the host.
+    private func open(_ now: UInt64) {
+        let address = [UInt8]((addresses.popLast() ?? "").utf8)
+        phase = .opening(deadline: now &+ Self.connectDeadline)
+        granted = 0
+        ownTrouble = nil
+        tls.prepare(time: SystemClock.unixMilliseconds() / 1000, boottime: now, acceptNotYetValid: false)
+        tls.resetInputCount()
+        do throws(MosquittoError) {
+            let connection = try MosquittoConnection(
+                clientID: configuration.clientID, cleanStart: configuration.sessionExpiry == 0,
+                sessionExpiry: configuration.sessionExpiry, keepAlive: 30, window: 20, receiveMaximum: 20,
+                maximumPacketSize: Self.maximumPacketSize, tls: tls.handle, events: self)
+            self.connection = connection
+            try connection.open(address: address.span, port: configuration.port)
+        } catch {
+            lost(.mosquitto(error))
+        }
+    }
+
+    private func abort(_ trouble: LinkTrouble) {
+        connection?.abort()
+        lost(trouble)
+    }
+
+    /// An attempt or a connection is over.
+    private func lost(_ trouble: LinkTrouble) {
+        connection = nil
+        if case .opening = phase, !addresses.isEmpty {
+            open(SystemClock.bootMilliseconds())
+        } else {
+            ended(trouble)
+        }
+    }
+
+    private func ended(_ trouble: LinkTrouble) {
+        let now = SystemClock.bootMilliseconds()
+        if case .connected(let since) = phase { backoff.connectionHeld(for: now &- since) }
+        let delay = backoff.next(random: entropy.next() ?? 0)
+        phase = .waiting(until: now &+ delay)
+        shared.with { shared in
+            for index in shared.outgoing.indices { shared.outgoing[index].id = nil }
+        }
+        delegate.linkChanged(.disconnected(trouble, retry: delay))
+    }
+
+    /// Hands the connection what its window takes.
+    private func send() {
+        guard case .connected = phase, let connection, granted == configuration.subscriptions.count else { return }
+        var refused: [UInt64] = []
+        shared.with { shared in
+            for index in shared.outgoing.indices where shared.outgoing[index].id == nil {
+                let message = shared.outgoing[index]
+                do throws(MosquittoError) {
+                    shared.outgoing[index].id = try connection.publish(
+                        topic: message.topic.span, payload: message.payload.span, retained: message.isRetained)
+                } catch {
+                    switch error {
+                    case .packetTooLarge, .invalidTopic, .unsupported: refused.append(message.token)
+                    default: return
+                    }
+                }
+            }
+        }
+        // Packet too large: it can never be sent.
+        for token in refused { finish(token, reasonCode: 0x95) }
+    }
+
+    private func finish(_ token: UInt64, reasonCode: UInt8) {
+        shared.with { shared in shared.outgoing.removeAll { $0.token == token } }
+        delegate.linkPublished(token: token, reasonCode: reasonCode)
+    }
+
+    /// Sends what the broker still takes within a second, then DISCONNECT.
+    private func leave() {
+        let end = SystemClock.bootMilliseconds() &+ 1000
+        send()
+        connection?.disconnect()
+        while let connection {
+            let now = SystemClock.bootMilliseconds()
+            if now >= end { break }
+            let ready = waiter.wait(
+                socket: connection.descriptor, writing: connection.wantsWrite, milliseconds: end - now)
+            connection.ready(readable: ready.readable, writable: ready.writable)
+        }
+        connection?.abort()
+        connection = nil
+    }
+}
+
+extension ControllerLink: MosquittoEvents {
+    public func connected(sessionPresent: Bool, limits: MosquittoLimits) {
+        tls.resetInputCount()
+        phase = .connected(since: SystemClock.bootMilliseconds())
+        addresses = []
+        if configuration.subscriptions.isEmpty { delegate.linkChanged(.ready) }
+        for filter in configuration.subscriptions {
+            guard (try? connection?.subscribe(filter: filter.span)) != nil else {
+                ownTrouble = .mosquitto(.invalidTopic)
+                connection?.disconnect()
+                return
+            }
+        }
+    }
+
+    public func received(topic: Span<UInt8>, payload: Span<UInt8>, retained: Bool) -> Bool {
+        tls.resetInputCount()
+        delegate.linkReceived(topic: topic, payload: payload, isRetained: retained)
+        return true
+    }
+
+    public func acknowledged(id: Int32, reasonCode: UInt8) {
+        tls.resetInputCount()
+        let token = shared.with { shared in shared.outgoing.first { $0.id == id }?.token }
+        if let token { finish(token, reasonCode: reasonCode) }
+    }
+
+    public func subscribed(id: Int32, reasonCode: UInt8) {
+        tls.resetInputCount()
+        if reasonCode >= 0x80 {
+            ownTrouble = .subscriptionRefused(reasonCode: reasonCode)
+            connection?.disconnect()
+            return
+        }
+        granted += 1
+        if granted == configuration.subscriptions.count { delegate.linkChanged(.ready) }
+    }
+
+    public func alive() { tls.resetInputCount() }
+
+    public func closed(_ reason: MosquittoError?) {
+        let trouble: LinkTrouble
+        if let ownTrouble {
+            trouble = ownTrouble
+        } else if let failure = tls.failure {
+            trouble = .tls(failure)
+        } else {
+            trouble = .mosquitto(reason ?? .connectionLost)
+        }
+        if shared.with({ $0.isStopping }) { connection = nil } else { lost(trouble) }
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCBOR
+internal import MartletCOSE
+internal import MartletEnvelope
+public import MartletMessages
+
+/// What a back end keeps of a device when it is restarted, so that it still knows an older birth, and tells the
+/// device in `resume` what it has seen. Not secret; whoever can change it can make the back end forget.
+public struct DeviceMemory: Equatable, Sendable {
+    public var issuer: [UInt8]
+    public var run: UInt64
+    public var connection: UInt64
+    public var heads: LaneHeads
+
+    public init(issuer: [UInt8], run: UInt64, connection: UInt64, heads: LaneHeads) {
+        self.issuer = issuer
+        self.run = run
+        self.connection = connection
+        self.heads = heads
+    }
+
+    /// The most bytes of the encoded form.
+    public static let maximumSize = 384
+
+    public func encoded() -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
+        var writer = CBORWriter(bytes.mutableSpan)
+        writer.array(4)
+        writer.text(issuer.span)
+        writer.unsigned(run)
+        writer.unsigned(connection)
+        writer.array(Lane.allCases.count)
+        for lane in Lane.allCases {
+            if let head = heads[lane] { writer.head(head) } else { writer.null() }
+        }
+        guard let count = try? writer.finish() else { return [] }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// nil if the bytes are no such memory.
+    public init?(decoding bytes: Span<UInt8>) {
+        guard let memory = try? Self.read(bytes), PartyName.isValid(memory.issuer.span) else { return nil }
+        self = memory
+    }
+
+    private static func read(_ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
+        var reader = CBORReader(bytes)
+        try reader.array(exactly: 4)
+        let issuer = [UInt8](copying: bytes.extracting(try reader.text()))
+        let run = try reader.unsigned()
+        let connection = try reader.unsigned()
+        try reader.array(exactly: Lane.allCases.count)
+        var heads = LaneHeads()
+        for lane in Lane.allCases where try !reader.isNull() {
+            try reader.array(exactly: 2)
+            let sequence = try reader.unsigned()
+            let digest = Digest(copying: bytes.extracting(try reader.bytes(exactly: 32)))
+            heads[lane] = digest.map { ChainHead(sequence: sequence, digest: $0) }
+        }
+        try reader.finish()
+        return DeviceMemory(issuer: issuer, run: run, connection: connection, heads: heads)
+    }
+}

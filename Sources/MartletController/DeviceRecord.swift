@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAdapters
+internal import MartletEnvelope
+internal import MartletMessages
+
+/// What is remembered of one device. Bounded, whatever the device sends.
+struct DeviceRecord {
+    static let maximumKeys = 4
+    static let maximumBoots = 8
+
+    /// A key that a birth brought with a valid certificate. What it signed stays valid when the certificate ends.
+    struct Key {
+        let id: KeyID
+        let spki: [UInt8]
+        let verifier: KeyVerifier
+    }
+
+    /// When a boot of the device began.
+    private struct DatedBoot {
+        let id: Bytes16
+        /// Milliseconds since 1970.
+        let start: Int64
+    }
+
+    /// The URN in its certificate.
+    let issuer: [UInt8]
+    private var keys: [Key] = []
+    private(set) var birth: Birth?
+    private var birthClaims: Claims?
+    private var boots: [DatedBoot] = []
+    private var lanes: [LaneChain]
+
+    init(issuer: [UInt8], memory: DeviceMemory? = nil) {
+        self.issuer = issuer
+        lanes = Lane.allCases.map { lane in
+            if let head = memory?.heads[lane] { LaneChain(lane: lane, resuming: head) } else { LaneChain(lane: lane) }
+        }
+        run = memory?.run
+        connection = memory?.connection ?? 0
+    }
+
+    /// Of the newest birth, or of one that was remembered.
+    private(set) var run: UInt64?
+    private(set) var connection: UInt64 = 0
+
+    // MARK: Births
+
+    /// How `next`, whose signature holds, stands to the newest one.
+    func standing(of next: Birth, _ claims: Claims) -> BirthStanding {
+        guard let run else { return .first }
+        if next.run != run { return next.run > run ? .newer : .older }
+        if next.connection != connection { return next.connection > connection ? .newer : .older }
+        // After a restart of the back end the challenge of this connection is not known yet.
+        guard let birth else { return .newer }
+        if next.challenge == birth.challenge { return .repeated }
+        // The challenge changed within one connection. Both belong to one run, thus to one boot.
+        guard let last = birthClaims?.boot, let boot = claims.boot, last.id == boot.id else { return .newer }
+        return boot.milliseconds > last.milliseconds ? .newer : .older
+    }
+
+    mutating func accept(_ next: Birth, _ claims: Claims) {
+        run = next.run
+        connection = next.connection
+        birth = next
+        birthClaims = claims
+    }
+
+    /// The device proved that this is its challenge now.
+    mutating func renew(_ challenge: Bytes16) { birth?.challenge = challenge }
+
+    mutating func accept(_ key: Key) {
+        if keys.contains(where: { $0.spki == key.spki }) { return }
+        if keys.count == Self.maximumKeys { keys.removeFirst() }
+        keys.append(key)
+    }
+
+    /// The key that a message names. Its id is a hint: two keys may share it.
+    func keys(named id: KeyID) -> [Key] { keys.filter { $0.id == id } }
+
+    // MARK: Time
+
+    /// Dates the boot of a message with trusted time; the first one counts. True if the boot was not dated yet.
+    mutating func date(_ claims: Claims) -> Bool {
+        guard claims.clock == .trusted, let issuedAt = claims.issuedAt, let boot = claims.boot else { return false }
+        if wallClock(of: boot.id) != nil { return false }
+        let start = (Int64(clamping: issuedAt) * 1000).subtractingReportingOverflow(Int64(clamping: boot.milliseconds))
+        if start.overflow { return false }
+        if boots.count == Self.maximumBoots { boots.removeFirst() }
+        boots.append(DatedBoot(id: boot.id, start: start.partialValue))
+        return true
+    }
+
+    /// Milliseconds since 1970 at which the boot began, to a second.
+    func wallClock(of boot: Bytes16) -> Int64? { boots.first { $0.id == boot }?.start }
+
+    // MARK: Lanes
+
+    subscript(lane: Lane) -> LaneChain {
+        get { lanes[Int(lane.rawValue)] }
+        _modify { yield &lanes[Int(lane.rawValue)] }
+    }
+
+    var heads: LaneHeads {
+        var heads = LaneHeads()
+        for lane in Lane.allCases { heads[lane] = self[lane].head }
+        return heads
+    }
+
+    mutating func advance(now: UInt64, changes: inout [LaneChange]) {
+        for index in lanes.indices { lanes[index].advance(now: now, changes: &changes) }
+    }
+
+    /// nil before the first birth.
+    var memory: DeviceMemory? {
+        run.map { DeviceMemory(issuer: issuer, run: $0, connection: connection, heads: heads) }
+    }
+}
