@@ -103,8 +103,14 @@ let package = Package(
         tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
         tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
         tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
-        tests("MartletEnvelopeTests", ["MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
-        tests("MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
+        // Beside the envelope, the worked examples of Sources/PROTOCOL.md: everything that the protocol is made of.
+        tests(
+            "MartletEnvelopeTests",
+            [
+                "MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletSenML", "MartletMessages", "MartletTelemetry",
+                "MartletCommands", "MartletOpenSSL", "MartletAdapters", "TestSupport",
+            ]),
+        tests("MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),

@@ -54,7 +54,8 @@ private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
         let inReplyToHello = SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO || SSL_get_state(ssl) == TLS_ST_CR_SRVR_HELLO
         connection.fail(TLSFailure(alert: alert, inReplyToHello: inReplyToHello))
     case SSL_CB_WRITE_ALERT where value >> 8 == SSL3_AL_FATAL && connection.isEstablished: connection.fail(.notTLS)
-    case SSL_CB_CONNECT_EXIT where value <= 0:
+    case SSL_CB_CONNECT_EXIT where value > 0: connection.handshakeReturned(ssl)
+    case SSL_CB_CONNECT_EXIT:
         // Read here, because the library that drives the connection empties the queue for its own log. An empty
         // queue means that the handshake only waits for input.
         let error = ERR_peek_last_error()
@@ -64,8 +65,9 @@ private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
 }
 
 private func offersSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
-    guard let ssl, let session, let connection = TLSConnection.of(ssl) else { return 0 }
-    return connection.offered(session, ssl) ? 1 : 0
+    if let ssl, let session { TLSConnection.of(ssl)?.offered(session, ssl) }
+    // OpenSSL keeps its reference.
+    return 0
 }
 
 /// Sees each read of a connection's input. Its argument is alive as long as the `SSL` that owns the BIO.

@@ -72,7 +72,7 @@ final class TLSConnection {
         }
         if let kept = session {
             if boottime >= kept.verifiedAt, boottime - kept.verifiedAt < TLSConnection.maximumSessionAge {
-                _ = SSL_set_session(ssl, kept.handle.pointer)
+                resume(kept, ssl)
             } else {
                 session = nil
             }
@@ -90,18 +90,27 @@ final class TLSConnection {
         }
     }
 
-    /// Keeps a session that the server offers; returns whether the reference was taken over.
-    func offered(_ offer: OpaquePointer, _ ssl: OpaquePointer) -> Bool {
+    /// OpenSSL spoils the session of a connection that ends without a farewell, as when the network is lost, although
+    /// TLS 1.2 no longer asks for that (RFC 5246 §7.2.1). So it works with copies, here and in `offered`.
+    private func resume(_ kept: Session, _ ssl: OpaquePointer) {
+        guard let copy = try? Handle(SSL_SESSION_dup(kept.handle.pointer), SSL_SESSION_free) else { return }
+        if SSL_set_session(ssl, copy.pointer) != 1 { ERR_clear_error() }
+    }
+
+    /// Keeps a session that the server offers.
+    func offered(_ offer: OpaquePointer, _ ssl: OpaquePointer) {
         // TLS 1.2 tells of the session before it tells that the handshake is done.
         handshakeDone(ssl)
-        guard !isProvisional, let verifiedAt,
-            // Without the extended master secret, a session can be spliced into another connection (RFC 7627).
-            SSL_version(ssl) >= TLS1_3_VERSION || COpenSSL_get_extms_support(ssl) == 1,
-            SSL_SESSION_is_resumable(offer) == 1, let handle = try? Handle(offer, SSL_SESSION_free)
-        else { return false }
+        guard !isProvisional, let verifiedAt, let copy = try? Handle(SSL_SESSION_dup(offer), SSL_SESSION_free)
+        else { return }
         session = Session(
-            handle: handle, verifiedAt: verifiedAt, notBefore: rules.notBefore, notAfter: rules.notAfter)
-        return true
+            handle: copy, verifiedAt: verifiedAt, notBefore: rules.notBefore, notAfter: rules.notAfter)
+    }
+
+    /// The handshake function returned success. Only now OpenSSL tells whether TLS 1.2 agreed on the extended master
+    /// secret, without which a session can be spliced into another connection (RFC 7627).
+    func handshakeReturned(_ ssl: OpaquePointer) {
+        if SSL_version(ssl) < TLS1_3_VERSION, COpenSSL_get_extms_support(ssl) != 1 { session = nil }
     }
 
     func accepts(_ ok: Bool, _ store: OpaquePointer) -> Bool {

@@ -30,11 +30,13 @@ extension TLSFailure {
     init(alert: UInt8, inReplyToHello: Bool) {
         switch Int32(alert) {
         case SSL_AD_BAD_CERTIFICATE, SSL_AD_UNSUPPORTED_CERTIFICATE, SSL_AD_CERTIFICATE_REVOKED,
-            SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA, SSL_AD_CERTIFICATE_REQUIRED:
+            SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA, SSL_AD_ACCESS_DENIED,
+            SSL_AD_CERTIFICATE_REQUIRED:
             self = .certificateRefused(alert: alert)
         case SSL_AD_PROTOCOL_VERSION: self = .protocolVersion
         case SSL_AD_INSUFFICIENT_SECURITY: self = .noSharedCipher
-        case SSL_AD_HANDSHAKE_FAILURE where inReplyToHello: self = .noSharedCipher
+        // Later in the handshake, it is how TLS 1.2 says that it wants a certificate (RFC 5246 §7.4.6).
+        case SSL_AD_HANDSHAKE_FAILURE: self = inReplyToHello ? .noSharedCipher : .certificateRefused(alert: alert)
         default: self = .alert(alert)
         }
     }

@@ -84,8 +84,25 @@ final class TLSPair {
 
     func serverWrites(_ bytes: [UInt8]) { _ = SSL_write(server.pointer, bytes, Int32(bytes.count)) }
 
-    /// What the client receives instead of TLS.
-    func inject(_ bytes: [UInt8]) { BIO_write(serverInput, bytes, Int32(bytes.count)) }
+    /// What the client receives instead of the server's answer; `closing` ends the stream after it.
+    func inject(_ bytes: [UInt8], closing: Bool = false) {
+        if !bytes.isEmpty { BIO_write(serverInput, bytes, Int32(bytes.count)) }
+        if closing { BIO_ctrl(serverInput, BIO_C_SHUTDOWN_WR, 0, nil) }
+    }
+
+    /// Runs the client without the server. True if its handshake is done or waits for more.
+    func connectAlone() -> Bool { step(client) != .failed }
+
+    /// The server's answer to the client's hello, before the client sees it.
+    func serverFlight() -> [UInt8] {
+        let output = BIO_new(BIO_s_mem())
+        SSL_set0_wbio(server.pointer, output)
+        _ = step(client)
+        _ = step(server)
+        var bytes: UnsafeMutablePointer<CChar>?
+        let count = COpenSSL_get_mem_data(output, &bytes)
+        return [UInt8](UnsafeRawBufferPointer(start: bytes, count: count))
+    }
 
     /// The name the client asked for (RFC 6066 §3).
     var requestedName: String? {

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+import Testing
+
+@testable import MartletOpenSSL
+
+/// Sessions that spare a handshake, and when they must not.
+@Suite struct TLSSessionTests {
+    static let day: UInt64 = 24 * 60 * 60 * 1000
+    let ca: TestCertificates
+
+    init() throws { ca = try TestCertificates() }
+
+    func client() throws -> TLSContext {
+        try TLSContext(serverName: "broker.example", anchors: [ca.root], chain: [ca.device()], key: ca.key)
+    }
+
+    func server(
+        _ version: Int32 = TLS1_3_VERSION, _ certificate: Certificate? = nil, _ edit: (OpaquePointer) -> Void = { _ in }
+    ) throws -> TLSServer {
+        try TLSServer(
+            [certificate ?? ca.server()], key: ca.key.key, trusting: [ca.root], versions: version...version, edit)
+    }
+
+    /// Connects; tells whether a session was resumed.
+    func connect(
+        _ context: TLSContext, _ server: TLSServer, at boottime: UInt64 = 0, provisional: Bool = false,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> Bool {
+        context.prepare(time: TestCertificates.now, boottime: boottime, acceptNotYetValid: provisional)
+        let accepted = try TLSPair(context, server).connect()
+        #expect(accepted, sourceLocation: sourceLocation)
+        return context.resumed
+    }
+
+    @Test("TLS-04 the second connection resumes, the third too", arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func resumed(version: Int32) throws {
+        let (context, server) = (try client(), try server(version))
+        #expect(try !connect(context, server))
+        #expect(try connect(context, server))
+        #expect(try connect(context, server))
+        #expect(context.peerIsValid(at: TestCertificates.now))
+        #expect(!context.peerIsValid(at: TestCertificates.now + TestCertificates.day + 1))
+    }
+
+    @Test("TLS-04 dropped sessions are not resumed", arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func dropped(version: Int32) throws {
+        let (context, server) = (try client(), try server(version))
+        _ = try connect(context, server)
+        context.dropSessions()
+        #expect(try !connect(context, server))
+        #expect(try connect(context, server))
+    }
+
+    @Test("TLS-04 a verification is built on for 24 hours, resumptions included")
+    func aged() throws {
+        let (context, server) = (try client(), try server())
+        _ = try connect(context, server, at: 1000)
+        #expect(try connect(context, server, at: 1000 + Self.day / 2))
+        #expect(try connect(context, server, at: 1000 + Self.day - 1))
+        #expect(try !connect(context, server, at: 1000 + Self.day))
+        #expect(try connect(context, server, at: 1000 + Self.day + Self.day / 2), "verified again")
+    }
+
+    @Test("TLS-04 a boot-time clock that runs backwards ends the session")
+    func backwards() throws {
+        let (context, server) = (try client(), try server())
+        _ = try connect(context, server, at: 1000)
+        #expect(try !connect(context, server, at: 999))
+    }
+
+    @Test("TLS-04 another context has no session")
+    func otherContext() throws {
+        let server = try server()
+        _ = try connect(client(), server)
+        #expect(try !connect(client(), server))
+    }
+
+    @Test("TLS-04 a server that forgot the session verifies anew")
+    func forgotten() throws {
+        let context = try client()
+        _ = try connect(context, server())
+        #expect(try !connect(context, server()))
+        #expect(context.peerIsValid(at: TestCertificates.now))
+    }
+
+    @Test("TLS-04 a session does not excuse another server's certificate")
+    func otherServer() throws {
+        let context = try client()
+        _ = try connect(context, server())
+        context.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+        let impostor = try server(TLS1_3_VERSION, ca.server(["other.example"]))
+        #expect(try !TLSPair(context, impostor).connect())
+        #expect(context.failure == .certificate(.hostName))
+    }
+
+    @Test("TLS-04 without the extended master secret TLS 1.2 keeps none")
+    func spliceable() throws {
+        let server = try server(TLS1_2_VERSION) { SSL_CTX_set_options($0, UInt64(1) << 0) }
+        let context = try client()
+        _ = try connect(context, server)
+        #expect(try !connect(context, server))
+    }
+
+    @Test("CLK-01 a provisional connection leaves no session")
+    func provisional() throws {
+        let future = try ca.server(from: TestCertificates.now + 50, to: TestCertificates.now + 100)
+        for version in [TLS1_2_VERSION, TLS1_3_VERSION] {
+            let (context, server) = (try client(), try server(version, future))
+            #expect(try !connect(context, server, provisional: true))
+            #expect(context.provisional)
+            #expect(try !connect(context, server, provisional: true))
+            #expect(context.provisional)
+        }
+    }
+}
+
+/// The bound on what may arrive.
+@Suite struct TLSInputLimitTests {
+    let ca: TestCertificates
+    let context: TLSContext
+    let pair: TLSPair
+
+    init() throws {
+        ca = try TestCertificates()
+        context = try TLSContext(serverName: "broker.example", anchors: [ca.root])
+        context.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+        pair = try TLSPair(context, TLSServer([ca.server()], key: ca.key.key))
+    }
+
+    func readAll() -> Int? {
+        var sum = 0
+        while true {
+            guard let bytes = pair.read() else { return nil }
+            if bytes.isEmpty { return sum }
+            sum += bytes.count
+        }
+    }
+
+    @Test func `as much as the limit arrives, between two resets`() {
+        #expect(pair.connect())
+        for _ in 0..<8 {
+            context.resetInputCount()
+            pair.serverWrites([UInt8](repeating: 1, count: 60_000))
+            #expect(readAll() == 60_000)
+        }
+        #expect(!context.inputLimitReached)
+    }
+
+    @Test func `more than the limit ends the connection, not in a wait`() {
+        #expect(pair.connect())
+        context.resetInputCount()
+        pair.serverWrites([UInt8](repeating: 1, count: 70_000))
+        #expect(readAll() == nil)
+        #expect(context.inputLimitReached && context.failure == .inputLimit)
+        #expect(pair.read() == nil, "it stays ended")
+    }
+
+    @Test func `many small messages without a reset reach the limit`() {
+        #expect(pair.connect())
+        var sum = 0
+        while sum < 1 << 20, readAll() != nil {
+            pair.serverWrites([UInt8](repeating: 1, count: 100))
+            sum += 100
+        }
+        #expect(context.inputLimitReached)
+        #expect(sum < 64 * 1024)
+    }
+
+    @Test func `the handshake counts`() {
+        context.inputLimit = 200
+        #expect(!pair.connect())
+        #expect(context.failure == .inputLimit)
+    }
+
+    @Test func `a new connection counts from zero`() throws {
+        context.inputLimit = 200
+        pair.connect()
+        context.inputLimit = 64 * 1024
+        context.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+        #expect(context.failure == nil && !context.inputLimitReached)
+        #expect(try TLSPair(context, TLSServer([ca.server()], key: ca.key.key)).connect())
+    }
+}
