@@ -24,7 +24,8 @@ public struct Raw: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, Send
             case ...0xffff_ffff: 4
             default: 8
             }
-        let information = [0: UInt8(truncatingIfNeeded: value), 1: 24, 2: 25, 4: 26, 8: 27][width] ?? 0
+        let codes: [Int: UInt8] = [0: UInt8(truncatingIfNeeded: value), 1: 24, 2: 25, 4: 26, 8: 27]
+        let information = codes[width] ?? 0
         let tail = (0..<width).reversed().map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
         return [major << 5 | information] + tail
     }

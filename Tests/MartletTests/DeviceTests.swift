@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import MartletController
+import MartletEnvelope
+import MartletMessages
+import MartletPosix
+import Synchronization
+import TestSupport
+import Testing
+
+/// The whole device against a real broker with mutual TLS and a back end that verifies everything.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct DeviceTests {
+    @Test func `readings arrive verified, linked and in order`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try device.start()
+        for value in 1...5 { try device.report("temperature", Double(value), unit: .celsius) }
+        try device.report("door", true)
+        let readings = try bench.backEnd.waitFor("readings") { state in
+            let all = bench.backEnd.readings(state)
+            return all.count >= 6 ? all : nil
+        }
+        #expect(readings.prefix(5).map { $0.reading.value } == (1...5).map { .number(Double($0)) })
+        #expect(readings[5].reading.value == .boolean(true))
+        #expect(bench.backEnd.state.with { $0.refused }.isEmpty)
+        device.stop()
+        #expect(device.status.waitingMessages == 0)
+    }
+
+    @Test func `a command changes the device, is answered by a signed receipt, and its replay is refused`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        let interval = Mutex<Int64>(0)
+        try device.onCommand("set-interval", .integer(1...3600)) { call in
+            interval.withLock { $0 += call.integer(0) }
+            return .doneWith([.integer(42)])
+        }
+        try device.start()
+        try bench.waitForLog("resumed this run")
+        let command = try bench.backEnd.command("set-interval", [.integer(7)])
+        let receipt = try bench.backEnd.receipt(for: command)
+        #expect(receipt.outcome == .done)
+        #expect(receipt.results == [.integer(42)])
+        #expect(receipt.digest == command.digest)
+
+        bench.backEnd.publish("command", command.message)
+        try bench.waitForLog("replayed")
+        var forged = command.message
+        forged[forged.count - 1] ^= 1
+        bench.backEnd.publish("command", forged)
+        let refused = try bench.backEnd.command("set-interval", [.integer(0)])
+        #expect(try bench.backEnd.receipt(for: refused).outcome == .badArguments)
+        let unknown = try bench.backEnd.command("format-disk")
+        #expect(try bench.backEnd.receipt(for: unknown).outcome == .unknownCommand)
+        #expect(interval.withLock { $0 } == 7)
+        let event = try bench.backEnd.event(.refusals)
+        #expect(!event.values.isEmpty)
+        device.stop()
+    }
+
+    @Test("a reading that waits while the broker is away is delivered after it is back, once")
+    func brokerRestart() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try device.start()
+        try device.report("before", 1)
+        _ = try bench.backEnd.waitFor("first reading") { bench.backEnd.readings($0).isEmpty ? nil : true }
+        bench.broker.stop()
+        try bench.waitForLog("not connected")
+        try device.report("during", 2)
+        try bench.broker.start()
+        let readings = try bench.backEnd.waitFor("second reading", seconds: 90) { state in
+            let all = bench.backEnd.readings(state).filter { $0.verdict != .duplicate }
+            return all.count >= 2 ? all : nil
+        }
+        #expect(readings.map { String(decoding: $0.reading.name, as: UTF8.self) } == ["before", "during"])
+        device.stop()
+    }
+
+    @Test func `the second run links to the first one, and a command of the first run is stale`() throws {
+        let bench = try Bench()
+        let calls = Mutex(0)
+        var device = try bench.device()
+        func declare() throws {
+            try device.onCommand("count") { _ in
+                calls.withLock { $0 += 1 }
+                return .done
+            }
+        }
+        try declare()
+        try device.start()
+        try bench.waitForLog("resumed this run")
+        let command = try bench.backEnd.command("count")
+        #expect(try bench.backEnd.receipt(for: command).outcome == .done)
+        try device.report("first-run", 1)
+        device.stop()
+        bench.log.with { $0 = [] }
+
+        device = try bench.device()
+        try declare()
+        try device.start()
+        try bench.waitForLog("resumed this run")
+        bench.backEnd.state.with { $0.messages = $0.messages.filter { if case .receipt = $0.content { false } else { true } } }
+        bench.backEnd.publish("command", command.message)
+        let receipt = try bench.backEnd.receipt(for: command)
+        #expect(receipt.outcome == .stale)
+        #expect(receipt.challenge != nil)
+        #expect(calls.withLock { $0 } == 1)
+        try device.report("second-run", 2)
+        let verdicts = try bench.backEnd.waitFor("both readings") { state in
+            let all = bench.backEnd.readings(state)
+            return all.count >= 2 ? all.map { $0.verdict } : nil
+        }
+        #expect(verdicts.last == .linked)
+        device.stop()
+    }
+
+    @Test func `stop leaves presence offline`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try device.start()
+        _ = try bench.backEnd.waitFor("online") { $0.presences.last?.isOnline == true ? true : nil }
+        device.stop()
+        _ = try bench.backEnd.waitFor("offline") { $0.presences.last?.isOnline == false ? true : nil }
+    }
+
+    @Test func `a device cannot be started twice, and takes no handler after its start`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try device.start()
+        #expect(throws: MartletError.self) { try device.start() }
+        #expect(throws: MartletError.self) { try device.onCommand("late") { _ in .done } }
+        device.stop()
+        device.stop()
+    }
+
+    @Test("ROT-04 a second device on the same state is refused")
+    func lock() throws {
+        let bench = try Bench()
+        let first = try bench.device()
+        let error = #expect(throws: MartletError.self) { _ = try bench.device() }
+        #expect(error?.code == .state)
+        first.stop()
+    }
+
+    @Test func `bad readings are refused with their reason`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        for name in ["", "with space", "-begins", String(repeating: "x", count: 65), "ümlaut"] {
+            #expect(throws: MartletError.self) { try device.report(name, 1) }
+        }
+        #expect(throws: MartletError.self) { try device.report("nan", .nan) }
+        #expect(throws: MartletError.self) { try device.report("x", 1, durable: true) }
+        #expect(throws: MartletError.self) { try device.report("x", 1, lane: .alarm) }
+        #expect(throws: MartletError.self) { try device.report("x", String(repeating: "y", count: 1025)) }
+    }
+}
