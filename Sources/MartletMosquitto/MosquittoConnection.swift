@@ -113,7 +113,8 @@ public final class MosquittoConnection {
 
     /// Begins to connect, without blocking. `address` is a numeric IPv4 or IPv6 address.
     ///
-    /// When it throws, the connection is closed and no event follows.
+    /// When it throws, the connection is closed and no event follows: what a quick peer answers at once, a refused
+    /// port or a failure of TLS, is thrown like any other reason to close.
     public func open(address: Span<UInt8>, port: UInt16) throws(MosquittoError) {
         guard state == .new, let handle else { throw .wrongState }
         // Port 0 would mean a path of a Unix socket to the library.
@@ -125,10 +126,16 @@ public final class MosquittoConnection {
         let code = withCString(address) {
             mosquitto_connect_bind_async(handle, $0, Int32(port), Int32(keepAlive), nil)
         }
+        let errno = CMosquitto_errno()
         guard code == MOSQ_ERR_SUCCESS.rawValue else {
-            let errno = CMosquitto_errno()
             abort()
             throw meaning(of: code, errno: errno)
+        }
+        // A port of this machine refuses at once, and the library, which began TLS, has swallowed it.
+        let stream = CMosquitto_probe(mosquitto_socket(handle))
+        guard stream > 0 else {
+            abort()
+            throw .network(errno: stream == 0 ? errno : -stream)
         }
         CMosquitto_close_on_exec(mosquitto_socket(handle))
     }

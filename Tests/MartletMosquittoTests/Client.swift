@@ -58,6 +58,16 @@ final class Client: MosquittoEvents {
         if closed { throw TestFailure("Closed before CONNACK: \(events)") }
     }
 
+    /// Opens and drives to the end, which `open` may tell at once when the server is quick.
+    func failure(opening port: UInt16) throws -> MosquittoError? {
+        do { try open(port) } catch let error as MosquittoError { return error }
+        try drive { self.closed }
+        guard events.count == 1, case .closed(let reason) = events[0] else {
+            throw TestFailure("Not one end alone: \(events)")
+        }
+        return reason
+    }
+
     @discardableResult
     func publish(
         _ topic: String, _ payload: String = "", qos: MosquittoConnection.QoS = .atLeastOnce, retained: Bool = false

@@ -107,9 +107,9 @@ import Testing
     @Test func `a port where nobody listens is told by errno`() throws {
         let client = try Client()
         let port = try LoopbackListener().port
-        try client.open(port)
-        try client.drive { client.closed }
-        #expect(client.events == [.closed(.network(errno: ECONNREFUSED))])
+        #expect(throws: MosquittoError.network(errno: ECONNREFUSED)) { try client.open(port) }
+        #expect(client.connection?.descriptor == -1)
+        #expect(client.events.isEmpty)
     }
 
     @Test func `an end or a reset before CONNACK closes once`() throws {

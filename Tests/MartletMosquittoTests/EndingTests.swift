@@ -149,7 +149,7 @@ import Testing
         let broker = try Broker()
         let before = try openDescriptors()
         // Other tests open descriptors as well, but not one for each round.
-        for _ in 1...200 {
+        for _ in 1...100 {
             let client = try Client()
             if stage > 0 { try client.open(broker.port) }
             if stage > 1 { try client.drive { !client.events.isEmpty } }
@@ -159,14 +159,14 @@ import Testing
                 try client.drive { client.closed }
             }
         }
-        #expect(try openDescriptors() < before + 150)
+        #expect(try openDescriptors() < before + 75)
     }
 
     @Test func `a closed connection keeps no descriptor, though the object lives`() throws {
         let broker = try Broker()
         let before = try openDescriptors()
         var kept: [Client] = []
-        for round in 1...200 {
+        for round in 1...100 {
             let client = try Client()
             try client.connect(broker.port)
             if round.isMultiple(of: 2) {
@@ -177,7 +177,7 @@ import Testing
             }
             kept.append(client)
         }
-        #expect(try openDescriptors() < before + 150)
+        #expect(try openDescriptors() < before + 75)
     }
 
     private func openDescriptors() throws -> Int {
