@@ -41,8 +41,9 @@ extension Reading {
         in payload: Span<UInt8>, claims: Claims, wallClock: Int64?
     ) throws(SenMLError) -> [Reading] {
         var readings: [Reading] = []
-        var reader = try SenMLReader(payload)
-        while let record = try reader.next() {
+        var reader = SenMLReader(payload)
+        while try reader.next() {
+            let record = reader.record
             let value: Value? =
                 switch record.value {
                 case .number(let number): .number(number)
@@ -53,7 +54,7 @@ extension Reading {
                 }
             readings.append(
                 Reading(
-                    name: reader.name(of: record), unit: record.unit.map { [UInt8](copying: payload.extracting($0)) },
+                    name: reader.name(), unit: record.unit.map { [UInt8](copying: payload.extracting($0)) },
                     value: value, sum: record.sum, time: time(of: record, claims, wallClock)))
         }
         return readings

@@ -91,8 +91,10 @@ private struct Party {
         device = try Party("urn:dev:mac:0024befffe804ff1", seed: seeds[0..<32])
         operatorParty = try Party("urn:example:operator", seed: seeds[32..<64])
         gateway = try Party("urn:example:gateway", seed: seeds[64..<96])
-        challenge = try #require(Bytes16(copying: Array(UInt8(0)..<16).span))
-        commandID = try #require(Bytes16(copying: Array(UInt8(0xa0)..<0xb0).span))
+        let nonce = Bytes16(copying: Array(UInt8(0)..<16).span)
+        challenge = try #require(nonce)
+        let id = Bytes16(copying: Array(UInt8(0xa0)..<0xb0).span)
+        commandID = try #require(id)
         head = ChainHead(sequence: 41, digest: try OpenSSLHashing().sha256(Array("41".utf8).span))
     }
 
@@ -105,7 +107,8 @@ private struct Party {
         var claims = Claims(purpose: purpose)
         claims.issuedAt = start + seconds
         claims.clock = clock
-        claims.boot = BootTime(id: try #require(Bytes16(copying: id.span)), milliseconds: uptime * 1000)
+        let boot = Bytes16(copying: id.span)
+        claims.boot = BootTime(id: try #require(boot), milliseconds: uptime * 1000)
         return claims
     }
 
@@ -212,14 +215,16 @@ private struct Party {
         #expect(envelope.claims.sequence == 42)
         #expect(envelope.claims.previous == head)
         let span = message.span.extracting(envelope.payload)
-        var reader = try SenMLReader(span)
-        let first = try #require(try reader.next())
+        var reader = SenMLReader(span)
+        #expect(try reader.next())
+        let first = reader.record
         #expect(first.value == .number(51.2))
         #expect(first.time == .absolute(seconds: Double(start) + 5))
-        let second = try #require(try reader.next())
+        #expect(try reader.next())
+        let second = reader.record
         #expect(second.value == .boolean(true))
         #expect(second.time == .absolute(seconds: Double(start) + 5.25))
-        #expect(try reader.next() == nil)
+        #expect(try !reader.next())
     }
 
     @Test func `the printed command is accepted, and the printed receipt is its answer`() throws {
