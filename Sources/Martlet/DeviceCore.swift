@@ -38,6 +38,7 @@ final class DeviceCore: @unchecked Sendable {
     private let handlers: HandlerThread
     private let logger: Device.Log?
     private let setup: Engine.Setup
+    private let store: StateFile
     private let link: MosquittoLink
     private var engine: Engine?
     /// A batch that is being signed, or waits until it can be.
@@ -72,7 +73,7 @@ final class DeviceCore: @unchecked Sendable {
         guard let topics = Topics(prefix: configuration.prefix.span, device: configuration.id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")
         }
-        let store = try StateFile(configuration.stateDirectory)
+        store = try StateFile(configuration.stateDirectory)
         do throws(PosixError) { waiter = try Waiter() } catch {
             throw MartletError(.system, "no eventfd: \(error.text)")
         }
@@ -175,9 +176,12 @@ final class DeviceCore: @unchecked Sendable {
 
     func stop(flushing seconds: UInt32) {
         let until = SystemClock.bootMilliseconds() &+ UInt64(seconds) * 1000
+        var wasNew = false
         let thread = shared.with { shared -> Thread? in
             switch shared.phase {
-            case .new: shared.phase = .stopped
+            case .new:
+                shared.phase = .stopped
+                wasNew = true
             case .running: shared.phase = .stopping(until: until)
             case .stopping, .stopped: break
             }
@@ -185,7 +189,10 @@ final class DeviceCore: @unchecked Sendable {
             shared.thread = nil
             return thread
         }
-        guard let thread else { return }
+        guard let thread else {
+            if wasNew { store.unlock() }
+            return
+        }
         waiter.wake()
         if !thread.isCurrent { thread.join() }
         handlers.end()
@@ -220,6 +227,7 @@ final class DeviceCore: @unchecked Sendable {
         link.engine = nil
         updateStatus(engine)
         self.engine = nil
+        store.unlock()
     }
 
     private func wait(_ engine: Engine, until deadline: UInt64?) {

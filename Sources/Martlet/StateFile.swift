@@ -9,7 +9,7 @@ final class StateFile: StateStore {
     private static let maximumSize = 4096
 
     private let directory: PrivateDirectory
-    private let lock: DirectoryLock
+    private var lock: DirectoryLock?
 
     /// Makes the directory if it is missing. One process at a time can have it.
     init(_ path: String) throws(MartletError) {
@@ -21,6 +21,9 @@ final class StateFile: StateStore {
         }
     }
 
+    /// Lets another process, or another device of this one, have the directory. Nothing is saved after this.
+    func unlock() { lock = nil }
+
     func load() -> [UInt8]? {
         do throws(PosixError) {
             return try directory.read(Self.name, limit: Self.maximumSize)
@@ -31,6 +34,6 @@ final class StateFile: StateStore {
     }
 
     func save(_ bytes: Span<UInt8>) -> Bool {
-        (try? directory.replace(Self.name, bytes)) != nil
+        lock != nil && (try? directory.replace(Self.name, bytes)) != nil
     }
 }

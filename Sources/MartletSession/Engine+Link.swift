@@ -83,6 +83,7 @@ extension Engine {
 
     /// A message arrived. Returns whether it may be acknowledged.
     public func received(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
+        guard case .connected = phase else { return true }
         switch topics.leaf(of: topic) {
         case .signed(.command): receivedCommand(payload, isRetained: isRetained, now)
         case .signed(.resume): receivedResume(payload, isRetained: isRetained, now)

@@ -130,7 +130,7 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
 extension BackEnd: ControllerLinkDelegate {
     func linkChanged(_ linkState: LinkState) {
         state.with {
-            if case .connected = linkState { $0.isConnected = true } else { $0.isConnected = false }
+            if case .ready = linkState { $0.isConnected = true } else { $0.isConnected = false }
         }
         state.notify()
     }

@@ -26,7 +26,7 @@ import Testing
         #expect(readings[5].reading.value == .boolean(true))
         #expect(bench.backEnd.state.with { $0.refused }.isEmpty)
         device.stop()
-        #expect(device.status.waitingMessages == 0)
+        #expect(device.status.waitingMessages == 0, "\(bench.log.with { $0 })")
     }
 
     @Test func `a command changes the device, is answered by a signed receipt, and its replay is refused`() throws {
