@@ -54,10 +54,6 @@ static inline long COpenSSL_get_mem_data(BIO *bio, char **bytes) {
     return BIO_get_mem_data(bio, bytes);
 }
 
-static inline void COpenSSL_clear_retry_flags(BIO *bio) {
-    BIO_clear_retry_flags(bio);
-}
-
 static inline void COpenSSL_secure_clear_free(void *bytes, size_t count) {
     OPENSSL_secure_clear_free(bytes, count);
 }

@@ -4,7 +4,8 @@ import COpenSSL
 
 /// A signature key in memory, P-256 or Ed25519.
 ///
-/// Keeps what OpenSSL prepares for a signature. Not safe for concurrent use.
+/// Keeps what OpenSSL prepares for a signature. Not safe for concurrent use, except that a `TLSContext` may use the same
+/// key at any time.
 public final class PrivateKey {
     public let kind: KeyKind
     public let publicKey: PublicKey

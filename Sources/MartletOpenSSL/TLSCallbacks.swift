@@ -50,7 +50,7 @@ private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
     switch event {
     case SSL_CB_HANDSHAKE_START: connection.handshakeStarts(ssl)
     case SSL_CB_HANDSHAKE_DONE: connection.handshakeDone(ssl)
-    case SSL_CB_READ_ALERT where Int32(alert) != SSL_AD_CLOSE_NOTIFY && Int32(alert) != SSL_AD_USER_CANCELLED:
+    case SSL_CB_READ_ALERT where value >> 8 == SSL3_AL_FATAL:
         let inReplyToHello = SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO || SSL_get_state(ssl) == TLS_ST_CR_SRVR_HELLO
         connection.fail(TLSFailure(alert: alert, inReplyToHello: inReplyToHello))
     case SSL_CB_WRITE_ALERT where value >> 8 == SSL3_AL_FATAL && connection.isEstablished: connection.fail(.notTLS)
@@ -79,8 +79,6 @@ func countsInput(
         let data = BIO_get_callback_arg(input)
     else { return Int(result) }
     let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
-    if connection.arrived(processed.pointee) { return Int(result) }
-    // Else the reader would take the refusal for "nothing there yet".
-    COpenSSL_clear_retry_flags(input)
-    return -1
+    // After a read that succeeded no retry is pending, so −1 is a failure and not "nothing there yet".
+    return connection.arrived(processed.pointee) ? Int(result) : -1
 }

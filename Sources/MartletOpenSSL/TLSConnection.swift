@@ -24,7 +24,8 @@ final class TLSConnection {
     private(set) var failure: TLSFailure?
     private(set) var isResumed = false
     private(set) var isEstablished = false
-    var session: Session?
+    private(set) var session: Session?
+    private var keepsSessions = true
     var inputLimit = 64 * 1024
     var inputCount = 0
 
@@ -41,7 +42,14 @@ final class TLSConnection {
         failure = nil
         isResumed = false
         isEstablished = false
+        keepsSessions = true
         inputCount = 0
+    }
+
+    /// Also for tickets that this connection may still bring.
+    func dropSessions() {
+        session = nil
+        keepsSessions = false
     }
 
     func peerIsValid(at time: Int64) -> Bool {
@@ -101,7 +109,8 @@ final class TLSConnection {
     func offered(_ offer: OpaquePointer, _ ssl: OpaquePointer) {
         // TLS 1.2 tells of the session before it tells that the handshake is done.
         handshakeDone(ssl)
-        guard !isProvisional, let verifiedAt, let copy = try? Handle(SSL_SESSION_dup(offer), SSL_SESSION_free)
+        guard keepsSessions, !isProvisional, let verifiedAt,
+            let copy = try? Handle(SSL_SESSION_dup(offer), SSL_SESSION_free)
         else { return }
         session = Session(
             handle: copy, verifiedAt: verifiedAt, notBefore: rules.notBefore, notAfter: rules.notAfter)

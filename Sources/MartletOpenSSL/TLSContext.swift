@@ -60,8 +60,9 @@ public final class TLSContext {
     /// Whether the chain accepted in the last full handshake is within its time at `time`. False before any.
     public func peerIsValid(at time: Int64) -> Bool { connection.peerIsValid(at: time) }
 
-    /// Forgets the session, so that the next handshake judges the server's certificate anew.
-    public func dropSessions() { connection.session = nil }
+    /// Forgets the session and keeps none of the current connection, so that the next handshake judges the server's
+    /// certificate anew.
+    public func dropSessions() { connection.dropSessions() }
 
     /// The most bytes that may arrive between two calls of `resetInputCount`, TLS overhead included; 64 KiB unless
     /// set. What exceeds it ends the connection, so that no announced length makes the reader collect more.

@@ -38,7 +38,8 @@ import Testing
         let late: Int64 = 4_000_000_000
         let (rootKey, key) = (try PrivateKey.generate(.p256), try PrivateKey.generate(.p256))
         let profile = CertificateProfile(
-            commonName: "Root", isAuthority: true, keyUsage: "critical,keyCertSign", notBefore: now, notAfter: late + 10)
+            commonName: "Root", isAuthority: true, keyUsage: "critical,keyCertSign", notBefore: now, notAfter: late + 10
+        )
         let root = try profile.issue(for: rootKey.publicKey, issuer: nil, signedBy: rootKey)
         let device = try CertificateAuthority(certificate: root, key: rootKey).issueClient(
             key.publicKey, commonName: "x", notBefore: late, notAfter: late + 10)
@@ -70,13 +71,21 @@ import Testing
         #expect(failure(device, [stranger, intermediate]) == nil)
         #expect(failure(device) == .untrustedIssuer)
         #expect(failure(device, anchors: [intermediate]) == nil, "an intermediate can be the anchor")
+        let ended = try Forge.reissue(intermediate, signedBy: ca.rootKey.key) {
+            try CertificateTime.set(now - 1, X509_getm_notAfter($0))
+        }
+        #expect(failure(device, anchors: [ended]) == .expired, "and is judged like a root")
+        #expect(failure(device, anchors: [device]) == nil, "so can the certificate itself")
+        #expect(failure(device, anchors: [device], at: now + 2) == .expired)
     }
 
     @Test func `roles are told apart`() throws {
         #expect(failure(try ca.device(), as: .server) == .wrongPurpose)
         #expect(failure(try ca.server(), as: .client) == .wrongPurpose)
         #expect(failure(try ca.server(), as: .server) == nil)
-        let silent = try Forge.reissue(ca.server(), signedBy: ca.rootKey.key) { try Forge.set(NID_ext_key_usage, nil, $0) }
+        let silent = try Forge.reissue(ca.server(), signedBy: ca.rootKey.key) {
+            try Forge.set(NID_ext_key_usage, nil, $0)
+        }
         #expect(failure(silent, as: .client) == nil)
         #expect(failure(silent, as: .server) == .wrongPurpose, "a server must say so")
     }
@@ -120,7 +129,9 @@ import Testing
                 try Forge.set(NID_subject_key_identifier, nil, $0)
                 try Forge.set(NID_authority_key_identifier, nil, $0)
             }
-            let below = try Forge.reissue(device, signedBy: key) { try Forge.set(NID_authority_key_identifier, nil, $0) }
+            let below = try Forge.reissue(device, signedBy: key) {
+                try Forge.set(NID_authority_key_identifier, nil, $0)
+            }
             #expect(failure(below, anchors: [root]) == .weak, "root \(name)")
         }
         let sha1 = try Forge.reissue(device, signedBy: ca.rootKey.key, digest: EVP_sha1())

@@ -108,9 +108,11 @@ import Testing
         #expect(try uris("DER:30038602") == [], "cut off")
     }
 
-    @Test(arguments: [
-        -631_152_000, -1, 0, 2_147_483_647, 2_147_483_648, 2_524_607_999, 2_524_608_000, 4_102_444_800, 253_402_300_798,
-    ] as [Int64])
+    @Test(
+        arguments: [
+            -631_152_000, -1, 0, 2_147_483_647, 2_147_483_648, 2_524_607_999, 2_524_608_000, 4_102_444_800,
+            253_402_300_798,
+        ] as [Int64])
     func `times from 1950 to 9999 survive, beyond 2038 too`(time: Int64) throws {
         let certificate = try ca.device(from: time, to: 253_402_300_799)
         #expect(certificate.notBefore == time)

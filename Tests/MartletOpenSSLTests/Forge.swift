@@ -66,9 +66,6 @@ enum Forge {
 
     /// Adds one more common name with any bytes.
     static func addCommonName(_ bytes: [UInt8], type: Int32 = V_ASN1_UTF8STRING, _ certificate: OpaquePointer) throws {
-        let value = try #require(ASN1_STRING_type_new(type))
-        ASN1_STRING_set(value, bytes, Int32(bytes.count))
-        defer { ASN1_STRING_free(value) }
         let entry = try Handle(
             X509_NAME_ENTRY_create_by_NID(nil, NID_commonName, type, bytes, Int32(bytes.count)), X509_NAME_ENTRY_free)
         try check(X509_NAME_add_entry(X509_get_subject_name(certificate), entry.pointer, -1, 0))

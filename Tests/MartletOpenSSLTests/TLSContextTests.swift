@@ -59,6 +59,22 @@ import Testing
         #expect(pair.requestedName == "broker.example")
     }
 
+    @Test func `a warning is no failure`() throws {
+        let context = try client()
+        let server = try server(versions: TLS1_2_VERSION...TLS1_2_VERSION) {
+            let warns:
+                @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 =
+                    { _, alert, _ in
+                        alert?.pointee = SSL_AD_UNRECOGNIZED_NAME
+                        return SSL_TLSEXT_ERR_ALERT_WARNING
+                    }
+            SSL_CTX_callback_ctrl(
+                $0, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, unsafeBitCast(warns, to: (@convention(c) () -> Void).self))
+        }
+        #expect(try TLSPair(context, server).connect())
+        #expect(context.failure == nil)
+    }
+
     @Test(arguments: ["192.0.2.7", "2001:db8::7"])
     func `an address is checked as an address and not sent as a name`(address: String) throws {
         let context = try client(address)
@@ -165,8 +181,11 @@ import Testing
         let other = try TestCertificates()
         let cases: [(Certificate, CertificateFailure)] = [
             (try ca.server(["other.example"], from: start, to: start + 50), .hostName),
-            (try other.authority.issueServer(
-                ca.key.publicKey, names: ["broker.example"], notBefore: start, notAfter: start + 50), .untrustedIssuer),
+            (
+                try other.authority.issueServer(
+                    ca.key.publicKey, names: ["broker.example"], notBefore: start, notAfter: start + 50),
+                .untrustedIssuer
+            ),
             (try ca.device(from: start, to: start + 50), .wrongPurpose),
             (try ca.server(to: TestCertificates.now - 1), .expired),
         ]

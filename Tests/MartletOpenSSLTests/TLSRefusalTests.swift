@@ -2,6 +2,7 @@
 
 import COpenSSL
 import Foundation
+import TestSupport
 import Testing
 
 @testable import MartletOpenSSL
@@ -115,8 +116,9 @@ import Testing
     func times() throws {
         #expect(try refusal([ca.server(to: now - 1)]) == .certificate(.expired))
         #expect(try refusal([ca.server(from: now + 1)]) == .certificate(.notYetValid))
-        #expect(try refusal([ca.server(to: now + 5000 * TestCertificates.day)], at: ca.root.notAfter + 1)
-            == .certificate(.expired), "expired root")
+        #expect(
+            try refusal([ca.server(to: now + 5000 * TestCertificates.day)], at: ca.root.notAfter + 1)
+                == .certificate(.expired), "expired root")
         #expect(try refusal([ca.server()], at: 4_070_908_800) == .certificate(.expired), "client in 2099")
         #expect(try refusal([ca.server()], at: 0) == .certificate(.notYetValid), "client in 1970, with a trusted clock")
     }
@@ -152,10 +154,13 @@ import Testing
         #expect(try refusal(server) == .protocolVersion)
     }
 
-    @Test("TLS-02 suites without forward secrecy or authenticated encryption are refused", arguments: [
-        "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-NULL-SHA",
-        "AES128-GCM-SHA256", "AES128-SHA", "DHE-RSA-AES128-GCM-SHA256", "AECDH-AES128-SHA", "ECDHE-ECDSA-AES128-CCM",
-    ])
+    @Test(
+        "TLS-02 suites without forward secrecy or authenticated encryption are refused",
+        arguments: [
+            "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-NULL-SHA",
+            "AES128-GCM-SHA256", "AES128-SHA", "DHE-RSA-AES128-GCM-SHA256", "AECDH-AES128-SHA",
+            "ECDHE-ECDSA-AES128-CCM",
+        ])
     func suites(suite: String) throws {
         let rsa = try Forge.key("RSA", bits: 2048)
         let needsRSA = !suite.contains("ECDSA")
@@ -265,10 +270,10 @@ import Testing
     @Test("TLS-03 the environment and the system store add no trust")
     func environment() throws {
         let other = try TestCertificates(name: "Poison")
-        let authority = try TestFolder()
-        let path = try authority.write(other.root.pem(), "poison.pem")
+        let files = try TestAuthority()
+        let path = try files.write(other.root.pem(), to: "poison.pem")
         setenv("SSL_CERT_FILE", path, 1)
-        setenv("SSL_CERT_DIR", authority.path, 1)
+        setenv("SSL_CERT_DIR", files.folder.path, 1)
         defer {
             unsetenv("SSL_CERT_FILE")
             unsetenv("SSL_CERT_DIR")

@@ -53,6 +53,20 @@ import Testing
         #expect(try connect(context, server))
     }
 
+    @Test("TLS-04 a ticket that comes after the drop is not kept")
+    func droppedWhileConnected() throws {
+        let (context, server) = (try client(), try server())
+        context.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+        let pair = try TLSPair(context, server)
+        #expect(pair.connect())
+        context.dropSessions()
+        #expect(SSL_new_session_ticket(pair.server.pointer) == 1)
+        pair.serverWrites([1])
+        #expect(pair.read() == [1])
+        #expect(try !connect(context, server))
+        #expect(try connect(context, server), "the next connection keeps one again")
+    }
+
     @Test("TLS-04 a verification is built on for 24 hours, resumptions included")
     func aged() throws {
         let (context, server) = (try client(), try server())
