@@ -2,6 +2,7 @@
 
 /// Reading items whose type the format prescribes: another type, length or count is `unexpected`.
 extension CBORReader {
+    @inline(never)
     public mutating func unsigned() throws(CBORError) -> UInt64 {
         let start = offset
         guard case .unsigned(let value) = try next() else { throw .unexpected(at: start) }
@@ -9,6 +10,7 @@ extension CBORReader {
     }
 
     /// An integer outside the range of Int64 is `unexpected`.
+    @inline(never)
     public mutating func integer() throws(CBORError) -> Int64 {
         let start = offset
         switch try next() {
@@ -19,12 +21,14 @@ extension CBORReader {
     }
 
     /// Where the content of a byte string lies in the input.
+    @inline(never)
     public mutating func bytes() throws(CBORError) -> Range<Int> {
         let start = offset
         guard case .bytes(let content) = try next() else { throw .unexpected(at: start) }
         return content
     }
 
+    @inline(never)
     public mutating func bytes(exactly count: Int) throws(CBORError) -> Range<Int> {
         let start = offset
         guard case .bytes(let content) = try next(), content.count == count else { throw .unexpected(at: start) }
@@ -32,6 +36,7 @@ extension CBORReader {
     }
 
     /// Where the content of a text string lies in the input; it is valid UTF-8.
+    @inline(never)
     public mutating func text() throws(CBORError) -> Range<Int> {
         let start = offset
         guard case .text(let content) = try next() else { throw .unexpected(at: start) }
@@ -39,30 +44,35 @@ extension CBORReader {
     }
 
     /// The number of elements that follow: never more than bytes remain.
+    @inline(never)
     public mutating func array() throws(CBORError) -> Int {
         let start = offset
         guard case .array(let count) = try next() else { throw .unexpected(at: start) }
         return count
     }
 
+    @inline(never)
     public mutating func array(exactly count: Int) throws(CBORError) {
         let start = offset
         guard case .array(count) = try next() else { throw .unexpected(at: start) }
     }
 
     /// The number of pairs that follow: never more than half of the bytes that remain.
+    @inline(never)
     public mutating func map() throws(CBORError) -> Int {
         let start = offset
         guard case .map(let count) = try next() else { throw .unexpected(at: start) }
         return count
     }
 
+    @inline(never)
     public mutating func tag() throws(CBORError) -> UInt64 {
         let start = offset
         guard case .tag(let number) = try next() else { throw .unexpected(at: start) }
         return number
     }
 
+    @inline(never)
     public mutating func bool() throws(CBORError) -> Bool {
         let start = offset
         guard case .bool(let value) = try next() else { throw .unexpected(at: start) }
@@ -75,6 +85,7 @@ extension CBORReader {
     }
 
     /// An integer or a float. An integer that a Double cannot hold is rounded to the nearest.
+    @inline(never)
     public mutating func number() throws(CBORError) -> Double {
         let start = offset
         switch try next() {

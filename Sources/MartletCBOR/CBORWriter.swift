@@ -52,6 +52,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         raw(value)
     }
 
+    @inline(never)
     public mutating func text(_ value: StaticString) {
         text(Span(_unsafeStart: value.utf8Start, count: value.utf8CodeUnitCount))
     }
@@ -77,6 +78,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     }
 
     /// In the shortest of half, single and double precision that keeps the value. Every NaN is written as f97e00.
+    @inline(never)
     public mutating func double(_ value: Double) {
         if let single = FloatBits.single(exactly: value) {
             if let half = FloatBits.half(exactly: single) {
@@ -92,6 +94,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     }
 
     /// Bytes as they are: the content of a string begun with `bytes(count:)`, or items encoded elsewhere.
+    @inline(never)
     public mutating func raw(_ encoded: Span<UInt8>) {
         guard reserve(encoded.count) else { return }
         let start = count
@@ -109,6 +112,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         return count
     }
 
+    @inline(never)
     private mutating func head(_ major: UInt8, _ value: UInt64) {
         if value < 24 {
             put(major | UInt8(value), 0, width: 0)

@@ -29,10 +29,12 @@ public struct LogLine {
 
     public init() {}
 
+    @inline(never)
     public mutating func text(_ text: StaticString) {
         for index in 0..<text.utf8CodeUnitCount { bytes.append(text.utf8Start[index]) }
     }
 
+    @inline(never)
     public mutating func number(_ value: UInt64) {
         var digits = InlineArray<20, UInt8>(repeating: 0)
         var rest = value
@@ -49,6 +51,7 @@ public struct LogLine {
     }
 
     /// Printable ASCII as it is, any other byte as `\xNN`; what is too long ends in `…`.
+    @inline(never)
     public mutating func untrusted(_ text: Span<UInt8>) {
         for index in 0..<min(text.count, Self.maximumUntrusted) {
             let byte = text[index]

@@ -13,6 +13,7 @@ struct Text {
         add(quoting: [UInt8](text.utf8))
     }
 
+    @inline(never)
     mutating func add(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
@@ -22,6 +23,7 @@ struct Text {
     }
 
     /// Bytes from outside: what is not visible ASCII becomes `?`, so that they cannot forge lines or steer a terminal.
+    @inline(never)
     mutating func add(quoting text: [UInt8]) {
         for byte in text {
             bytes.append(byte >= 0x20 && byte < 0x7f ? byte : UInt8(ascii: "?"))
@@ -32,6 +34,7 @@ struct Text {
         add(quoting: path.bytes)
     }
 
+    @inline(never)
     mutating func add(_ name: String) {
         bytes.append(contentsOf: name.utf8)
     }
@@ -40,6 +43,7 @@ struct Text {
         add(System.format(Double(number)))
     }
 
+    @inline(never)
     mutating func add(_ number: Double) {
         add(System.format(number))
     }
