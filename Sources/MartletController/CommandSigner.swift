@@ -45,10 +45,8 @@ public final class CommandSigner {
     private let sequences: any SequenceStore
 
     /// `issuer`: the URN under which devices know the key.
-    public init(
-        issuer: [UInt8], key: PrivateKey, sequences: any SequenceStore, hashing: any Hashing
-    ) throws(SigningError) {
-        sealer = try EnvelopeSealer(issuer: issuer, key: key, hashing: hashing)
+    public init(issuer: [UInt8], key: PrivateKey, sequences: any SequenceStore) throws(SigningError) {
+        sealer = try EnvelopeSealer(issuer: issuer, key: key)
         self.sequences = sequences
     }
 
@@ -96,9 +94,11 @@ public final class CommandSigner {
 }
 
 extension EnvelopeSealer {
-    convenience init(issuer: [UInt8], key: PrivateKey, hashing: any Hashing) throws(SigningError) {
+    convenience init(issuer: [UInt8], key: PrivateKey) throws(SigningError) {
         guard PartyName.isValid(issuer.span) else { throw .badName }
         let publicKey = key.publicKey.spki
+        let hashing: OpenSSLHashing
+        do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch { throw .openSSL(error) }
         self.init(issuer: issuer, publicKey: publicKey.span, signer: KeySigner(key), hashing: hashing)
     }
 }

@@ -45,6 +45,8 @@ public protocol ControllerLinkDelegate: AnyObject {
     func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool)
     /// The broker took what `publish` returned as `token`, or refused it: 0 is success, 0x10 that nobody listens.
     func linkPublished(token: UInt64, reasonCode: UInt8)
+    /// Comes at least every second while the link runs, for deadlines of the delegate's own.
+    func linkTicked()
 }
 
 /// The connection of a back end or an operator to the broker: mutual TLS with the policy of the devices, MQTT 5, one
@@ -114,16 +116,15 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
         thread = try Thread { [self] in run() }
     }
 
-    /// Says goodbye and waits for the thread's end, which takes a second at most unless the system's resolver blocks.
-    /// Not to be called on the link's thread.
-    public func stop() {
-        requestStop()
+    /// Waits until the link has stopped. Not to be called on the link's thread, and by one thread only.
+    public func wait() {
         thread?.join()
         thread = nil
     }
 
-    /// The same without waiting; any thread.
-    public func requestStop() {
+    /// Says goodbye and ends the thread, which takes a second at most unless the system's resolver blocks. Does not
+    /// wait for that; any thread.
+    public func stop() {
         shared.with { $0.isStopping = true }
         waiter.wake()
     }
@@ -148,19 +149,20 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
         while !shared.with({ $0.isStopping }) {
             advance(SystemClock.bootMilliseconds())
             let (descriptor, writing) = (connection?.descriptor ?? -1, connection?.wantsWrite ?? false)
-            let ready = waiter.wait(socket: descriptor, writing: writing, milliseconds: wait())
+            let ready = waiter.wait(socket: descriptor, writing: writing, milliseconds: untilNextStep())
             connection?.ready(readable: ready.readable, writable: ready.writable)
             connection?.tick()
             send()
+            delegate.linkTicked()
         }
         leave()
         delegate.linkChanged(.stopped)
     }
 
-    private func wait() -> UInt64 {
+    private func untilNextStep() -> UInt64 {
         guard case .waiting(let until) = phase else { return 1000 }
         let now = SystemClock.bootMilliseconds()
-        return until > now ? until - now : 0
+        return until > now ? min(until - now, 1000) : 0
     }
 
     private func advance(_ now: UInt64) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MartletCOSE
+internal import MartletAdapters
+internal import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
 public import MartletOpenSSL
@@ -13,7 +14,7 @@ internal import MartletSenML
 /// device. Nothing that the broker says is believed. Not safe for concurrent use.
 public final class DeviceVerifier {
     private let anchors: [Certificate]
-    private let hashing: any Hashing
+    private let hashing: OpenSSLHashing
     private let maximumDevices: Int
     private var devices: [[UInt8]: DeviceRecord] = [:]
     private var structure = Envelope.makeStructure()
@@ -21,9 +22,9 @@ public final class DeviceVerifier {
     /// - Parameters:
     ///   - anchors: the authorities of the devices' certificates.
     ///   - maximumDevices: how many devices are remembered; each takes up to some 150 KiB.
-    public init(anchors: [Certificate], hashing: any Hashing, maximumDevices: Int = 1000) {
+    public init(anchors: [Certificate], maximumDevices: Int = 1000) throws(OpenSSLError) {
         self.anchors = anchors
-        self.hashing = hashing
+        hashing = try OpenSSLHashing()
         self.maximumDevices = maximumDevices
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
 public import MartletOpenSSL
@@ -10,8 +9,8 @@ public final class ResumeSigner {
     private let sealer: EnvelopeSealer
 
     /// `issuer`: the URN under which devices know the key.
-    public init(issuer: [UInt8], key: PrivateKey, hashing: any Hashing) throws(SigningError) {
-        sealer = try EnvelopeSealer(issuer: issuer, key: key, hashing: hashing)
+    public init(issuer: [UInt8], key: PrivateKey) throws(SigningError) {
+        sealer = try EnvelopeSealer(issuer: issuer, key: key)
     }
 
     /// The message for the resume topic of the device with the URN `device`, bound to the challenge of its birth.

@@ -55,6 +55,11 @@ public final class PublicKey {
         }
     }
 
+    /// The key as one `PUBLIC KEY` block.
+    public func pem() throws(OpenSSLError) -> [UInt8] {
+        try written { PEM_write_bio_PUBKEY($0, key.pointer) }
+    }
+
     /// Whether this key signed `message`: r ‖ s for P-256, R ‖ S for Ed25519 (RFC 9053 §2).
     ///
     /// `digest` is the SHA-256 of `message`; Ed25519 does not use it. r and s must be from 1 to n − 1. A high s is

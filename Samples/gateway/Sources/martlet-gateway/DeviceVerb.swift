@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+
+struct DeviceVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "device", abstract: "Adds devices.", subcommands: [DeviceAdd.self])
+}
+
+struct DeviceAdd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Makes key, certificate and configuration of a device, in a folder to be copied to it.",
+        discussion: "The folder holds the device's private key: copy it over a protected way, and delete it here.")
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Argument(help: "The device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.")
+    var id: String
+
+    @Option(help: ArgumentHelp("The folder to make; default: devices/ID in the gateway's directory.", valueName: "dir"))
+    var output: String?
+
+    @Option(help: "The device's URN, e.g. urn:dev:mac:0024befffe804ff1; default: one with random local digits.")
+    var urn: String?
+
+    @Option(help: "The name or address that the device reaches the broker by; the broker's certificate must bear it.")
+    var host = "localhost"
+
+    @Option(help: "The broker's port; default: that of the last run, or 8883.")
+    var port: UInt16?
+
+    @Flag(help: "Make an Ed25519 key, which not every broker takes; default: P-256.")
+    var ed25519 = false
+
+    func validate() throws {
+        guard DeviceID.isValid(Array(id.utf8).span) else {
+            throw ValidationError(
+                "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.")
+        }
+        if Party(rawValue: id) != nil {
+            throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")
+        }
+        if let urn, !(PartyName.isValid(Array(urn.utf8).span) && urn.hasPrefix("urn:dev:")) {
+            throw ValidationError("'\(printable(urn))' is not a device's URN: urn:dev:… of visible ASCII, RFC 9039.")
+        }
+    }
+
+    func run() throws {
+        let gateway = try directory.open()
+        if output == nil { _ = try gateway.directory("devices") }
+        let path = output ?? gateway.place("devices/\(id)")
+        let folder = try GatewayDirectory(creating: path)
+        if folder.text("device.key") != nil {
+            throw Failure("\(path): there is a device already: use another folder, or remove this one")
+        }
+        let authority = try gateway.authority()
+        let validity = Validity.now()
+        let uri = try urn ?? Self.randomURN()
+
+        let key = try folder.generate(ed25519 ? .ed25519 : .p256, "device.key")
+        let certificate = try issue("the device's certificate") { () throws(OpenSSLError) in
+            try authority.issueDevice(
+                key.publicKey, commonName: id, uri: uri, notBefore: validity.begin, notAfter: validity.end(years: 2))
+        }
+        try folder.create("device.pem", try pem(certificate))
+        try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
+        for party in Party.allCases { try folder.create(party.publicKey, try gateway.read(party.publicKey)) }
+        let port = port ?? gateway.port ?? BrokerFiles.defaultPort
+        try folder.create("martlet.conf", Array(Self.configuration(id: id, host: host, port: port).utf8))
+        print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
+    }
+
+    static func configuration(id: String, host: String, port: UInt16) -> String {
+        var text = """
+            [device]
+            id = \(id)
+
+            [mqtt]
+            host = \(host)
+            port = \(port)
+
+            [identity]
+            key = device.key
+            certificate = device.pem
+            anchors = ca.pem
+
+            [controllers]
+
+            """
+        for party in Party.allCases { text += "\(party.rawValue) = \(party.role) \(party.publicKey)\n" }
+        return text
+    }
+
+    /// A URN of a made-up address (RFC 9039 section 4.1): unicast, locally administered.
+    private static func randomURN() throws(Failure) -> String {
+        let bytes = try issue("a URN") { () throws(OpenSSLError) -> InlineArray<6, UInt8> in try Random.bytes() }
+        let octets = [bytes[0] & 0xfc | 0x02, bytes[1], bytes[2], 0xff, 0xfe, bytes[3], bytes[4], bytes[5]]
+        return "urn:dev:mac:" + hex(octets)
+    }
+}

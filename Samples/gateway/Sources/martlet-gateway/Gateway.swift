@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+@main
+struct Gateway: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet-gateway",
+        abstract: "A back end for Martlet devices on one machine: certificates, broker, verification, commands.",
+        discussion: """
+            Everything lives in one directory: the authority, the broker's files, and the keys of the two parties \
+            that devices obey, 'gateway' (answers births) and 'operator' (sends commands).
+
+              martlet-gateway init
+              martlet-gateway run &
+              martlet-gateway device add pump-7
+              martlet-gateway command pump-7 identify
+            """,
+        subcommands: [Initialise.self, DeviceVerb.self, Run.self, Order.self, Send.self])
+}
+
+struct DirectoryOption: ParsableArguments {
+    @Option(
+        name: [.short, .long],
+        help: ArgumentHelp("The gateway's directory.", valueName: "dir"))
+    var directory = "gateway"
+
+    func open() throws -> GatewayDirectory { try GatewayDirectory(path: directory) }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+
+struct Initialise: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Makes the authority, the broker's files and the keys of gateway and operator.",
+        discussion: "Existing keys are never overwritten: use a new directory instead.")
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Option(help: ArgumentHelp("Another DNS name that devices reach the broker by; may be repeated.", valueName: "name"))
+    var name: [String] = []
+
+    @Option(help: ArgumentHelp("Another IP address that devices reach the broker by; may be repeated.", valueName: "ip"))
+    var address: [String] = []
+
+    func run() throws {
+        let place = try GatewayDirectory(creating: directory.directory)
+        if place.text(GatewayDirectory.File.authorityKey) != nil {
+            throw Failure("\(place.path): there is a gateway already: use another directory, or remove this one")
+        }
+        let validity = Validity.now()
+        let authority = try issue("the authority") { () throws(OpenSSLError) in
+            try CertificateAuthority.selfSigned(
+                commonName: "Martlet gateway", notBefore: validity.begin, notAfter: validity.end(years: 10))
+        }
+        try place.createSecret(GatewayDirectory.File.authorityKey) { () throws(OpenSSLError) in try authority.keyPEM() }
+        try place.create(GatewayDirectory.File.authority, try pem(authority.certificate))
+
+        let brokerKey = try place.generate(.p256, GatewayDirectory.File.brokerKey)
+        let broker = try issue("the broker's names (--name, --address)") { () throws(OpenSSLError) in
+            try authority.issueServer(
+                brokerKey.publicKey, names: ["localhost"] + name, addresses: ["127.0.0.1", "::1"] + address,
+                notBefore: validity.begin, notAfter: validity.end(years: 2))
+        }
+        try place.create(GatewayDirectory.File.broker, try pem(broker))
+
+        for party in Party.allCases {
+            let tlsKey = try place.generate(.p256, party.tlsKey)
+            let certificate = try issue(party.rawValue) { () throws(OpenSSLError) in
+                try authority.issueClient(
+                    tlsKey.publicKey, commonName: party.rawValue, notBefore: validity.begin,
+                    notAfter: validity.end(years: 2))
+            }
+            try place.create(party.tlsCertificate, try pem(certificate))
+            let signingKey = try place.generate(.p256, party.signingKey)
+            try place.create(
+                party.publicKey, try issue(party.rawValue) { () throws(OpenSSLError) in try signingKey.publicKey.pem() })
+        }
+        let brokerFiles = BrokerFiles(directory: place)
+        try brokerFiles.writeAccessRules()
+        try brokerFiles.writeConfiguration(listen: "127.0.0.1", port: BrokerFiles.defaultPort)
+        print("The gateway's files are in \(place.path). Next: martlet-gateway run --directory \(place.path)")
+    }
+}
+
+/// From when to when new certificates are valid, in seconds since 1970.
+struct Validity {
+    /// An hour ago, for clocks that are a little behind.
+    let begin: Int64
+
+    static func now() -> Validity { Validity(begin: SystemClock.unixMilliseconds() / 1000 - 3600) }
+
+    func end(years: Int64) -> Int64 { begin + years * 365 * 86_400 }
+}
+
+/// Runs a step of OpenSSL; its failure is told together with `what`.
+func issue<Result>(_ what: String, _ body: () throws(OpenSSLError) -> Result) throws(Failure) -> Result {
+    do throws(OpenSSLError) { return try body() } catch {
+        switch error {
+        case .invalidName: throw Failure("\(what): not a name that a certificate may bear")
+        case .failed: throw Failure("\(what): OpenSSL failed")
+        default: throw Failure("\(what): OpenSSL refused it (\(error))")
+        }
+    }
+}
+
+func pem(_ certificate: Certificate) throws(Failure) -> [UInt8] {
+    try issue("the certificate") { () throws(OpenSSLError) in try certificate.pem() }
+}
+
+extension GatewayDirectory {
+    /// Makes a key and stores it.
+    func generate(_ kind: KeyKind, _ name: String) throws(Failure) -> PrivateKey {
+        let key = try issue("a key") { () throws(OpenSSLError) in try PrivateKey.generate(kind) }
+        try createSecret(name) { () throws(OpenSSLError) in try key.pem() }
+        return key
+    }
+
+    /// Stores a secret in PEM and wipes its copy.
+    func createSecret(_ name: String, _ pem: () throws(OpenSSLError) -> [UInt8]) throws(Failure) {
+        var bytes = try issue(name, pem)
+        defer { secureZero(&bytes) }
+        try create(name, bytes)
+    }
+}

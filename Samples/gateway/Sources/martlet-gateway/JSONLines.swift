@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Logging
+import MartletController
+
+/// One JSON object a line on standard output, for other programs; notes go to the log on standard error.
+final class JSONLines: Display {
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    /// Ends the program if nobody reads any longer.
+    func show(_ report: Report) {
+        if !Output.write(Self.object(report).text + "\n") { kill(getpid(), SIGTERM) }
+    }
+
+    func note(_ level: Logger.Level, _ text: String) { logger.log(level: level, "\(text)") }
+
+    func tick() {}
+
+    func end() {}
+
+    static func object(_ report: Report) -> JSON {
+        switch report {
+        case .birth(let message, let birth, let standing):
+            return members(
+                "birth", message,
+                [
+                    ("urn", .bytes(message.issuer)), ("run", .integer(birth.run)),
+                    ("connection", .integer(birth.connection)), ("standing", .string(standing.text)),
+                    ("software", .array(birth.software.map { .bytes($0.name + [UInt8(ascii: " ")] + $0.version) })),
+                ])
+        case .reading(let message, let reading, let verdict):
+            return members(
+                "reading", message,
+                [
+                    ("name", .bytes(reading.name)), ("value", .optional(reading.value, value)),
+                    ("sum", .optional(reading.sum, JSON.number)), ("unit", .optional(reading.unit, JSON.bytes)),
+                    ("taken", time(reading.time)), ("lane", .optional(message.claims.lane) { .string($0.text) }),
+                    ("sequence", .optional(message.claims.sequence, JSON.integer)),
+                ] + chain(verdict))
+        case .gap(let message, let gap):
+            return members(
+                "gap", message,
+                [
+                    ("lane", .optional(message.claims.lane) { .string($0.text) }), ("first", .integer(gap.first)),
+                    ("last", .integer(gap.last)), ("readings", .integer(gap.readings)),
+                    ("reason", .string(gap.reason.text)),
+                ])
+        case .event(let message, let event):
+            let values = event.values.map { JSON.array([.integer($0.code), .integer($0.number)]) }
+            return members("event", message, [("kind", .string(event.kind.text)), ("values", .array(values))])
+        case .receipt(let message, let receipt):
+            return members(
+                "receipt", message,
+                [
+                    ("command", .string(hex(receipt.command))), ("outcome", .string("\(receipt.outcome)")),
+                    ("results", .array(receipt.results.map(value))),
+                ])
+        case .verdict(let device, let change):
+            return .object(
+                [
+                    ("type", .string("verdict")), ("device", .bytes(device)), ("lane", .string(change.lane.text)),
+                    ("sequence", .integer(change.sequence)),
+                ] + chain(change.verdict))
+        case .dated(let device, let boot, let start):
+            return .object([
+                ("type", .string("boot")), ("device", .bytes(device)), ("boot", .string(hex(boot))),
+                ("start", .optional(timestamp(milliseconds: start), JSON.string)),
+            ])
+        case .presence(let device, let presence):
+            return .object([
+                ("type", .string("presence")), ("device", .bytes(device)), ("online", .bool(presence.isOnline)),
+                ("run", .integer(presence.run)), ("connection", .integer(presence.connection)),
+            ])
+        case .refused(let device, let purpose, let error):
+            return .object([
+                ("type", .string("refused")), ("device", .bytes(device)), ("topic", .string(purpose.leaf)),
+                ("reason", .string(error.words)),
+            ])
+        }
+    }
+
+    private static func members(_ type: String, _ message: DeviceMessage, _ rest: [(String, JSON)]) -> JSON {
+        .object(
+            [
+                ("type", .string(type)), ("device", .bytes(message.device)),
+                ("clock", .optional(message.claims.clock) { .string($0.text) }),
+                (
+                    "signed",
+                    .optional(message.claims.issuedAt.flatMap { timestamp(milliseconds: Int64(clamping: $0) * 1000) }) {
+                        .string($0)
+                    }
+                ),
+            ] + rest)
+    }
+
+    private static func chain(_ verdict: LaneVerdict) -> [(String, JSON)] {
+        var members: [(String, JSON)] = [("verdict", .string(verdict.text))]
+        if case .fork(let rival) = verdict { members.append(("rival", .integer(rival))) }
+        if case .explained(let uncovered) = verdict { members.append(("uncovered", .integer(uncovered))) }
+        return members
+    }
+
+    private static func value(_ value: Reading.Value) -> JSON {
+        switch value {
+        case .number(let number): .number(number)
+        case .text(let text): .bytes(text)
+        case .boolean(let boolean): .bool(boolean)
+        case .data(let data): .object([("data", .string(hex(data)))])
+        }
+    }
+
+    private static func value(_ value: CommandValue) -> JSON {
+        switch value {
+        case .integer(let integer): .number(Double(integer))
+        case .number(let number): .number(number)
+        case .boolean(let boolean): .bool(boolean)
+        case .text(let text): .bytes(text)
+        case .data(let data): .object([("data", .string(hex(data)))])
+        }
+    }
+
+    /// A text if the time is known, else the place in a boot, to be dated by a `boot` line.
+    private static func time(_ time: ReadingTime) -> JSON {
+        switch time {
+        case .absolute(let milliseconds): .optional(timestamp(milliseconds: milliseconds), JSON.string)
+        case .sinceBoot(let boot, let milliseconds):
+            .object([("boot", .string(hex(boot))), ("milliseconds", .number(Double(milliseconds)))])
+        case .unknown: .null
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MartletController
+
+/// The gateway's side of the link: verifies what devices send, answers their births, and shows all of it. Everything
+/// happens on the link's thread.
+final class Receiver: ControllerLinkDelegate {
+    /// Milliseconds between two times that what is known of the devices is stored.
+    private static let storeInterval: UInt64 = 10_000
+
+    private let verifier: DeviceVerifier
+    private let signer: ResumeSigner
+    private let memory: DeviceMemoryFiles
+    private let capture: Capture?
+    private let display: any Display
+    /// Set before the link starts.
+    var publish: (_ topic: String, _ payload: [UInt8]) -> Void = { _, _ in }
+
+    /// Devices that must be stored.
+    private var changed: Set<[UInt8]> = []
+    private var nextStore: UInt64 = 0
+
+    init(_ directory: GatewayDirectory, capture: Capture?, display: any Display) throws {
+        verifier = try DeviceVerifier(anchors: directory.certificates(GatewayDirectory.File.authority))
+        signer = try ResumeSigner(
+            issuer: Party.gateway.issuer, key: directory.key(Party.gateway.signingKey))
+        memory = try DeviceMemoryFiles(directory)
+        self.capture = capture
+        self.display = display
+    }
+
+    // MARK: ControllerLinkDelegate
+
+    func linkChanged(_ state: LinkState) {
+        switch state {
+        case .connecting: display.note(.debug, "connecting to the broker")
+        case .ready: display.note(.info, "connected to the broker")
+        case .disconnected(let trouble, let retry):
+            display.note(.warning, "no connection to the broker: \(trouble.text); next try in \((retry + 999) / 1000) s")
+        case .stopped:
+            store()
+            display.end()
+        }
+    }
+
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+        // An empty message clears what the broker retained: the device has been retired.
+        guard let (device, leaf) = Topics.parse(topic, prefix: Array(BrokerFiles.prefix.utf8).span), payload.count > 0
+        else { return }
+        let id = [UInt8](copying: topic.extracting(device))
+        switch leaf {
+        case .presence:
+            if let presence = try? Presence(decoding: payload) { display.show(.presence(device: id, presence)) }
+        case .signed(let purpose): received(payload, from: id, as: purpose)
+        }
+    }
+
+    func linkPublished(token: UInt64, reasonCode: UInt8) {
+        if reasonCode >= 0x80 { display.note(.error, "the broker refused a resume with code \(reasonCode)") }
+    }
+
+    func linkTicked() {
+        let now = SystemClock.bootMilliseconds()
+        for (device, change) in verifier.advance(now: now) { display.show(.verdict(device: device, change)) }
+        if now >= nextStore {
+            nextStore = now + Self.storeInterval
+            store()
+        }
+        display.tick()
+    }
+
+    // MARK: Devices
+
+    private func received(_ payload: Span<UInt8>, from device: [UInt8], as purpose: Purpose) {
+        if let problem = capture?.take(payload, from: device, as: purpose) { display.note(.error, problem) }
+        memory.recall(device, into: verifier)
+        let seconds = SystemClock.unixMilliseconds() / 1000
+        let message: DeviceMessage
+        do throws(VerificationError) {
+            message = try verifier.verify(
+                payload, from: device.span, as: purpose, at: seconds, now: SystemClock.bootMilliseconds())
+        } catch {
+            display.show(.refused(device: device, purpose, error))
+            return
+        }
+        changed.insert(device)
+        show(message)
+        if case .birth(let birth, _) = message.content { answer(birth, message, seconds) }
+    }
+
+    /// A birth of an older state is answered too: a device that was rolled back must hear of it.
+    private func answer(_ birth: Birth, _ message: DeviceMessage, _ seconds: Int64) {
+        let resume = Resume(time: UInt64(clamping: seconds), heads: verifier.heads(of: message.device))
+        do throws(SigningError) {
+            let signed = try signer.sign(resume, for: message.issuer, challenge: birth.challenge)
+            publish("\(BrokerFiles.prefix)/\(String(decoding: message.device, as: UTF8.self))/resume", signed)
+        } catch {
+            display.note(.error, "a resume could not be signed: \(error)")
+        }
+    }
+
+    private func show(_ message: DeviceMessage) {
+        switch message.content {
+        case .birth(let birth, let standing): display.show(.birth(message, birth, standing))
+        case .telemetry(let readings, let verdict):
+            for reading in readings { display.show(.reading(message, reading, verdict)) }
+        case .gap(let gap): display.show(.gap(message, gap))
+        case .event(let event): display.show(.event(message, event))
+        case .receipt(let receipt): display.show(.receipt(message, receipt))
+        }
+        for change in message.changes { display.show(.verdict(device: message.device, change)) }
+        if let boot = message.datedBoot, let start = verifier.wallClock(of: message.device, boot: boot) {
+            display.show(.dated(device: message.device, boot: boot, start: start))
+        }
+    }
+
+    private func store() {
+        for device in changed {
+            guard let remembered = verifier.memory(of: device) else { continue }
+            do throws(Failure) { try memory.store(device, remembered) } catch { display.note(.error, "\(error)") }
+        }
+        changed = []
+    }
+}

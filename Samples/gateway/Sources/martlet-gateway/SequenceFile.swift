@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MartletController
+
+/// The operator's sequence numbers, in a file that one process at a time uses.
+final class SequenceFile: SequenceStore {
+    private let directory: GatewayDirectory
+    private let lock: DirectoryLock
+    private var last: UInt64
+
+    /// Takes the lock, for which it waits up to `seconds`: two operators would also push each other off the broker.
+    init(_ directory: GatewayDirectory, seconds: Double) throws(Failure) {
+        self.directory = directory
+        lock = try Self.lock(directory, seconds: seconds)
+        if let text = directory.text(GatewayDirectory.File.sequence) {
+            guard let number = UInt64(text.filter { !$0.isWhitespace }) else {
+                let place = directory.place(GatewayDirectory.File.sequence)
+                throw Failure("\(place): not a number: write one that is higher than all that were used")
+            }
+            last = number
+        } else {
+            // Time keeps the numbers above those of a file that was lost.
+            last = UInt64(clamping: SystemClock.unixMilliseconds())
+        }
+    }
+
+    func next() -> UInt64? {
+        let next = last + 1
+        guard (try? directory.replace(GatewayDirectory.File.sequence, "\(next)\n")) != nil else { return nil }
+        last = next
+        return next
+    }
+
+    private static func lock(_ directory: GatewayDirectory, seconds: Double) throws(Failure) -> DirectoryLock {
+        let end = SystemClock.bootMilliseconds() + UInt64(seconds * 1000)
+        while true {
+            do throws(PosixError) {
+                return try directory.files.lock("operator.lock")
+            } catch {
+                guard case .locked = error, SystemClock.bootMilliseconds() < end else {
+                    throw Failure(directory.place("operator.lock"), error)
+                }
+                usleep(20_000)
+            }
+        }
+    }
+}
