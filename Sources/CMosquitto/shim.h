@@ -28,9 +28,6 @@ static inline int CMosquitto_writable(int socket) {
     return poll(&state, 1, 0) == 1;
 }
 
-// Nothing leaves or arrives any more; the descriptor stays the library's.
-static inline void CMosquitto_shutdown(int socket) { shutdown(socket, SHUT_RDWR); }
-
 // fcntl is variadic. The library does not ask for close-on-exec.
 static inline void CMosquitto_close_on_exec(int socket) { fcntl(socket, F_SETFD, FD_CLOEXEC); }
 

@@ -61,7 +61,7 @@ extension MosquittoConnection {
         case MOSQ_ERR_INVAL, MOSQ_ERR_MALFORMED_UTF8: throw .invalidTopic
         default:
             // The library may hold half of it; only a new connection is sure.
-            fail(.outOfMemory)
+            end(.outOfMemory)
             throw .outOfMemory
         }
     }

@@ -165,7 +165,7 @@ public final class MosquittoConnection {
     /// Closes the descriptor at once, without DISCONNECT and without an event.
     public func abort() {
         silent = true
-        if inLibrary { fail(.connectionLost) } else { finish() }
+        if inLibrary { end(.connectionLost) } else { finish() }
     }
 
     // MARK: Driving
@@ -187,7 +187,7 @@ public final class MosquittoConnection {
         if state == .opening {
             // The library takes a socket error during the TLS handshake for progress, and would spin.
             let stream = CMosquitto_probe(mosquitto_socket(handle))
-            if stream <= 0 { fail(stream == 0 ? endBeforeAcceptance : .network(errno: -stream)) }
+            if stream <= 0 { end(stream == 0 ? endBeforeAcceptance : .network(errno: -stream)) }
         }
         // Until CONNACK, reading also advances the TLS handshake, whichever way it waits.
         if readable || state == .opening, !run({ mosquitto_loop_read($0, 1) }) { return }
@@ -240,14 +240,9 @@ public final class MosquittoConnection {
 
     // MARK: Ending
 
-    /// Nothing leaves from here on; the connection closes as soon as the library is off the stack.
-    func fail(_ cause: MosquittoError) {
-        end(cause)
-        if let handle { CMosquitto_shutdown(mosquitto_socket(handle)) }
-    }
-
-    /// The first cause is the one that is told.
-    private func end(_ cause: MosquittoError?) {
+    /// Nothing is written from here on, no queued PUBACK either: the library is left, and entered again only to be
+    /// freed. The first cause is the one that is told.
+    func end(_ cause: MosquittoError?) {
         if !ended { reason = cause }
         ended = true
     }
@@ -280,9 +275,9 @@ public final class MosquittoConnection {
     // MARK: What the library tells
 
     func didConnect(code: UInt8, sessionPresent: Bool, limits: MosquittoLimits) {
-        guard state == .opening, !ended else { return fail(.protocolError) }
-        guard code == 0 else { return fail(.refused(reasonCode: code)) }
-        guard limits.receiveMaximum > 0, limits.maximumPacketSize > 0 else { return fail(.protocolError) }
+        guard state == .opening, !ended else { return end(.protocolError) }
+        guard code == 0 else { return end(.refused(reasonCode: code)) }
+        guard limits.receiveMaximum > 0, limits.maximumPacketSize > 0 else { return end(.protocolError) }
         self.limits = limits
         state = .connected
         events.connected(sessionPresent: sessionPresent, limits: limits)
@@ -301,8 +296,8 @@ public final class MosquittoConnection {
         // Bytes that came before the end was decided may still be read; nothing of them is acknowledged.
         guard !ended else { return }
         unsentAnswers += 1
-        guard unsentAnswers <= Self.maximumUnsentAnswers else { return fail(.protocolError) }
-        if !events.received(topic: topic, payload: payload, retained: retained) { fail(.messageRefused) }
+        guard unsentAnswers <= Self.maximumUnsentAnswers else { return end(.protocolError) }
+        if !events.received(topic: topic, payload: payload, retained: retained) { end(.messageRefused) }
     }
 
     func didPublish(id: Int32, code: UInt8) {

@@ -112,6 +112,20 @@ import Testing
         #expect(client.events.isEmpty)
     }
 
+    @Test func `a port that is closed while we connect is told by errno, once`() throws {
+        var listener: LoopbackListener? = try LoopbackListener(backlog: 0)
+        let port = try #require(listener?.port)
+        let first = try LoopbackSocket(connectingTo: port)
+        let client = try Client()
+        try client.open(port)
+        #expect(client.connection?.wantsWrite == true)
+        listener = nil
+        // The system tries again after a second.
+        try client.drive { client.closed }
+        #expect(client.events == [.closed(.network(errno: ECONNREFUSED))])
+        first.end()
+    }
+
     @Test func `an end or a reset before CONNACK closes once`() throws {
         for reset in [false, true] {
             let broker = try ScriptedBroker(try Client())

@@ -103,20 +103,42 @@ import Testing
         #expect(broker.client.messages.isEmpty)
     }
 
-    @Test func `a broker that sends and never reads cannot fill the memory`() throws {
+    /// A connection whose socket takes nothing more, because the broker does not read.
+    private func blockedConnection() throws -> ScriptedBroker {
         let broker = try ScriptedBroker(try Client())
         try broker.accept()
-        // Neither side's socket buffer may hide the queue: both are filled with messages first.
         let big = String(repeating: "x", count: 60_000)
         while broker.client.connection?.inFlight != 16 {
             try broker.client.publish("t", big, qos: .atMostOnce)
             broker.client.connection?.ready(readable: false, writable: true)
         }
+        return broker
+    }
+
+    @Test func `a broker that sends and never reads cannot fill the memory`() throws {
+        let broker = try blockedConnection()
         let message = ScriptedBroker.publish("c", [], id: 1)
         let flood = [UInt8]((0..<2000).flatMap { _ in message })
         try broker.answer(flood) { $0.closed }
         #expect(broker.client.ends == [.closed(.protocolError)])
         #expect(broker.client.messages.count == 1024)
+    }
+
+    @Test func `disconnect sends everything queued, though the broker reads late and messages arrive`() throws {
+        let broker = try blockedConnection()
+        let client = broker.client
+        client.connection?.disconnect()
+        try broker.answer(ScriptedBroker.publish("c", [], id: 7)) { $0.messages.count == 1 }
+        try broker.answer(ScriptedBroker.publish("c", [], id: 8)) { $0.messages.count == 2 }
+        var sent: [UInt8] = []
+        try client.drive {
+            var state = pollfd(fd: broker.socket.descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&state, 1, 0) == 1 { sent += try broker.socket.read(65_536) }
+            return client.closed
+        }
+        sent += try broker.socket.readToEnd()
+        #expect(Array(sent.suffix(10)) == [0x40, 2, 0, 7, 0x40, 2, 0, 8, 0xE0, 0])
+        #expect(client.ends == [.closed(nil)])
     }
 
     @Test func `aborting inside an event ends everything silently`() throws {

@@ -112,10 +112,13 @@ import Testing
         #expect(throws: MosquittoError.network(errno: ECONNREFUSED)) { try client.open(port) }
     }
 
-    @Test func `waiting for a silent server does not spin`() throws {
-        let listener = try LoopbackListener()
+    @Test func `waiting for a connection, and then for a silent server, does not spin`() throws {
+        let listener = try LoopbackListener(backlog: 0)
+        let first = try LoopbackSocket(connectingTo: listener.port)
         let client = try Client(tls: context())
+        // The system answers when it tries again after a second. The library has begun TLS by then.
         try client.open(listener.port)
+        _ = try listener.accept()
         try client.drive(untilReadable: listener.descriptor)
         let server = try listener.accept()
         try client.drive(untilReadable: server.descriptor)
@@ -124,6 +127,20 @@ import Testing
         #expect(client.events.isEmpty)
         client.connection?.abort()
         #expect(try server.readToEnd().first == 0x16)
+        first.end()
+    }
+
+    @Test func `a port that is closed while TLS has begun is told by errno, once`() throws {
+        var listener: LoopbackListener? = try LoopbackListener(backlog: 0)
+        let port = try #require(listener?.port)
+        let first = try LoopbackSocket(connectingTo: port)
+        let client = try Client(tls: context())
+        try client.open(port)
+        listener = nil
+        try client.drive { client.closed }
+        #expect(client.events == [.closed(.network(errno: ECONNREFUSED))])
+        #expect(client.wakes <= 2)
+        first.end()
     }
 
     @Test(arguments: [true, false])
@@ -191,6 +208,16 @@ import Testing
         }
         server.write((1...50).flatMap { ScriptedBroker.publish("c", [0x61], id: $0) })
         try client.drive { client.messages.count == 50 }
+    }
+
+    @Test func `what follows a refused message in the same TLS record is not delivered`() throws {
+        let client = try Client(tls: context())
+        let server = try accepted(client)
+        client.accepts = false
+        server.write((1...3).flatMap { ScriptedBroker.publish("c", [0x61], id: $0) })
+        try client.drive { client.closed }
+        #expect(client.messages.count == 1)
+        #expect(client.ends == [.closed(.messageRefused)])
     }
 
     @Test func `a message refused over TLS is delivered again`() throws {

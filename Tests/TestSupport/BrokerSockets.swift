@@ -7,7 +7,8 @@ public final class LoopbackListener: @unchecked Sendable {
     public let descriptor: Int32
     public let port: UInt16
 
-    public init() throws {
+    /// - Parameter backlog: with 0 one connection waits to be accepted, and the next one stays incomplete.
+    public init(backlog: Int32 = 16) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         var address = sockaddr_in()
@@ -16,7 +17,7 @@ public final class LoopbackListener: @unchecked Sendable {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && listen(descriptor, 16) == 0
+                bind(descriptor, $0, length) == 0 && listen(descriptor, backlog) == 0
                     && getsockname(descriptor, $0, &length) == 0
             }
         }
