@@ -84,7 +84,10 @@ let package = Package(
             ]),
         library(
             "MartletTestKit",
-            ["MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands", "MartletSession"]),
+            [
+                "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages",
+                "MartletTelemetry", "MartletCommands", "MartletSession",
+            ]),
         .executableTarget(
             name: "SelfCheck",
             dependencies: [
@@ -114,9 +117,18 @@ let package = Package(
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
-        tests("MartletTelemetryTests", ["MartletTelemetry", "MartletTestKit"]),
-        tests("MartletCommandsTests", ["MartletCommands", "MartletTestKit"]),
-        tests("MartletSessionTests", ["MartletSession", "MartletTestKit"]),
+        tests(
+            "MartletTelemetryTests",
+            ["MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
+        tests(
+            "MartletCommandsTests",
+            ["MartletCommands", "MartletTestKit", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
+        tests(
+            "MartletSessionTests",
+            [
+                "MartletSession", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages",
+                "MartletTelemetry", "MartletCommands",
+            ]),
         tests("MartletTests", ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "TestSupport"]),
         tests("MartletControllerTests", ["MartletController", "MartletTestKit", "TestSupport"]),
     ],

@@ -163,6 +163,7 @@ final class DeviceCore: @unchecked Sendable {
         case .badUnit: throw MartletError(.argument, "a unit is at most 16 visible ASCII characters")
         case .notFinite: throw MartletError(.argument, "NaN and infinity are no readings")
         case .tooLong: throw MartletError(.argument, "a text or data reading has at most 1024 bytes")
+        case .notUTF8: throw MartletError(.argument, "a text reading is UTF-8")
         }
     }
 

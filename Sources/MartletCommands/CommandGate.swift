@@ -109,9 +109,10 @@ public final class CommandGate {
         return .dropped(refusal)
     }
 
-    /// The handler of an accepted command ended. nil if that was said before.
+    /// The handler of an accepted command ended. nil if that was said before. Results that a receipt cannot carry
+    /// are left out, since the outcome must be told in any case.
     public func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue] = []) -> Receipt? {
-        ledger.finish(key, outcome, results: results)
+        ledger.finish(key, outcome, results: Receipt.canCarry(results) ? results : [])
     }
 
     private func judgeOrRefuse(
@@ -235,6 +236,22 @@ public final class CommandGate {
             _ = drop(error)
             return nil
         }
+    }
+}
+
+extension Receipt {
+    /// Whether `results` obey the limits that `Command` sets for arguments.
+    public static func canCarry(_ results: [CommandValue]) -> Bool {
+        results.count <= Command.maximumArguments
+            && results.allSatisfy { value in
+                switch value {
+                case .integer, .boolean: true
+                case .number(let number): number.isFinite
+                case .text(let text):
+                    text.count <= Command.maximumValueLength && (try? UTF8Span(validating: text.span)) != nil
+                case .data(let data): data.count <= Command.maximumValueLength
+                }
+            }
     }
 }
 

@@ -16,24 +16,37 @@ public struct Challenge {
 
     public private(set) var current: Bytes16
     public private(set) var previous: Bytes16?
-    /// Boot time in milliseconds at which the next one is due.
+    /// Boot time in milliseconds at which the next one is to be drawn.
     public private(set) var due: UInt64
+    /// Boot time at which the current one has had its period.
+    private var end: UInt64
+
+    /// Milliseconds until the next try, if there was no entropy.
+    private static let retry: UInt64 = 1000
 
     /// nil if there is no entropy: then there can be no commands either.
     public init?(_ entropy: any Entropy, now: UInt64) {
         guard let value = Self.random(entropy) else { return nil }
         current = value
-        due = now &+ Self.period
+        end = now &+ Self.period
+        due = end
     }
 
-    /// Draws a new challenge if it is time. After two missed periods the previous one is gone too. Without entropy
-    /// the old one stays and is tried again.
+    /// Draws a new challenge if it is time. One that was drawn late ends with its period all the same, so that the one
+    /// before never lives longer than two; after two missed periods that one is gone at once. Without entropy the old
+    /// one stays, and a new one is tried for.
     public mutating func advance(_ entropy: any Entropy, now: UInt64) -> Bool {
         if now < due { return false }
-        guard let value = Self.random(entropy) else { return false }
-        previous = now &- due < Self.period ? current : nil
+        guard let value = Self.random(entropy) else {
+            previous = nil
+            due = now &+ Self.retry
+            return false
+        }
+        let isLate = now &- end >= Self.period
+        previous = isLate ? nil : current
         current = value
-        due = now &+ Self.period
+        end = (isLate ? now : end) &+ Self.period
+        due = end
         return true
     }
 

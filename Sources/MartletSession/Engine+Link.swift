@@ -84,6 +84,8 @@ extension Engine {
     /// A message arrived. Returns whether it may be acknowledged.
     public func received(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
         guard case .connected = phase else { return true }
+        // Time may have passed unnoticed, in suspend.
+        if challenge.advance(entropy, now: now.boot) { needsBirth = true }
         switch topics.leaf(of: topic) {
         case .signed(.command): receivedCommand(payload, isRetained: isRetained, now)
         case .signed(.resume): receivedResume(payload, isRetained: isRetained, now)
@@ -100,7 +102,6 @@ extension Engine {
 
     private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
         if isStopping { return }
-        if challenge.advance(entropy, now: now.boot) { needsBirth = true }
         let verdict =
             isProvisional
             ? gate.drop(.provisionalLink) : gate.judge(message, isRetained: isRetained, moment(now))
@@ -131,7 +132,8 @@ extension Engine {
         }
         if !isResumed { log(.info) { $0.text("the back end resumed this run") } }
         isResumed = true
-        if let head = resume.heads[.normal], head.sequence >= lane.next {
+        // Numbers that no device reaches are no reason to go on above them.
+        if let head = resume.heads[.normal], head.sequence >= lane.next, head.sequence < RunState.limit / 2 {
             log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
             lane.skip(to: head)
             _ = reserve()
@@ -157,11 +159,14 @@ extension Engine {
 
     // MARK: Sending
 
-    var hasSomethingToSend: Bool { lane.queue.unsentCount > 0 || outbox.next != nil || !lane.gaps.isEmpty }
+    var hasSomethingToSend: Bool {
+        needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.next != nil || !lane.gaps.isEmpty
+    }
 
     /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
     func send(_ now: TimeSample) {
-        guard case .connected = phase, subscriptions == 2 else { return }
+        guard case .connected = phase, subscriptions == 2, now.boot >= holdUntil else { return }
+        holdUntil = 0
         if needsBirth {
             guard sendBirth(now) else { return }
             needsBirth = false
@@ -171,20 +176,27 @@ extension Engine {
             guard publish(.presence, presence.encoded().span, .presence) else { return }
             needsPresence = false
         }
-        if now.boot < holdUntil { return }
-        holdUntil = 0
-        while sendFromOutbox() {}
-        while outbox.next == nil, let gap = lane.gaps.take() {
-            var claims = stamp(.gap, now)
-            claims.lane = lane.lane
-            post(.gap, gap.encoded(), claims: claims)
-            _ = sendFromOutbox()
-        }
-        if outbox.next == nil {
-            while lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) }) {}
-        }
+        repeat {
+            while sendFromOutbox() {}
+            while outbox.next == nil, let gap = lane.gaps.gaps.first {
+                var claims = stamp(.gap, now)
+                claims.lane = lane.lane
+                guard post(.gap, gap.encoded(), claims: claims, gap: gap) else { break }
+                _ = lane.gaps.take()
+                _ = sendFromOutbox()
+            }
+            if outbox.next == nil {
+                while lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) }) {}
+            }
+        } while refuseUnsendable()
+    }
+
+    /// Deals with what the link can never send. False if there was nothing.
+    private func refuseUnsendable() -> Bool {
+        if unsendable.isEmpty { return false }
         for what in unsendable { refused(what) }
         unsendable.removeAll(keepingCapacity: true)
+        return true
     }
 
     /// False if there is nothing to send or the link takes nothing now.

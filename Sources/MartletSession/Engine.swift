@@ -24,7 +24,8 @@ public struct DeviceIdentity {
 /// A device's whole behaviour between the application and a link, without I/O: bytes, events and times go in; calls of
 /// the link and of the owner come out. Everything happens on one thread.
 public final class Engine {
-    /// Milliseconds from the begin of a connection attempt until CONNACK.
+    /// Milliseconds from the begin of a connection attempt until CONNACK, and from there until both subscriptions
+    /// are confirmed.
     public static let connectDeadline: UInt64 = 30_000
     /// Milliseconds between two events that count refusals.
     static let refusalInterval: UInt64 = 60_000
@@ -158,8 +159,9 @@ public final class Engine {
         switch phase {
         case .waiting(let until): due = until
         case .opening(let deadline): due = deadline
-        case .connected:
+        case .connected(let since):
             due = challenge.due
+            if subscriptions < 2 { due = min(challenge.due, since &+ Self.connectDeadline) }
             if holdUntil > 0, hasSomethingToSend { due = min(challenge.due, holdUntil) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
@@ -177,7 +179,11 @@ public final class Engine {
                 link.abort()
                 closed(LinkFailure("the server did not accept the connection in time"), now)
             }
-        case .connected: break
+        case .connected(let since):
+            if subscriptions < 2, now.boot >= since &+ Self.connectDeadline {
+                link.abort()
+                closed(LinkFailure("the server did not confirm the subscriptions in time"), now)
+            }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
         send(now)
@@ -203,7 +209,7 @@ public final class Engine {
     /// Makes more sequence numbers durable before they are used.
     func reserve() -> Bool {
         let until = lane.next + RunState.reservation
-        let state = RunState(run: run, next: until, gaps: lane.gaps.gaps)
+        let state = RunState(run: run, next: until, gaps: untoldGaps)
         guard let bytes = state.encoded(), store.save(bytes.span) else {
             log(.error) { $0.text("the state cannot be saved: telemetry waits") }
             return false
@@ -238,10 +244,20 @@ public final class Engine {
         phase = .waiting(until: nil)
         restoreInFlight()
         lane.abandon()
-        let state = RunState(run: run, next: lane.next, head: lane.head, gaps: lane.gaps.gaps)
+        let state = RunState(run: run, next: lane.next, head: lane.head, gaps: untoldGaps)
         if let bytes = state.encoded(), !store.save(bytes.span) {
             log(.error) { $0.text("the state could not be saved: the next run cannot link to this one") }
         }
+        // The numbers from here on belong to the next run.
+        lane.reservedUntil = lane.next
+    }
+
+    /// What was given up and is not known to have been told.
+    private var untoldGaps: [Gap] {
+        var list = GapList()
+        for entry in outbox.entries { if let gap = entry.gap { list.add(gap) } }
+        for gap in lane.gaps.gaps { list.add(gap) }
+        return list.gaps
     }
 
     // MARK: Saying things
@@ -265,17 +281,24 @@ public final class Engine {
         if let payload = receipt.encoded() { post(.receipt, payload, claims: stamp(.receipt, now)) }
     }
 
-    /// Signs a message and queues it.
-    func post(_ purpose: Purpose, _ payload: [UInt8], claims: Claims) {
+    /// Signs a message and queues it. False if it was not queued.
+    @discardableResult
+    func post(_ purpose: Purpose, _ payload: [UInt8], claims: Claims, gap: Gap? = nil) -> Bool {
         var envelope: [UInt8] = []
         do throws(EnvelopeError) {
             _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)
         } catch {
             log(.error) { $0.text("a message could not be signed") }
-            return
+            return false
         }
-        if !outbox.append(.signed(purpose), envelope) {
+        switch outbox.append(.signed(purpose), envelope, gap: gap) {
+        case .asLast: return true
+        case .insteadOfOldest:
             log(.warning) { $0.text("too many receipts and events wait: the oldest was dropped") }
+            return true
+        case .notAtAll:
+            log(.warning) { $0.text("too many messages wait for the broker: a new one was dropped") }
+            return false
         }
     }
 

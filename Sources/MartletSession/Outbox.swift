@@ -11,23 +11,26 @@ struct Outbox {
         let id: UInt64
         let leaf: Leaf
         let envelope: [UInt8]
+        /// What a gap record tells. Such an entry is never dropped.
+        let gap: Gap?
         var isSent = false
     }
+
+    enum Appended { case asLast, insteadOfOldest, notAtAll }
 
     private(set) var entries: [Entry] = []
     private var nextID: UInt64 = 0
 
-    /// False if an older unsent message had to go, or if this one found no place.
-    mutating func append(_ leaf: Leaf, _ envelope: [UInt8]) -> Bool {
-        var isWhole = true
+    mutating func append(_ leaf: Leaf, _ envelope: [UInt8], gap: Gap? = nil) -> Appended {
+        var appended = Appended.asLast
         if entries.count >= Self.capacity {
-            isWhole = false
-            guard let oldest = entries.firstIndex(where: { !$0.isSent }) else { return false }
+            guard let oldest = entries.firstIndex(where: { !$0.isSent && $0.gap == nil }) else { return .notAtAll }
             entries.remove(at: oldest)
+            appended = .insteadOfOldest
         }
-        entries.append(Entry(id: nextID, leaf: leaf, envelope: envelope))
+        entries.append(Entry(id: nextID, leaf: leaf, envelope: envelope, gap: gap))
         nextID += 1
-        return isWhole
+        return appended
     }
 
     var next: Entry? { entries.first { !$0.isSent } }

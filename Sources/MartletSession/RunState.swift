@@ -18,6 +18,8 @@ public protocol StateStore: AnyObject {
 struct RunState: Equatable {
     /// Sequence numbers that are reserved at once. A power cut costs at most so many numbers, not readings.
     static let reservation: UInt64 = 4096
+    /// All numbers stay below: far from overflow for the lifetime of any device.
+    static let limit: UInt64 = 1 << 62
 
     var run: UInt64
     /// No envelope has this sequence number or a higher one.
@@ -65,8 +67,9 @@ struct RunState: Equatable {
         } catch {
             return nil
         }
-        // Far from overflow for the lifetime of any device.
-        guard run < 1 << 62, next < 1 << 62, gaps.count <= GapList.capacity else { return nil }
+        guard run < Self.limit, next < Self.limit, head.map({ $0.sequence < next }) ?? true,
+            gaps.count <= GapList.capacity, gaps.allSatisfy({ $0.last < next })
+        else { return nil }
     }
 
     init(run: UInt64, next: UInt64, head: ChainHead? = nil, gaps: [Gap] = []) {

@@ -8,6 +8,12 @@ public struct DroppedEnvelope: Equatable, Sendable {
     public let sequence: UInt64
     public let digest: Digest
     public let readings: Int
+
+    public init(sequence: UInt64, digest: Digest, readings: Int) {
+        self.sequence = sequence
+        self.digest = digest
+        self.readings = readings
+    }
 }
 
 /// Signed envelopes of one lane, in order, from signing until the back end has them. Their bytes never change: they
@@ -41,7 +47,8 @@ public protocol EnvelopeQueue: AnyObject {
     func dropOldest() -> DroppedEnvelope?
 }
 
-/// Keeps envelopes in memory: at most `byteLimit` bytes. They are lost with the program.
+/// Keeps envelopes in memory: at most `byteLimit` bytes of them, some 100 bytes for each, and a few spare buffers.
+/// They are lost with the program.
 public final class MemoryQueue: EnvelopeQueue {
     private enum State { case unsent, sent, done }
 
@@ -50,9 +57,11 @@ public final class MemoryQueue: EnvelopeQueue {
         var sequence: UInt64 = 0
         var digest = Digest(InlineArray(repeating: 0))
         var readings = 0
-        /// Used again by later envelopes, so that a steady flow allocates nothing.
         var envelope: [UInt8] = []
     }
+
+    /// The most buffers that are kept for later envelopes.
+    private static let maximumSpare = 8
 
     private let byteLimit: Int
     private var slots: [Slot] = [Slot()]
@@ -60,6 +69,8 @@ public final class MemoryQueue: EnvelopeQueue {
     private var head = 0
     private var length = 0
     private var bytes = 0
+    /// Buffers of released envelopes, used again by later ones, so that a steady flow allocates nothing.
+    private var spare: [[UInt8]] = []
 
     public private(set) var count = 0
     public private(set) var unsentCount = 0
@@ -73,17 +84,15 @@ public final class MemoryQueue: EnvelopeQueue {
     public func append(
         sequence: UInt64, readings: Int, _ write: (inout [UInt8]) throws(EnvelopeError) -> Digest
     ) throws(EnvelopeError) {
-        if length == slots.count { grow() }
-        let index = place(length)
-        slots[index].envelope.removeAll(keepingCapacity: true)
-        slots[index].digest = try write(&slots[index].envelope)
-        slots[index].sequence = sequence
-        slots[index].readings = readings
-        slots[index].state = .unsent
+        if length == slots.count { makeRoom() }
+        var envelope = spare.popLast() ?? []
+        let digest = try write(&envelope)
         length += 1
         count += 1
         unsentCount += 1
-        bytes += slots[index].envelope.count
+        bytes += envelope.count
+        slots[place(length - 1)] = Slot(
+            state: .unsent, sequence: sequence, digest: digest, readings: readings, envelope: envelope)
     }
 
     public func sendNext(_ send: (UInt64, Span<UInt8>) -> Bool) -> Bool {
@@ -120,9 +129,10 @@ public final class MemoryQueue: EnvelopeQueue {
     }
 
     private func give(up index: Int) -> DroppedEnvelope {
-        let slot = slots[index]
+        let dropped = DroppedEnvelope(
+            sequence: slots[index].sequence, digest: slots[index].digest, readings: slots[index].readings)
         retire(index)
-        return DroppedEnvelope(sequence: slot.sequence, digest: slot.digest, readings: slot.readings)
+        return dropped
     }
 
     /// The slot is free once all older ones are.
@@ -131,10 +141,22 @@ public final class MemoryQueue: EnvelopeQueue {
         slots[index].state = .done
         count -= 1
         bytes -= slots[index].envelope.count
+        var envelope: [UInt8] = []
+        swap(&envelope, &slots[index].envelope)
+        if spare.count < Self.maximumSpare {
+            envelope.removeAll(keepingCapacity: true)
+            spare.append(envelope)
+        }
         while length > 0, slots[head].state == .done {
             head = (head + 1) % slots.count
             length -= 1
         }
+    }
+
+    /// Slots, and bytes that buffers without an envelope hold: what a test of the bounds looks at.
+    var places: Int { slots.count }
+    var reserved: Int {
+        spare.reduce(0) { $0 + $1.capacity } + slots.reduce(0) { $0 + ($1.state == .done ? $1.envelope.capacity : 0) }
     }
 
     private func place(_ offset: Int) -> Int { (head + offset) % slots.count }
@@ -144,11 +166,15 @@ public final class MemoryQueue: EnvelopeQueue {
         return nil
     }
 
-    private func grow() {
+    /// Makes room for one more. An envelope that is never released must not make the ring grow for ever, so places
+    /// that were freed behind it are won back first.
+    private func makeRoom() {
+        let capacity = count * 2 > slots.count ? slots.count * 2 : slots.count
         var larger: [Slot] = []
-        larger.reserveCapacity(slots.count * 2)
-        for offset in 0..<length { larger.append(slots[place(offset)]) }
-        for _ in length..<slots.count * 2 { larger.append(Slot()) }
+        larger.reserveCapacity(capacity)
+        for offset in 0..<length where slots[place(offset)].state != .done { larger.append(slots[place(offset)]) }
+        length = larger.count
+        while larger.count < capacity { larger.append(Slot()) }
         slots = larger
         head = 0
     }

@@ -18,24 +18,26 @@ public struct GapList: Sendable {
     /// Adds an envelope that was given up. If the list is full, the newest record grows to reach it: a record may
     /// cover numbers that did arrive, never fewer than those that did not.
     public mutating func add(_ dropped: DroppedEnvelope, reason: GapReason) {
-        let (sequence, readings) = (dropped.sequence, UInt64(dropped.readings))
-        for index in gaps.indices where gaps[index].reason == reason && gaps[index].last &+ 1 == sequence {
-            gaps[index].last = sequence
-            gaps[index].digest = dropped.digest
-            gaps[index].readings += readings
-            return
-        }
-        let gap = Gap(first: sequence, last: sequence, readings: readings, reason: reason, digest: dropped.digest)
-        if gaps.count < Self.capacity {
+        add(
+            Gap(
+                first: dropped.sequence, last: dropped.sequence, readings: UInt64(dropped.readings), reason: reason,
+                digest: dropped.digest))
+    }
+
+    /// Adds a record, or takes back one that could not be told.
+    public mutating func add(_ gap: Gap) {
+        let neighbour = gaps.firstIndex { $0.reason == gap.reason && $0.last < gap.first && gap.first - $0.last == 1 }
+        if neighbour == nil && gaps.count < Self.capacity {
             gaps.append(gap)
             return
         }
-        let index = gaps.count - 1
-        gaps[index].readings += readings
-        gaps[index].first = min(gaps[index].first, sequence)
-        if sequence > gaps[index].last {
-            gaps[index].last = sequence
-            gaps[index].digest = dropped.digest
+        let index = neighbour ?? gaps.count - 1
+        let (readings, isTooMany) = gaps[index].readings.addingReportingOverflow(gap.readings)
+        gaps[index].readings = isTooMany ? .max : readings
+        gaps[index].first = min(gaps[index].first, gap.first)
+        if gap.last > gaps[index].last {
+            gaps[index].last = gap.last
+            gaps[index].digest = gap.digest
         }
     }
 

@@ -13,6 +13,8 @@ public enum ReadingError: Error, Equatable, Sendable {
     case notFinite
     /// A text or data value has at most `ReadingBatch.maximumValueLength` bytes.
     case tooLong
+    /// A text value is UTF-8: one that is not would make the whole pack unreadable.
+    case notUTF8
     /// The batch is full, and the queue cannot take it: the reading is dropped and counted.
     case full
 }
@@ -67,7 +69,10 @@ public struct ReadingBatch {
         switch copy value {
         case .number(let number): if !SenML.isNumber(number) { throw .notFinite }
         case .boolean: break
-        case .string(let content), .data(let content): length = content.count
+        case .string(let content):
+            length = content.count
+            if length <= Self.maximumValueLength, (try? UTF8Span(validating: content)) == nil { throw .notUTF8 }
+        case .data(let content): length = content.count
         }
         if length > Self.maximumValueLength { throw .tooLong }
         let room = limits.bytes - bytes.count - 24 * (records.count + 1)
@@ -101,12 +106,12 @@ public struct ReadingBatch {
         records.count >= limits.count || bytes.count + 24 * records.count > limits.bytes / 2
     }
 
-    /// Writes the readings as a SenML pack and forgets them. Gives the number of bytes written; 0 if `payload` is
-    /// too small, which `packSize(limits)` bytes are not.
+    /// Writes the readings as a SenML pack. Gives the number of bytes written; 0 if `payload` is too small, which
+    /// `packSize(limits)` bytes are not.
     ///
     /// `wallClock`: what to add to boot time to get milliseconds since 1970; nil while the clock is untrusted:
     /// times are then relative to `now`, not positive.
-    public mutating func close(into payload: inout [UInt8], now: UInt64, wallClock: Int64?) -> Int {
+    public func encode(into payload: inout [UInt8], now: UInt64, wallClock: Int64?) -> Int {
         var writer = CBORWriter(payload.mutableSpan)
         writer.array(records.count)
         let first = records.first?.time ?? 0
@@ -133,9 +138,13 @@ public struct ReadingBatch {
                 SenMLRecord(name: name, unit: unit, value: value, time: min(0, time)).write(to: &writer)
             }
         }
+        return (try? writer.finish()) ?? 0
+    }
+
+    /// Forgets the readings.
+    public mutating func removeAll() {
         records.removeAll(keepingCapacity: true)
         bytes.removeAll(keepingCapacity: true)
-        return (try? writer.finish()) ?? 0
     }
 
     /// Bytes that suffice for any batch within `limits`.

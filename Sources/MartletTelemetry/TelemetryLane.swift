@@ -38,7 +38,8 @@ public struct TelemetryLane {
     /// Closes `batch` into one signed envelope. False, and nothing was done, if there is no reserved number or the
     /// queue has no room although it dropped all that it could.
     ///
-    /// `time`: what the claims say of the moment. `wallClock`: see `ReadingBatch.close`.
+    /// `time`: what the claims say of the moment. `wallClock`: see `ReadingBatch.encode`. If it throws, the readings
+    /// are still in the batch and no number was used.
     public mutating func close(
         _ batch: inout ReadingBatch, claims time: Claims, now: UInt64, wallClock: Int64?, sealer: EnvelopeSealer
     ) throws(EnvelopeError) -> Bool {
@@ -50,7 +51,7 @@ public struct TelemetryLane {
             gaps.add(dropped, reason: .retention)
         }
         let readings = batch.count
-        let size = batch.close(into: &payload, now: now, wallClock: wallClock)
+        let size = batch.encode(into: &payload, now: now, wallClock: wallClock)
         var claims = time
         claims.purpose = .telemetry
         claims.lane = lane
@@ -66,6 +67,7 @@ public struct TelemetryLane {
         }
         if let digest { head = ChainHead(sequence: next, digest: digest) }
         next += 1
+        batch.removeAll()
         return true
     }
 

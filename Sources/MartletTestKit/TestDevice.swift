@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCOSE
+public import MartletCommands
+public import MartletEnvelope
+public import MartletMessages
+internal import MartletSenML
+public import MartletSession
+public import MartletTelemetry
+
+/// A whole device without network, disk and clock, with its back end and an operator. Everything follows from the
+/// seed and from what the test does.
+public final class TestDevice {
+    /// What holds for all runs of a device.
+    public struct Settings {
+        public var clock = ManualClock()
+        public var store = MemoryStore()
+        public var limits = ReadingBatch.Limits()
+        /// Bytes of the telemetry queue.
+        public var queueLimit = 1 << 20
+        public var commands: [CommandDeclaration] = []
+        /// Milliseconds since 1970.
+        public var buildTime: Int64 = 1_790_000_000_000
+
+        public init() {}
+    }
+
+    /// What ends with the program.
+    public struct Run {
+        public let link: RecordingLink
+        public let owner: RecordingOwner
+        public let queue: MemoryQueue
+        public let engine: Engine
+    }
+
+    /// A message of the device whose signature held.
+    public struct Signed {
+        public let leaf: Leaf
+        public let envelope: Envelope
+        public let payload: [UInt8]
+        public let digest: Digest
+    }
+
+    public var settings: Settings
+    public let topics: Topics
+    /// The claim `iss` of the device's messages.
+    public let name: [UInt8]
+    public let key: TestKey
+    public let gateway: TestController
+    public let `operator`: TestController
+    public let entropy: SeededEntropy
+    public private(set) var run: Run
+    public var batch: ReadingBatch
+
+    private let sealer: EnvelopeSealer
+
+    /// Starts the first run.
+    public init(seed: UInt64, _ settings: Settings = Settings()) throws(TestKitError) {
+        self.settings = settings
+        entropy = SeededEntropy(seed: seed)
+        let id = text("device-1")
+        guard let topics = Topics(prefix: text("martlet/v1").span, device: id.span) else { throw .message }
+        self.topics = topics
+        name = text("urn:dev:ops:32473-device-1")
+        key = try TestKey(seed: entropy.next())
+        gateway = try TestController(
+            name: text("urn:example:gateway"), role: .gateway, audience: name, seed: entropy.next())
+        self.operator = try TestController(
+            name: text("urn:example:operator"), role: .operate, audience: name, seed: entropy.next())
+        sealer = key.sealer(name)
+        batch = ReadingBatch(limits: settings.limits)
+        run = try Self.start(
+            settings, DeviceIdentity(id: id, name: name, chain: []), topics, entropy, sealer,
+            [gateway, self.operator], key)
+    }
+
+    private static func start(
+        _ settings: Settings, _ identity: DeviceIdentity, _ topics: Topics, _ entropy: SeededEntropy,
+        _ sealer: EnvelopeSealer, _ controllers: [TestController], _ key: TestKey
+    ) throws(TestKitError) -> Run {
+        let now = settings.clock.sample
+        let gate = CommandGate(
+            deviceName: identity.name, controllers: controllers.map { $0.configured() }, hashing: key.hashing,
+            now: now.boot)
+        for command in settings.commands { _ = gate.declare(command) }
+        let queue = MemoryQueue(byteLimit: settings.queueLimit)
+        let setup = Engine.Setup(
+            identity: identity, sealer: sealer, gate: gate, entropy: entropy, store: settings.store, queue: queue,
+            topics: topics, batchLimits: settings.limits, software: [], bootID: Bytes16(InlineArray(repeating: 7)),
+            buildTime: settings.buildTime)
+        let (link, owner) = (RecordingLink(), RecordingOwner())
+        guard let engine = Engine(setup, link: link, owner: owner, now: now) else { throw .engine }
+        return Run(link: link, owner: owner, queue: queue, engine: engine)
+    }
+
+    /// The program ends without a word, and another one starts with the same state file.
+    public func restart() throws(TestKitError) {
+        batch = ReadingBatch(limits: settings.limits)
+        run = try Self.start(
+            settings, DeviceIdentity(id: text("device-1"), name: name, chain: []), topics, entropy, sealer,
+            [gateway, self.operator], key)
+    }
+
+    public var engine: Engine { run.engine }
+    public var link: RecordingLink { run.link }
+    public var owner: RecordingOwner { run.owner }
+    public var now: TimeSample { settings.clock.sample }
+
+    // MARK: Time
+
+    public func wait(_ milliseconds: UInt64) {
+        settings.clock.advance(milliseconds)
+        engine.advance(now)
+    }
+
+    /// Waits until the engine is due. False if it is not.
+    public func waitUntilDue() -> Bool {
+        guard let due = engine.due else { return false }
+        wait(due > settings.clock.boot ? due - settings.clock.boot : 0)
+        return true
+    }
+
+    // MARK: The broker's side
+
+    /// Connects, if the engine tries to, and confirms both subscriptions.
+    public func connect(isProvisional: Bool = false) {
+        if link.state == .closed { _ = waitUntilDue() }
+        if link.state != .opening { return }
+        accept(isProvisional: isProvisional)
+        for _ in link.subscriptions { engine.subscribed(reasonCode: 1, now) }
+    }
+
+    /// CONNACK, without the subscriptions.
+    public func accept(isProvisional: Bool = false) {
+        link.didOpen()
+        engine.connected(isProvisional: isProvisional, now)
+    }
+
+    public func disconnect() {
+        link.didClose()
+        engine.closed(LinkFailure("the test cut the connection"), now)
+    }
+
+    /// Answers the oldest message that waits for it; false if there is none.
+    public func acknowledge(_ reasonCode: UInt8 = 0, at index: Int = 0) -> Bool {
+        guard let message = link.takeUnacknowledged(at: index) else { return false }
+        engine.acknowledged(id: message.id, reasonCode: reasonCode, now)
+        return true
+    }
+
+    /// Takes everything that the device sends until it has nothing more.
+    public func acknowledgeAll() {
+        while acknowledge() {}
+    }
+
+    /// Delivers a message. Returns whether the device acknowledges it.
+    public func deliver(_ message: [UInt8], as purpose: Purpose, isRetained: Bool = false) -> Bool {
+        let topic = topics.topic(.signed(purpose))
+        return engine.received(topic: topic.span, payload: message.span, isRetained: isRetained, now)
+    }
+
+    /// Answers the newest birth as the back end does. False if there is none.
+    public func resume(time: UInt64? = nil, heads: LaneHeads = LaneHeads()) throws(TestKitError) -> Bool {
+        guard let birth = births.last else { return false }
+        let seconds = time ?? UInt64(clamping: settings.clock.system / 1000)
+        return deliver(try gateway.resume(Resume(time: seconds, heads: heads), birth.challenge), as: .resume)
+    }
+
+    // MARK: What the device sent
+
+    /// The signed message in what was published; nil if it is none, or not signed by this device for its topic.
+    public func open(_ message: RecordingLink.Message) -> Signed? {
+        guard let leaf = topics.leaf(of: message.topic.span), case .signed(let purpose) = leaf,
+            let envelope = try? Envelope(decoding: message.payload.span)
+        else { return nil }
+        var structure = Envelope.makeStructure()
+        guard name.isEqual(to: message.payload.span.extracting(envelope.issuer)),
+            let digest = try? envelope.verify(
+                message.payload.span, as: purpose, with: key.verifier, hashing: key.hashing, structure: &structure)
+        else { return nil }
+        return Signed(
+            leaf: leaf, envelope: envelope, payload: [UInt8](message.payload[envelope.payload]), digest: digest)
+    }
+
+    /// All messages of one purpose that this run published, in order, resent ones again.
+    public func sent(_ purpose: Purpose) -> [Signed] {
+        link.published.compactMap { open($0) }.filter { $0.leaf == .signed(purpose) }
+    }
+
+    public var births: [Birth] { sent(.birth).compactMap { try? Birth(decoding: $0.payload.span) } }
+    public var receipts: [Receipt] { sent(.receipt).compactMap { try? Receipt(decoding: $0.payload.span) } }
+    public var events: [Event] { sent(.event).compactMap { try? Event(decoding: $0.payload.span) } }
+    public var gaps: [Gap] { sent(.gap).compactMap { try? Gap(decoding: $0.payload.span) } }
+
+    // MARK: Telemetry
+
+    /// Takes one number at this moment and closes the batch. False if the engine cannot close it now.
+    public func report(_ value: Double) -> Bool {
+        let name = text("temperature")
+        do throws(ReadingError) {
+            try batch.append(name: name.span, unit: Span(), value: .number(value), time: now.boot)
+        } catch {
+            return false
+        }
+        let isClosed = engine.close(&batch, now)
+        engine.advance(now)
+        return isClosed
+    }
+}
+
+private func text(_ text: StaticString) -> [UInt8] {
+    [UInt8](UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+}
