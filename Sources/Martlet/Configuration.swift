@@ -19,7 +19,7 @@ struct Configuration {
     /// The file, for messages.
     let file: String
     /// The directory that relative paths begin at.
-    let directory: String
+    private let directory: [UInt8]
 
     var id: [UInt8] = []
     var idLine = 0
@@ -41,10 +41,10 @@ struct Configuration {
     init(path: String) throws(MartletError) {
         file = path
         var directory: [UInt8] = []
-        let bytes = [UInt8](path.utf8)
+        let bytes = [UInt8](copying: path.utf8Span.span)
         if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { directory = [UInt8](bytes[...slash]) }
-        self.directory = directory.isEmpty ? "./" : String(decoding: directory, as: UTF8.self)
-        stateDirectory = self.directory
+        self.directory = directory
+        stateDirectory = directory.isEmpty ? "." : String(decoding: directory, as: UTF8.self)
         let prefix = Topics.defaultPrefix
         self.prefix = [UInt8](UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
 
@@ -169,7 +169,10 @@ struct Configuration {
 
     /// `NAME = ROLE FILE`
     private mutating func readController(_ entry: INIEntry) throws(MartletError) {
-        let name = [UInt8]("urn:martlet:".utf8) + entry.key
+        var name: [UInt8] = []
+        let stem: StaticString = "urn:martlet:"
+        for index in 0..<stem.utf8CodeUnitCount { name.append(stem.utf8Start[index]) }
+        name += entry.key
         let words = entry.value.split(separator: UInt8(ascii: " "))
         let role = words.first.map { [UInt8]($0) } ?? []
         let isGateway = role.span.isEqual(to: "gateway")
@@ -209,8 +212,7 @@ struct Configuration {
     }
 
     private func path(_ value: [UInt8]) -> String {
-        let text = String(decoding: value, as: UTF8.self)
-        return value.first == UInt8(ascii: "/") ? text : directory + text
+        String(decoding: value.first == UInt8(ascii: "/") ? value : directory + value, as: UTF8.self)
     }
 
     /// An error that names file and line.

@@ -101,7 +101,7 @@ public final class Device: Sendable {
     public func report(
         _ name: String, _ value: String, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
-        try core.report(name, .string([UInt8](value.utf8).span), .none, lane, durable)
+        try core.report(name, .string(value.utf8Span.span), .none, lane, durable)
     }
 
     /// Reports at most 1,024 bytes; see above.

@@ -17,7 +17,7 @@ internal import MartletTelemetry
 /// whoever calls `declare` and `start` before.
 final class DeviceCore: @unchecked Sendable {
     private struct Shared {
-        var batch: ReadingBatch
+        var readings: ReadingBuffer
         var phase = Phase.new
         var status = Device.Status()
         var logLevel: LogLevel
@@ -75,7 +75,7 @@ final class DeviceCore: @unchecked Sendable {
         }
         store = try StateFile(configuration.stateDirectory)
         do throws(PosixError) { waiter = try Waiter() } catch {
-            throw MartletError(.system, "no eventfd: \(error.text)")
+            throw MartletError(.system, file: "eventfd", error)
         }
         var software = [Birth.Software("martlet", MartletVersion.string)]
         if let program { software.append(Birth.Software(program.name, program.version)) }
@@ -95,14 +95,14 @@ final class DeviceCore: @unchecked Sendable {
         handlers = HandlerThread(waiter: waiter)
         logger = log
         closing = ReadingBatch(limits: configuration.batch)
-        shared = Guarded(Shared(batch: ReadingBatch(limits: configuration.batch), logLevel: logLevel))
+        shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
     }
 
     // MARK: For any thread
 
     func declare(_ name: String, _ parameters: [Parameter], _ handler: @escaping Handler) throws(MartletError) {
         try requireNew()
-        guard let declaration = CommandDeclaration(name: [UInt8](name.utf8), parameters: parameters) else {
+        guard let declaration = CommandDeclaration(name: [UInt8](copying: name.utf8Span.span), parameters: parameters) else {
             throw MartletError(.argument, "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -")
         }
         guard setup.gate.declare(declaration) != nil else {
@@ -124,7 +124,7 @@ final class DeviceCore: @unchecked Sendable {
             let thread = try Thread { self.run() }
             shared.with { $0.thread = thread }
         } catch {
-            throw MartletError(.system, "no thread: \(error.text)")
+            throw MartletError(.system, file: "thread", error)
         }
     }
 
@@ -141,18 +141,18 @@ final class DeviceCore: @unchecked Sendable {
         }
         if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
         let now = SystemClock.bootMilliseconds()
-        let nameBytes = [UInt8](name.utf8)
+        let nameBytes = [UInt8](copying: name.utf8Span.span)
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
         let failure = shared.with { shared -> ReadingError? in
             do throws(ReadingError) {
-                try shared.batch.append(name: nameBytes.span, unit: symbol, value: value, time: now)
+                if try shared.readings.append(name: nameBytes.span, unit: symbol, value: value, time: now) {
+                    waiter.wake()
+                }
             } catch {
                 if error == .full { shared.status.droppedReadings += 1 }
                 return error
             }
-            // The network thread must learn when the batch is due, and that it is full.
-            if shared.batch.count == 1 || shared.batch.isFull { waiter.wake() }
             return nil
         }
         switch failure {
@@ -214,7 +214,7 @@ final class DeviceCore: @unchecked Sendable {
                 deadline = until
                 engine.beginStop()
             }
-            closeBatch(engine, now, force: deadline != nil)
+            closeBatches(engine, now, force: deadline != nil)
             engine.advance(now)
             updateStatus(engine)
             if let deadline, engine.backlog == 0 || !isOnline || now.boot >= deadline { break }
@@ -233,8 +233,7 @@ final class DeviceCore: @unchecked Sendable {
 
     private func wait(_ engine: Engine, until deadline: UInt64?) {
         var due = min(engine.due ?? .max, link.due ?? .max, deadline ?? .max)
-        if closing.count > 0 { due = min(due, retryClosing) }
-        due = min(due, shared.with { $0.batch.isFull && closing.count == 0 ? 0 : $0.batch.due ?? .max })
+        due = min(due, closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max)
         let now = SystemClock.bootMilliseconds()
         let ready = waiter.wait(
             socket: link.descriptor, writing: link.wantsWrite,
@@ -242,19 +241,17 @@ final class DeviceCore: @unchecked Sendable {
         link.drive(readable: ready.readable, writable: ready.writable, now: SystemClock.bootMilliseconds())
     }
 
-    /// Signs the batch if it is due. Reports go on meanwhile, into the other one.
-    private func closeBatch(_ engine: Engine, _ now: TimeSample, force: Bool) {
-        if closing.count == 0 {
-            let isDue = shared.with { shared in
-                guard let due = shared.batch.due, force || shared.batch.isFull || now.boot >= due else { return false }
-                swap(&shared.batch, &closing)
-                return true
+    /// Signs what is due. Reports go on meanwhile.
+    private func closeBatches(_ engine: Engine, _ now: TimeSample, force: Bool) {
+        if closing.count > 0 && now.boot < retryClosing { return }
+        while closing.count > 0
+            || shared.with({ $0.readings.take(now: now.boot, force: force, emptied: &closing) })
+        {
+            if !engine.close(&closing, now) {
+                retryClosing = now.boot &+ 1000
+                return
             }
-            if !isDue { return }
-        } else if now.boot < retryClosing {
-            return
         }
-        if !engine.close(&closing, now) { retryClosing = now.boot &+ 1000 }
     }
 
     private var isOnline: Bool { shared.with { $0.status.connection == .connected } }

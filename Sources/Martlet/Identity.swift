@@ -4,6 +4,7 @@ internal import MartletAdapters
 internal import MartletCOSE
 internal import MartletCommands
 internal import MartletEnvelope
+internal import MartletMessages
 internal import MartletOpenSSL
 internal import MartletPosix
 internal import MartletSession
@@ -97,7 +98,7 @@ struct Identity {
     }
 
     static func split(_ path: String) -> (directory: String, name: String) {
-        let bytes = [UInt8](path.utf8)
+        let bytes = [UInt8](copying: path.utf8Span.span)
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
         let directory = slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
         return (directory, String(decoding: bytes[(slash + 1)...], as: UTF8.self))

@@ -58,5 +58,5 @@ public struct MartletError: Error, Sendable {
 extension LogLine {
     var string: String { String(decoding: bytes, as: UTF8.self) }
 
-    mutating func untrusted(_ text: String) { untrusted([UInt8](text.utf8)) }
+    mutating func untrusted(_ text: String) { untrusted(text.utf8Span.span) }
 }

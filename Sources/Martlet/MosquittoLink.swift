@@ -27,7 +27,7 @@ final class MosquittoLink: Link {
     private let tls: TLSContext
     private var connection: MosquittoConnection?
     private var isAccepted = false
-    private var addresses: [String] = []
+    private var addresses: [[UInt8]] = []
     private var nextAddress = 0
     /// What `open` found out at once; told from `drive`.
     private var failure: LinkFailure?
@@ -105,7 +105,7 @@ final class MosquittoLink: Link {
                 receiveMaximum: Self.receiveMaximum, maximumPacketSize: Self.maximumPacketSize,
                 will: MosquittoWill(topic: plan.willTopic, payload: plan.will, retained: true), tls: tls.handle,
                 events: self)
-            try connection.open(address: [UInt8](address.utf8).span, port: configuration.port)
+            try connection.open(address: address.span, port: configuration.port)
             self.connection = connection
         } catch {
             failure = FailureText.describe(error, tls: tls.failure, wasConnected: false, host: configuration.host)

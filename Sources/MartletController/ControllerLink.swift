@@ -92,7 +92,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
     private var phase = Phase.waiting(until: 0)
     private var backoff = Backoff()
     /// Addresses of the host that this attempt has not tried.
-    private var addresses: [String] = []
+    private var addresses: [[UInt8]] = []
     private var granted = 0
     /// Why the connection was ended by us.
     private var ownTrouble: LinkTrouble?
@@ -188,7 +188,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
 
     /// Tries the next address of the host.
     private func open(_ now: UInt64) {
-        let address = [UInt8]((addresses.popLast() ?? "").utf8)
+        let address = addresses.popLast() ?? []
         phase = .opening(deadline: now &+ Self.connectDeadline)
         granted = 0
         ownTrouble = nil

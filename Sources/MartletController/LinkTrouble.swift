@@ -18,7 +18,7 @@ public enum LinkTrouble: Error {
     /// What is wrong and what to do.
     public var text: String {
         switch self {
-        case .unresolved(let error): "the broker's name is not known: " + error.text
+        case .unresolved(let error): "the broker's name is not known: " + String(decoding: error.text, as: UTF8.self)
         case .tls(.certificate(.hostName)): "the broker's certificate is for another name"
         case .tls(.certificate(.expired)): "the broker's certificate has expired"
         case .tls(.certificate(.notYetValid)): "the broker's certificate is not valid yet: check this clock"
@@ -33,7 +33,7 @@ public enum LinkTrouble: Error {
         case .mosquitto(.disconnected(let code)): "the broker ended the connection with code \(code)"
         case .mosquitto(.connectionLost): "the connection was lost"
         case .mosquitto(.keepAlive): "the broker no longer answers"
-        case .mosquitto(.network(let errno)): PosixError.system("connect", code: errno).text
+        case .mosquitto(.network(let errno)): String(decoding: PosixError.system("connect", code: errno).text, as: UTF8.self)
         case .mosquitto(.protocolError): "the broker broke the protocol"
         case .mosquitto(.invalidArgument): "the port, client id or address is not usable"
         case .mosquitto: "the connection failed"

@@ -20,7 +20,7 @@ final class Descriptor: @unchecked Sendable {  // immutable
         return bytes
     }
 
-    func writeAll(_ bytes: borrowing Span<UInt8>) throws(PosixError) {
+    func writeAll(_ bytes: Span<UInt8>) throws(PosixError) {
         let result = bytes.withUnsafeBufferPointer { CPosix_write_all(number, $0.baseAddress, $0.count) }
         _ = try check(result, "write")
     }

@@ -30,11 +30,18 @@ public enum PosixError: Error {
         if case .system(_, ENOENT) = self { true } else { false }
     }
 
-    /// What is wrong and what to do, as a constant text; for `system` the system's own words.
-    public var text: String {
+    /// What is wrong and what to do; for `system` the system's own words.
+    public var text: [UInt8] {
         switch self {
-        case .system(_, let code): String(cString: CPosix_error_text(code))
-        case .unresolved(let code): String(cString: CPosix_resolve_error_text(code))
+        case .system(_, let code): bytes(CPosix_error_text(code))
+        case .unresolved(let code): bytes(CPosix_resolve_error_text(code))
+        default: constantText.withUTF8Buffer { [UInt8]($0) }
+        }
+    }
+
+    private var constantText: StaticString {
+        switch self {
+        case .system, .unresolved: ""
         case .tooLarge: "the file is too large"
         case .badPath: "the path is not usable: give a file name without NUL"
         case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
@@ -45,6 +52,11 @@ public enum PosixError: Error {
         case .locked: "in use by another process"
         }
     }
+}
+
+/// A copy of a C string.
+func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
+    [UInt8](UnsafeRawBufferPointer(start: text, count: strlen(text)))
 }
 
 /// Turns the negative errno of a CPosix function into an error.

@@ -24,7 +24,7 @@ public final class PrivateDirectory: Sendable {
 
     /// The content of `name`, at most `limit` bytes.
     public func read(_ name: String, limit: Int) throws(PosixError) -> [UInt8] {
-        let number = try self.name(name) { CPosix_open_at(descriptor.number, $0) }
+        let number = CPosix_open_at(descriptor.number, try cString(name))
         if number == -ELOOP { throw .notRegularFile }
         let file = Descriptor(try check(number, "open"))
         try Self.requirePrivate(file, directory: false)
@@ -32,35 +32,38 @@ public final class PrivateDirectory: Sendable {
     }
 
     /// Creates `name`; an existing file is an error (EEXIST). Durable on return.
-    public func create(_ name: String, _ bytes: borrowing Span<UInt8>) throws(PosixError) {
-        let number = try self.name(name) { CPosix_create_at(descriptor.number, $0) }
+    public func create(_ name: String, _ bytes: Span<UInt8>) throws(PosixError) {
+        try create(cString(name), bytes)
+    }
+
+    private func create(_ name: [CChar], _ bytes: Span<UInt8>) throws(PosixError) {
+        let number = CPosix_create_at(descriptor.number, name)
         let file = Descriptor(try check(number, "create"))
         do throws(PosixError) {
             try file.writeAll(bytes)
             try file.sync()
             try descriptor.sync()
         } catch {
-            _ = try self.name(name) { CPosix_unlink_at(descriptor.number, $0) }
+            CPosix_unlink_at(descriptor.number, name)
             throw error
         }
     }
 
     /// Puts `bytes` in the place of `name` in one step: after a power cut there is the old or the new content.
     /// Durable on return.
-    public func replace(_ name: String, _ bytes: borrowing Span<UInt8>) throws(PosixError) {
-        let fresh = name + ".new"
-        let stale = try self.name(fresh) { CPosix_unlink_at(descriptor.number, $0) }
+    public func replace(_ name: String, _ bytes: Span<UInt8>) throws(PosixError) {
+        let fresh = try cString(name, suffix: ".new")
+        let stale = CPosix_unlink_at(descriptor.number, fresh)
         if stale < 0 && stale != -ENOENT { throw .system("unlink", code: -stale) }
         try create(fresh, bytes)
-        let renamed = name.withCString { to in fresh.withCString { CPosix_rename_at(descriptor.number, $0, to) } }
-        _ = try check(renamed, "rename")
+        _ = try check(CPosix_rename_at(descriptor.number, fresh, try cString(name)), "rename")
         try descriptor.sync()
     }
 
     /// Takes the directory for this process, until the returned lock is released. A lock left by a killed
     /// process is gone with it.
     public func lock(_ name: String) throws(PosixError) -> DirectoryLock {
-        let number = try self.name(name) { CPosix_open_lock_at(descriptor.number, $0) }
+        let number = CPosix_open_lock_at(descriptor.number, try cString(name))
         let file = Descriptor(try check(number, "open"))
         let taken = CPosix_lock(file.number)
         if taken == -EWOULDBLOCK { throw .locked }
@@ -78,13 +81,18 @@ public final class PrivateDirectory: Sendable {
         }
     }
 
-    /// Calls `body` with the C string of a plain file name.
-    private func name(
-        _ name: String, _ body: (UnsafePointer<CChar>) -> Int32
-    ) throws(PosixError) -> Int32 {
-        for byte in name.utf8 where byte == UInt8(ascii: "/") || byte == 0 { throw .badPath }
-        if name.utf8.isEmpty { throw .badPath }
-        return name.withCString(body)
+    /// A plain file name, as C wants it.
+    private func cString(_ name: String, suffix: StaticString = "") throws(PosixError) -> [CChar] {
+        let name = name.utf8Span.span
+        if name.isEmpty { throw .badPath }
+        var text: [CChar] = []
+        for index in name.indices {
+            if name[index] == UInt8(ascii: "/") || name[index] == 0 { throw .badPath }
+            text.append(CChar(bitPattern: name[index]))
+        }
+        for index in 0..<suffix.utf8CodeUnitCount { text.append(CChar(bitPattern: suffix.utf8Start[index])) }
+        text.append(0)
+        return text
     }
 }
 

@@ -6,7 +6,7 @@ internal import CPosix
 public enum Resolver {
     /// Numeric addresses of `host`, at most 8, in the order the system prefers. Blocks as long as the system's
     /// resolver does (by default 5 s for each try and server).
-    public static func addresses(of host: String) throws(PosixError) -> [String] {
+    public static func addresses(of host: String) throws(PosixError) -> [[UInt8]] {
         let capacity: Int32 = 8
         let size = Int(CPOSIX_ADDRESS_SIZE)
         var buffer = [CChar](repeating: 0, count: Int(capacity) * size)
@@ -14,7 +14,7 @@ public enum Resolver {
         if count < 0 { throw .unresolved(code: count) }
         return (0..<Int(count)).map { index in
             buffer.withUnsafeBufferPointer { bytes in
-                bytes.baseAddress.map { String(cString: $0 + index * size) } ?? ""
+                bytes.baseAddress.map { MartletPosix.bytes($0 + index * size) } ?? []
             }
         }
     }

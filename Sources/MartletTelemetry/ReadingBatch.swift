@@ -101,11 +101,6 @@ public struct ReadingBatch {
     /// Boot time in milliseconds at which the batch must be closed; nil while it is empty.
     public var due: UInt64? { records.first.map { $0.time &+ limits.age } }
 
-    /// Whether the next reading may find no room.
-    public var isFull: Bool {
-        records.count >= limits.count || bytes.count + 24 * records.count > limits.bytes / 2
-    }
-
     /// Writes the readings as a SenML pack. Gives the number of bytes written; 0 if `payload` is too small, which
     /// `packSize(limits)` bytes are not.
     ///

@@ -70,7 +70,7 @@ enum Commands {
             return .done
         }
         try device.onCommand("log-level", .choice(LogLevel.allCases.map { $0.name })) { call in
-            let name = [UInt8](call.text(0).utf8)
+            let name = call.text(0).bytes
             guard let level = LogLevel.allCases.first(where: { name.equals($0.name) }) else { return .failed }
             requests.setLogLevel(level)
             return .done
@@ -88,6 +88,6 @@ enum Commands {
                 return name.filter { $0 >= 0x20 && $0 < 0x7f }
             }
         }
-        return [UInt8]("unknown".utf8)
+        return "unknown".bytes
     }
 }

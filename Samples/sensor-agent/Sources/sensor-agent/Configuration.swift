@@ -5,7 +5,7 @@ import MartletINI
 
 /// The section [agent] of the device's configuration file. The other sections are not the agent's.
 struct Configuration {
-    static let defaultPath = Path(Array("/etc/martlet/martlet.conf".utf8))
+    static let defaultPath = Path("/etc/martlet/martlet.conf".bytes)
     static let intervals: ClosedRange<Int64> = 1...86_400
 
     /// Seconds between two rounds of readings.

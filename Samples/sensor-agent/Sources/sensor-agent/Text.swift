@@ -10,7 +10,7 @@ struct Text {
 
     /// A text from outside; see `add(quoting:)`.
     init(quoting text: String) {
-        add(quoting: [UInt8](text.utf8))
+        add(quoting: text.bytes)
     }
 
     @inline(never)
@@ -36,7 +36,7 @@ struct Text {
 
     @inline(never)
     mutating func add(_ name: String) {
-        bytes.append(contentsOf: name.utf8)
+        bytes.append(contentsOf: name.bytes)
     }
 
     mutating func add(_ number: Int) {
@@ -50,6 +50,17 @@ struct Text {
 
     mutating func add(blanks count: Int) {
         for _ in 0..<max(0, count) { bytes.append(UInt8(ascii: " ")) }
+    }
+}
+
+extension String {
+    /// Its bytes, without the generic machinery of its views.
+    var bytes: [UInt8] {
+        let span = utf8Span.span
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(span.count)
+        for index in span.indices { bytes.append(span[index]) }
+        return bytes
     }
 }
 

@@ -23,7 +23,7 @@ enum IndustrialIO {
             for file in files {
                 guard let (id, isRaw) = parse(file.span) else { continue }
                 // A channel that the driver has already worked out needs no second reading.
-                if isRaw, files.contains(Array("in_".utf8) + id + Array("_input".utf8)) { continue }
+                if isRaw, files.contains("in_".bytes + id + "_input".bytes) { continue }
                 guard let (unit, factor, divisor) = quantity(typeOf(id.span)) else { continue }
                 let path = device.path.appending("/in_").appending(id)
                 var channel = Channel(

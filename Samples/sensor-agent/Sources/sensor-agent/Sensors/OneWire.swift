@@ -7,7 +7,7 @@ enum OneWire {
         var channels: [Channel] = []
         for device in board.instances(of: "28-", in: "/sys/bus/w1/devices") {
             let name = board.names.claim(ReadingName("w1").appending(device.name))
-            let hasTemperature = board.names(in: device.path).contains(Array("temperature".utf8))
+            let hasTemperature = board.names(in: device.path).contains("temperature".bytes)
             // Kernels before 5.9 have the second file only.
             channels.append(
                 hasTemperature
