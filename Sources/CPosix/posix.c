@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+_Static_assert(CPOSIX_NO_SUCH_HOST == EAI_NONAME, "CPosix.h gives the code of netdb.h");
+
 static int result(int value) { return value < 0 ? -errno : value; }
 
 int64_t CPosix_realtime_ms(void) {
@@ -149,9 +151,11 @@ const char *CPosix_error_text(int code) {
 const char *CPosix_resolve_error_text(int code) { return gai_strerror(code); }
 
 int CPosix_thread(pthread_t *thread, void *(*body)(void *), void *context) {
-    sigset_t all, previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    static const int faults[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
+    sigset_t others, previous;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&others, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &previous);
     int code = pthread_create(thread, NULL, body, context);
     pthread_sigmask(SIG_SETMASK, &previous, NULL);
     return -code;

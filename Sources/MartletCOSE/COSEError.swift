@@ -20,7 +20,7 @@ public enum COSEError: Error, Equatable {
     case duplicateParameter(Int64)
     /// `crit` names a parameter that must be understood; we understand none that needs naming.
     case criticalParameter
-    /// A parameter with a value of the wrong type or size.
+    /// A parameter with a value that its place does not allow; one of a wrong type is `malformed`.
     case badParameter(Int64)
     /// More bytes than the caller's limit.
     case tooLarge(limit: Int)

@@ -54,12 +54,13 @@ public struct COSEHeader: Sendable {
     private mutating func read(_ label: Int64, _ reader: inout CBORReader) throws(CBORError) -> COSEError? {
         switch label {
         case Label.algorithm:
+            let at = reader.offset
             switch try reader.next() {
             case .negative(let value):
                 algorithm = COSEAlgorithm(rawValue: ~Int64(clamping: value))
                 return algorithm == nil ? .unsupportedAlgorithm : nil
             case .unsigned, .text: return .unsupportedAlgorithm
-            default: return .badParameter(label)
+            default: throw .unexpected(at: at)
             }
         case Label.critical:
             try reader.skip()

@@ -33,8 +33,19 @@ extension Sign1 {
         }
     }
 
-    /// Bytes that a message has beyond its protected header and payload: tag, array, string heads, signature.
-    public static let overhead = 2 + 9 + 1 + 9 + 2 + 64
+    /// The bytes of a tagged message with an empty unprotected header; counts are not negative.
+    public static func size(protected: Int, payload: Int) -> Int {
+        // Tag, array, map, and a byte string of 64 bytes.
+        1 + 1 + headSize(protected) + protected + 1 + headSize(payload) + payload + 2 + 64
+    }
+
+    /// Bytes before the content of a byte string.
+    private static func headSize(_ count: Int) -> Int {
+        if count < 24 { return 1 }
+        if count <= UInt8.max { return 2 }
+        if count <= UInt16.max { return 3 }
+        return Int64(count) <= Int64(UInt32.max) ? 5 : 9
+    }
 
     /// Writes a tagged message with an empty unprotected header to the end of `message` and gives the SHA-256 of
     /// what was signed. On an error nothing was appended.
@@ -51,7 +62,7 @@ extension Sign1 {
             return digest
         }
         let start = message.count
-        let room = protected.count + payload.count + overhead
+        let room = size(protected: protected.count, payload: payload.count)
         message.append(contentsOf: repeatElement(0, count: room))
         var writer = CBORWriter(message.mutableSpan, from: start)
         writer.tag(18)
@@ -60,9 +71,7 @@ extension Sign1 {
         writer.map(0)
         writer.bytes(payload)
         writer.bytes(signature.span)
-        let end: Int
-        do { end = try writer.finish() } catch { throw .malformed(error) }
-        message.removeLast(message.count - end)
+        do { _ = try writer.finish() } catch { throw .malformed(error) }
         return digest
     }
 }

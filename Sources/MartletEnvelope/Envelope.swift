@@ -55,6 +55,8 @@ public struct Envelope: Sendable {
         if let audience = reading.audience, !PartyName.isValid(message.extracting(audience)) {
             throw .badClaim(ClaimLabel.audience)
         }
+        // Of the purposes only a birth introduces a key.
+        if !x5chain.isEmpty && claims.purpose != .birth { throw .cose(.badParameter(COSEHeader.Label.x5chain)) }
         self.issuer = issuer
         audience = reading.audience
         self.claims = claims

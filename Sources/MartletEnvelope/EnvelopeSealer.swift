@@ -32,7 +32,7 @@ public final class EnvelopeSealer {
         swap(&header, &self.header)
         defer { swap(&header, &self.header) }
         let headerSize = try write(claims, audience, contentType, x5chain, into: &header)
-        if headerSize + payload.count + Sign1.overhead > Envelope.maximumSize {
+        if Sign1.size(protected: headerSize, payload: payload.count) > Envelope.maximumSize {
             throw .tooLarge(limit: Envelope.maximumSize)
         }
         let context = claims.purpose.context

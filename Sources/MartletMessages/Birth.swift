@@ -38,9 +38,9 @@ public struct Birth: Equatable, Sendable {
         self.software = software
     }
 
-    /// nil if it is too large.
+    /// nil if a reader would refuse `software`.
     public func encoded() -> [UInt8]? {
-        writeMap(limit: 1024) { writer in
+        let bytes = writeMap(limit: 1024) { writer in
             writer.map(6)
             writer.unsigned(0)
             writer.unsigned(run)
@@ -60,6 +60,8 @@ public struct Birth: Equatable, Sendable {
                 writer.text(item.version.span)
             }
         }
+        guard let bytes, (try? Birth(decoding: bytes.span)) != nil else { return nil }
+        return bytes
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {

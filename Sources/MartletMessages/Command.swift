@@ -33,9 +33,9 @@ public struct Command: Equatable, Sendable {
         self.priority = priority
     }
 
-    /// nil if it is too large.
+    /// nil if a reader would refuse it: a count, length or value out of bounds, a text that is not UTF-8.
     public func encoded() -> [UInt8]? {
-        writeMap(limit: 12 * 1024) { writer in
+        let bytes = writeMap(limit: 12 * 1024) { writer in
             writer.map(deadline == nil ? 3 : 4)
             writer.unsigned(0)
             writer.text(name.span)
@@ -48,6 +48,8 @@ public struct Command: Equatable, Sendable {
             writer.unsigned(3)
             writer.unsigned(UInt64(priority))
         }
+        guard let bytes, (try? Command(decoding: bytes.span)) != nil else { return nil }
+        return bytes
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {
@@ -65,7 +67,8 @@ public struct Command: Equatable, Sendable {
             }
             return true
         }
-        guard let name, Self.isValidName(name.span) else { throw .badValue(0) }
+        guard let name else { throw .missing(0) }
+        if !Self.isValidName(name.span) { throw .badValue(0) }
         if let deadline, deadline > 1 << 31 { throw .badValue(2) }
         if priority > 2 { throw .badValue(3) }
         self.init(name: name, arguments: arguments, deadline: deadline, priority: UInt8(clamping: priority))

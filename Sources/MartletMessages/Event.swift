@@ -53,11 +53,11 @@ public struct Event: Equatable, Sendable {
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {
-        var kind: EventKind?
+        var kind: UInt64?
         var values: [Value] = []
         try readMap(payload) { (key, reader) throws(CBORError) in
             switch key {
-            case 0: kind = EventKind(rawValue: UInt8(clamping: try reader.unsigned()))
+            case 0: kind = try reader.unsigned()
             case 1:
                 let at = reader.offset
                 let count = try reader.array()
@@ -71,7 +71,8 @@ public struct Event: Equatable, Sendable {
             }
             return true
         }
-        guard let kind else { throw .badValue(0) }
+        guard let kind else { throw .missing(0) }
+        guard let kind = EventKind(rawValue: UInt8(clamping: kind)) else { throw .badValue(0) }
         self.init(kind: kind, values: values)
     }
 }

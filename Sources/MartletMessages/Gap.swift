@@ -52,14 +52,14 @@ public struct Gap: Equatable, Sendable {
         var first: UInt64?
         var last: UInt64?
         var readings: UInt64 = 0
-        var reason: GapReason?
+        var reason: UInt64?
         var digest: Digest?
         try readMap(payload) { (key, reader) throws(CBORError) in
             switch key {
             case 0: first = try reader.unsigned()
             case 1: last = try reader.unsigned()
             case 2: readings = try reader.unsigned()
-            case 3: reason = GapReason(rawValue: UInt8(clamping: try reader.unsigned()))
+            case 3: reason = try reader.unsigned()
             case 4:
                 if try !reader.isNull() {
                     digest = Digest(copying: payload.extracting(try reader.bytes(exactly: 32)))
@@ -70,7 +70,8 @@ public struct Gap: Equatable, Sendable {
         }
         guard let first else { throw .missing(0) }
         guard let last else { throw .missing(1) }
-        guard let reason else { throw .badValue(3) }
+        guard let reason else { throw .missing(3) }
+        guard let reason = GapReason(rawValue: UInt8(clamping: reason)) else { throw .badValue(3) }
         if last < first { throw .badValue(1) }
         self.init(first: first, last: last, readings: readings, reason: reason, digest: digest)
     }

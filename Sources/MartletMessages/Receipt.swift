@@ -80,9 +80,9 @@ public struct Receipt: Equatable, Sendable {
         self.challenge = challenge
     }
 
-    /// nil if it is too large.
+    /// nil if a reader would refuse the results: a count, length or value out of bounds, a text that is not UTF-8.
     public func encoded() -> [UInt8]? {
-        writeMap(limit: 12 * 1024) { writer in
+        let bytes = writeMap(limit: 12 * 1024) { writer in
             writer.map(challenge == nil ? 5 : 6)
             writer.unsigned(0)
             writer.bytes(command.bytes.span)
@@ -99,12 +99,14 @@ public struct Receipt: Equatable, Sendable {
                 writer.bytes(challenge.bytes.span)
             }
         }
+        guard let bytes, (try? Receipt(decoding: bytes.span)) != nil else { return nil }
+        return bytes
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {
         var command: Bytes16?
         var controller: UInt64?
-        var outcome: Outcome?
+        var outcome: UInt64?
         var digest: Digest?
         var results: [CommandValue] = []
         var challenge: Bytes16?
@@ -112,7 +114,7 @@ public struct Receipt: Equatable, Sendable {
             switch key {
             case 0: command = try reader.bytes16(payload)
             case 1: controller = try reader.unsigned()
-            case 2: outcome = Outcome(rawValue: UInt8(clamping: try reader.unsigned()))
+            case 2: outcome = try reader.unsigned()
             case 3: digest = Digest(copying: payload.extracting(try reader.bytes(exactly: 32)))
             case 4: results = try reader.values(payload)
             case 5: challenge = try reader.bytes16(payload)
@@ -122,7 +124,8 @@ public struct Receipt: Equatable, Sendable {
         }
         guard let command else { throw .missing(0) }
         guard let controller else { throw .missing(1) }
-        guard let outcome else { throw .badValue(2) }
+        guard let outcome else { throw .missing(2) }
+        guard let outcome = Outcome(rawValue: UInt8(clamping: outcome)) else { throw .badValue(2) }
         guard let digest else { throw .missing(3) }
         self.init(
             command: command, controller: KeyID(controller), outcome: outcome, digest: digest, results: results,

@@ -10,7 +10,7 @@ public struct Topics: Sendable {
     /// `<prefix>/<device>/`
     private let stem: [UInt8]
 
-    /// nil unless `prefix` is 1 to 64 bytes of levels `[A-Za-z0-9._-]+` and `device` obeys `DeviceID`.
+    /// nil unless `prefix` is 1 to 64 bytes of levels `[A-Za-z0-9][A-Za-z0-9._-]*` and `device` obeys `DeviceID`.
     public init?(prefix: Span<UInt8>, device: Span<UInt8>) {
         guard Self.isValidPrefix(prefix), DeviceID.isValid(device) else { return nil }
         stem = [UInt8](copying: prefix) + [UInt8(ascii: "/")] + [UInt8](copying: device) + [UInt8(ascii: "/")]
@@ -30,8 +30,10 @@ public struct Topics: Sendable {
         for index in prefix.indices {
             switch prefix[index] {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                UInt8(ascii: "a")...UInt8(ascii: "z"):
                 isLevelEmpty = false
+            case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                if isLevelEmpty { return false }
             case UInt8(ascii: "/"):
                 if isLevelEmpty { return false }
                 isLevelEmpty = true

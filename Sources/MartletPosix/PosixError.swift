@@ -10,7 +10,7 @@ public enum PosixError: Error {
     case unresolved(code: Int32)
     /// The file holds more bytes than its reader takes.
     case tooLarge(limit: Int)
-    /// The path has no directory part and file name, or holds a NUL.
+    /// The path holds a NUL; or it should be a file name, and is empty, `.`, `..` or has a slash.
     case badPath
     /// Not a regular file: a link, FIFO, device or directory.
     case notRegularFile
@@ -43,7 +43,7 @@ public enum PosixError: Error {
         switch self {
         case .system, .unresolved: ""
         case .tooLarge: "the file is too large"
-        case .badPath: "the path is not usable: give a file name without NUL"
+        case .badPath: "not usable as a path or file name"
         case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
         case .wrongOwner: "belongs to another user: chown it to the user that runs this program"
         case .fileTooOpen: "readable by others: chmod 600 it"
@@ -57,6 +57,12 @@ public enum PosixError: Error {
 /// A copy of a C string.
 func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
     [UInt8](UnsafeRawBufferPointer(start: text, count: strlen(text)))
+}
+
+/// Calls `body` with the C string of `path`; a NUL would end it early.
+func withPath(_ path: String, _ body: (UnsafePointer<CChar>) -> Int32) throws(PosixError) -> Int32 {
+    for byte in path.utf8 where byte == 0 { throw .badPath }
+    return path.withCString(body)
 }
 
 /// Turns the negative errno of a CPosix function into an error.

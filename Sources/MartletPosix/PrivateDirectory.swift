@@ -4,20 +4,22 @@ internal import CPosix
 
 /// A directory that only this user can enter (0700), and the files in it that only this user can read (0600).
 ///
-/// Whatever is looser, a link, or owned by somebody else is refused, not mended: whoever loosened it may have
-/// read or replaced it. Files are created with their final mode, and names never leave the directory.
+/// Whatever is looser or owned by somebody else is refused, not mended, and so is a file that is a link: whoever
+/// loosened it may have read or replaced it. The directory itself may be reached through a link, as systemd's
+/// StateDirectory= is; what it leads to is judged. Files are created with their final mode, and names never leave
+/// the directory.
 public final class PrivateDirectory: Sendable {
     private let descriptor: Descriptor
 
     public init(path: String) throws(PosixError) {
-        let number = path.withCString { CPosix_open_directory($0) }
+        let number = try withPath(path) { CPosix_open_directory($0) }
         descriptor = Descriptor(try check(number, "open"))
         try Self.requirePrivate(descriptor, directory: true)
     }
 
     /// Makes the directory 0700 if nothing is there yet.
     public convenience init(creating path: String) throws(PosixError) {
-        let made = path.withCString { CPosix_make_directory($0) }
+        let made = try withPath(path) { CPosix_make_directory($0) }
         if made < 0 && made != -EEXIST { throw .system("mkdir", code: -made) }
         try self.init(path: path)
     }
@@ -81,15 +83,17 @@ public final class PrivateDirectory: Sendable {
         }
     }
 
-    /// A plain file name, as C wants it.
+    /// A name without a slash or NUL, and with something other than the dots of `.` and `..`, as C wants it.
     private func cString(_ name: String, suffix: StaticString = "") throws(PosixError) -> [CChar] {
         let name = name.utf8Span.span
-        if name.isEmpty { throw .badPath }
         var text: [CChar] = []
+        var dots = 0
         for index in name.indices {
             if name[index] == UInt8(ascii: "/") || name[index] == 0 { throw .badPath }
+            if name[index] == UInt8(ascii: ".") { dots += 1 }
             text.append(CChar(bitPattern: name[index]))
         }
+        if dots == name.count && dots <= 2 { throw .badPath }
         for index in 0..<suffix.utf8CodeUnitCount { text.append(CChar(bitPattern: suffix.utf8Start[index])) }
         text.append(0)
         return text
@@ -107,7 +111,7 @@ public final class DirectoryLock: Sendable {
 public enum PublicFile {
     /// The content of `path`, at most `limit` bytes; follows links.
     public static func read(_ path: String, limit: Int) throws(PosixError) -> [UInt8] {
-        let number = path.withCString { CPosix_open($0) }
+        let number = try withPath(path) { CPosix_open($0) }
         return try Descriptor(try check(number, "open")).readAll(limit: limit)
     }
 }

@@ -7,6 +7,8 @@ public enum Resolver {
     /// Numeric addresses of `host`, at most 8, in the order the system prefers. Blocks as long as the system's
     /// resolver does (by default 5 s for each try and server).
     public static func addresses(of host: String) throws(PosixError) -> [[UInt8]] {
+        // In C the name would end there, and be another one.
+        for byte in host.utf8 where byte == 0 { throw .unresolved(code: Int32(CPOSIX_NO_SUCH_HOST)) }
         let capacity: Int32 = 8
         let size = Int(CPOSIX_ADDRESS_SIZE)
         var buffer = [CChar](repeating: 0, count: Int(capacity) * size)

@@ -22,9 +22,10 @@ struct Shape: CustomTestStringConvertible, Sendable {
     }
 }
 
+private func wrongType(_ offset: Int) -> COSEError { .malformed(.unexpected(at: offset)) }
+
 @Suite struct HeaderShapeTests {
     static let certificate = Raw.bstr([0x30, 0x00])
-    static let wrongType = COSEError.malformed(.unexpected(at: 6))
 
     /// Each is signed as it is, so that the header alone decides. The protected map begins at offset 3.
     static let shapes: [Shape] = [
@@ -40,10 +41,10 @@ struct Shape: CustomTestStringConvertible, Sendable {
         Shape("alg none, as JOSE names it", .unsupportedAlgorithm, .map([1: "none"])),
         Shape("alg ES256 as text", .unsupportedAlgorithm, .map([1: "ES256"])),
         Shape("alg -2^64", .unsupportedAlgorithm, .map([1: Raw(hex: "3bffffffffffffffff")])),
-        Shape("alg as bytes", .malformed(.unexpected(at: 5)), .map([1: .bstr([0x26])])),
-        Shape("alg as array", .malformed(.unexpected(at: 5)), .map([1: .array([-7])])),
-        Shape("alg null", .malformed(.unexpected(at: 5)), .map([1: .null])),
-        Shape("alg as float -7", .malformed(.unexpected(at: 5)), .map([1: Raw(hex: "f9c700")])),
+        Shape("alg as bytes", wrongType(5), .map([1: .bstr([0x26])])),
+        Shape("alg as array", wrongType(5), .map([1: .array([-7])])),
+        Shape("alg null", wrongType(5), .map([1: .null])),
+        Shape("alg as float -7", wrongType(5), .map([1: Raw(hex: "f9c700")])),
         Shape("alg twice in one header", .malformed(.duplicateKey(at: 6)), .map([1: -7, 1: -7])),
         Shape(
             "kid twice in the unprotected header", .malformed(.duplicateKey(at: 10)), .map([1: -7]),
@@ -56,28 +57,28 @@ struct Shape: CustomTestStringConvertible, Sendable {
         Shape("text label", nil, .map([1: -7, "a": "x"])),
         Shape("label as bytes", .malformed(.unexpected(at: 6)), .map([1: -7, .bstr([1]): 0])),
         Shape("label true", .malformed(.unexpected(at: 6)), .map([1: -7, Raw([0xf5]): 0])),
-        Shape("keys out of order", .malformed(.keyOrder(at: 7)), .map([4: .bstr([]), 1: -7])),
+        Shape("keys out of order", .malformed(.keyOrder(at: 6)), .map([4: .bstr([]), 1: -7])),
         Shape("key not in its shortest form", .malformed(.notShortest(at: 4)), .map([Raw(hex: "1801"): -7])),
         Shape("indefinite map", .malformed(.indefiniteLength(at: 3)), Raw(hex: "bf0126ff")),
-        Shape("map with a pair too few", .malformed(.truncated(at: 6)), Raw(hex: "a20126")),
+        Shape("map with a pair too few", .malformed(.truncated(at: 3)), Raw(hex: "a20126")),
         Shape("byte after the map", .malformed(.trailingBytes(at: 6)), Raw(hex: "a1012600")),
         Shape("an array for the map", .malformed(.unexpected(at: 3)), .array([1, -7])),
         Shape("null for the map", .malformed(.unexpected(at: 3)), .null),
-        Shape("content type as text", wrongType.at(7), .map([1: -7, 3: "a/b"])),
-        Shape("content type negative", wrongType.at(7), .map([1: -7, 3: -1])),
-        Shape("kid as text", wrongType.at(7), .map([1: -7, 4: "../../x"])),
-        Shape("kid as number", wrongType.at(7), .map([1: -7, 4: 1])),
+        Shape("content type as text", wrongType(7), .map([1: -7, 3: "a/b"])),
+        Shape("content type negative", wrongType(7), .map([1: -7, 3: -1])),
+        Shape("kid as text", wrongType(7), .map([1: -7, 4: "../../x"])),
+        Shape("kid as number", wrongType(7), .map([1: -7, 4: 1])),
         Shape("kid with a path is bytes, no more", nil, .map([1: -7, 4: .bstr(Array("../../x".utf8))])),
-        Shape("claims that are no map", wrongType.at(7), .map([1: -7, 15: .array([])])),
+        Shape("claims that are no map", wrongType(7), .map([1: -7, 15: .array([])])),
         Shape("x5chain, one certificate", nil, .map([1: -7, 33: certificate])),
         Shape("x5chain, four", nil, .map([1: -7, 33: .array([certificate, certificate, certificate, certificate])])),
         Shape(
-            "x5chain, five", wrongType.at(8),
+            "x5chain, five", wrongType(8),
             .map([1: -7, 33: .array([certificate, certificate, certificate, certificate, certificate])])),
-        Shape("x5chain, array of one", wrongType.at(8), .map([1: -7, 33: .array([certificate])])),
-        Shape("x5chain, empty array", wrongType.at(8), .map([1: -7, 33: .array([])])),
-        Shape("x5chain as text", wrongType.at(8), .map([1: -7, 33: "x"])),
-        Shape("x5chain of numbers", wrongType.at(9), .map([1: -7, 33: .array([1, 2])])),
+        Shape("x5chain, array of one", wrongType(8), .map([1: -7, 33: .array([certificate])])),
+        Shape("x5chain, empty array", wrongType(8), .map([1: -7, 33: .array([])])),
+        Shape("x5chain as text", wrongType(8), .map([1: -7, 33: "x"])),
+        Shape("x5chain of numbers", wrongType(9), .map([1: -7, 33: .array([1, 2])])),
     ]
 
     @Test("COSE-04 headers", arguments: shapes)
@@ -152,7 +153,8 @@ struct Shape: CustomTestStringConvertible, Sendable {
         #expect(refused(.tag(18, .array([text, empty, payload, signature]))) == .malformed(.unexpected(at: 2)))
         #expect(refused(.tag(18, .array([.null, empty, payload, signature]))) == .malformed(.unexpected(at: 2)))
         #expect(refused(.tag(18, .array([protected, .null, payload, signature]))) == .malformed(.unexpected(at: 6)))
-        #expect(refused(.tag(18, .array([protected, protected, payload, signature]))) == .malformed(.unexpected(at: 6)))
+        #expect(
+            refused(.tag(18, .array([protected, protected, payload, signature]))) == .malformed(.unexpected(at: 6)))
         #expect(refused(.tag(18, .array([protected, empty, text, signature]))) == .malformed(.unexpected(at: 7)))
         #expect(refused(.tag(18, .array([protected, empty, empty, signature]))) == .malformed(.unexpected(at: 7)))
         #expect(refused(.tag(18, .array([protected, empty, payload, text]))) == .malformed(.unexpected(at: 9)))
@@ -191,7 +193,8 @@ struct Shape: CustomTestStringConvertible, Sendable {
                 Issue.record("\(count) bytes were not refused as malformed")
                 continue
             }
-            #expect(throws: COSEError.self) { try Sign1(decoding: prefix.dropFirst().span, tagging: .none) }
+            let untagged = Array(prefix.dropFirst())
+            #expect(throws: COSEError.self) { try Sign1(decoding: untagged.span, tagging: .none) }
         }
         #expect(refusal(message + [0], with: key.publicKey) == .malformed(.trailingBytes(at: message.count)))
     }
@@ -200,7 +203,7 @@ struct Shape: CustomTestStringConvertible, Sendable {
     func hostile() {
         let deep = [UInt8](repeating: 0x81, count: 50_000)
         #expect(refused(Raw(deep)) == .malformed(.unexpected(at: 0)))
-        #expect(refused(Raw(bytes(hex: "d284 43a10126") + [0xa1, 0x18, 99] + deep)) == .malformed(.tooDeep(at: 23)))
+        #expect(refused(Raw(bytes(hex: "d284 43a10126") + [0xa1, 0x18, 99] + deep)) == .malformed(.tooDeep(at: 22)))
         #expect(refused(Raw([UInt8](repeating: 0xd2, count: 50_000))) == .malformed(.unexpected(at: 1)))
         for length in ["1a ffffffff", "1b 0000000100000000", "1b 8000000000000000", "1b ffffffffffffffff"] {
             let rest = bytes(hex: length)
@@ -219,29 +222,13 @@ struct Shape: CustomTestStringConvertible, Sendable {
     func hostileHeader() throws {
         for (header, error) in [
             (bytes(hex: "a1 1863") + [UInt8](repeating: 0x81, count: 2000), COSEError.malformed(.tooDeep(at: 23))),
-            (bytes(hex: "bb 8000000000000000 01"), .malformed(.truncated(at: 4))),
-            (bytes(hex: "a1 04 5b 8000000000000000"), .malformed(.truncated(at: 6))),
-            (bytes(hex: "a1 0f bb 0000000100000000"), .malformed(.truncated(at: 6))),
-            (bytes(hex: "a1 1821 9b 8000000000000000"), .malformed(.truncated(at: 7))),
+            (bytes(hex: "bb 8000000000000000 01"), .malformed(.truncated(at: 3))),
+            (bytes(hex: "a1 04 5b 8000000000000000"), .malformed(.truncated(at: 5))),
+            (bytes(hex: "a1 0f bb 0000000100000000"), .malformed(.truncated(at: 5))),
+            (bytes(hex: "a1 1821 9b 8000000000000000"), .malformed(.truncated(at: 6))),
         ] {
             let message = try Raw.sign1(protected: Raw(header), payload: [1], external: "", key: key)
-            // A byte string of more than 23 bytes has a head of two or three.
-            let shift = header.count > 255 ? 2 : 0
-            switch (refusal(message, with: key.publicKey), error) {
-            case (.malformed(.tooDeep(let at)), .malformed(.tooDeep(let expected))): #expect(at == expected + shift)
-            case (let found, let expected): #expect(found?.at(0) == expected.at(0), "\(hex(header.prefix(12)))")
-            }
-        }
-    }
-}
-
-extension COSEError {
-    /// The same error at another offset.
-    func at(_ offset: Int) -> COSEError {
-        switch self {
-        case .malformed(.unexpected): .malformed(.unexpected(at: offset))
-        case .malformed(.truncated): .malformed(.truncated(at: offset))
-        default: self
+            #expect(refusal(message, with: key.publicKey) == error, "\(hex(header.prefix(12)))")
         }
     }
 }

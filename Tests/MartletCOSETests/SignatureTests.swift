@@ -161,7 +161,9 @@ import Testing
         let key = try Vectors.ed25519()
         let protected = Raw.map([1: -8]).bytes
         var structure = SigStructure(limit: 100)
-        for (external, payload, fits) in [(20, 77, true), (20, 78, false), (97, 0, true), (98, 0, false), (101, 0, false)] {
+        for (external, payload, fits) in [
+            (20, 77, true), (20, 78, false), (97, 0, true), (98, 0, false), (101, 0, false),
+        ] {
             let external = [UInt8](repeating: 0, count: external)
             let payload = [UInt8](repeating: 0, count: payload)
             var message: [UInt8] = [1, 2, 3]

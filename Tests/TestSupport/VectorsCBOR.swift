@@ -16,16 +16,14 @@ public struct Raw: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, Send
     public init(stringLiteral text: String) { self = .text(text) }
 
     public static func head(_ major: UInt8, _ value: UInt64) -> [UInt8] {
-        let width =
+        let (information, width): (UInt8, Int) =
             switch value {
-            case ..<24: 0
-            case ...0xff: 1
-            case ...0xffff: 2
-            case ...0xffff_ffff: 4
-            default: 8
+            case ..<24: (UInt8(value), 0)
+            case ...0xff: (24, 1)
+            case ...0xffff: (25, 2)
+            case ...0xffff_ffff: (26, 4)
+            default: (27, 8)
             }
-        let codes: [Int: UInt8] = [0: UInt8(truncatingIfNeeded: value), 1: 24, 2: 25, 4: 26, 8: 27]
-        let information = codes[width] ?? 0
         let tail = (0..<width).reversed().map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
         return [major << 5 | information] + tail
     }

@@ -72,7 +72,8 @@ void CPosix_event_clear(int descriptor);
 int CPosix_poll(int first_descriptor, bool first_writes, int second_descriptor, short *first, short *second,
                 int milliseconds);
 
-enum { CPOSIX_ADDRESS_SIZE = 46 };
+/// CPOSIX_NO_SUCH_HOST is EAI_NONAME of netdb.h.
+enum { CPOSIX_ADDRESS_SIZE = 46, CPOSIX_NO_SUCH_HOST = -2 };
 
 /// Resolves a host name to at most `capacity` numeric addresses, CPOSIX_ADDRESS_SIZE bytes each. Blocks.
 /// Negative: the EAI_… code.
@@ -84,7 +85,8 @@ const char *CPosix_error_text(int code);
 /// The text of the code that CPosix_resolve returned; a constant.
 const char *CPosix_resolve_error_text(int code);
 
-/// Starts a detached-until-joined thread with all signals blocked, so that the application's threads get them.
+/// Starts a detached-until-joined thread with signals blocked, so that the application's threads get them. Those that
+/// a fault of the thread itself raises are not: blocked, they would pass by the application's handler.
 int CPosix_thread(pthread_t *thread, void *(*body)(void *), void *context);
 
 /// Waits on the condition for at most `milliseconds` of CLOCK_MONOTONIC; -1 waits without end.
