@@ -22,7 +22,8 @@ public struct DeviceIdentity {
 }
 
 /// A device's whole behaviour between the application and a link, without I/O: bytes, events and times go in; calls of
-/// the link and of the owner come out. Everything happens on one thread.
+/// the link and of the owner come out. Everything happens on one thread. After events, call `advance`: it sends what
+/// they gave rise to.
 public final class Engine {
     /// Milliseconds from the begin of a connection attempt until CONNACK, and from there until both subscriptions
     /// are confirmed.

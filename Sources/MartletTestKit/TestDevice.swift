@@ -156,12 +156,14 @@ public final class TestDevice {
     /// Delivers a message. Returns whether the device acknowledges it.
     public func deliver(_ message: [UInt8], as purpose: Purpose, isRetained: Bool = false) -> Bool {
         let topic = topics.topic(.signed(purpose))
-        return engine.received(topic: topic.span, payload: message.span, isRetained: isRetained, now)
+        let mayAcknowledge = engine.received(topic: topic.span, payload: message.span, isRetained: isRetained, now)
+        engine.advance(now)
+        return mayAcknowledge
     }
 
     /// Answers the newest birth as the back end does. False if there is none.
     public func resume(time: UInt64? = nil, heads: LaneHeads = LaneHeads()) throws(TestKitError) -> Bool {
-        guard let birth = births.last else { return false }
+        guard let birth = newestBirth else { return false }
         let seconds = time ?? UInt64(clamping: settings.clock.system / 1000)
         return deliver(try gateway.resume(Resume(time: seconds, heads: heads), birth.challenge), as: .resume)
     }
@@ -184,7 +186,16 @@ public final class TestDevice {
 
     /// All messages of one purpose that this run published, in order, resent ones again.
     public func sent(_ purpose: Purpose) -> [Signed] {
-        link.published.compactMap { open($0) }.filter { $0.leaf == .signed(purpose) }
+        let topic = topics.topic(.signed(purpose))
+        return link.published.filter { $0.topic == topic }.compactMap { open($0) }
+    }
+
+    /// What the back end goes by; looks at no more messages than it must.
+    public var newestBirth: Birth? {
+        let topic = topics.topic(.signed(.birth))
+        return link.published.last { $0.topic == topic }.flatMap { open($0) }.flatMap {
+            try? Birth(decoding: $0.payload.span)
+        }
     }
 
     public var births: [Birth] { sent(.birth).compactMap { try? Birth(decoding: $0.payload.span) } }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletCOSE
+import MartletCommands
 import MartletEnvelope
 import MartletMessages
+import MartletSenML
 import MartletTelemetry
 import MartletTestKit
 import Testing

@@ -5,6 +5,8 @@ import MartletCOSE
 import MartletCommands
 import MartletEnvelope
 import MartletMessages
+import MartletSenML
+import MartletTelemetry
 import MartletTestKit
 import Testing
 
@@ -13,6 +15,8 @@ import Testing
 func bytes(_ text: String) -> [UInt8] { [UInt8](text.utf8) }
 
 func bytes16(_ value: UInt8) -> Bytes16 { Bytes16(InlineArray(repeating: value)) }
+
+func presence(_ payload: [UInt8]) throws -> Presence { try Presence(decoding: payload.span) }
 
 func digest(_ value: UInt8) -> Digest { Digest(InlineArray(repeating: value)) }
 
@@ -56,7 +60,7 @@ extension TestDevice {
 
     /// The newest challenge that the back end knows.
     var challenge: Bytes16 {
-        get throws { try #require(births.last).challenge }
+        get throws { try #require(newestBirth).challenge }
     }
 
     /// The operator sends a command.
@@ -69,6 +73,12 @@ extension TestDevice {
     func finish(_ index: Int = 0, _ outcome: Outcome = .done, results: [CommandValue] = []) {
         engine.finished(owner.commands[index].key, outcome, results: results, now)
         engine.advance(now)
+    }
+
+    /// Puts a number into the batch, and leaves it there.
+    func collect(_ name: String) throws {
+        let name = bytes(name)
+        try batch.append(name: name.span, unit: Span(), value: .number(0.1), time: now.boot)
     }
 
     func stop() {

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletCOSE
+import MartletCommands
+import MartletEnvelope
+import MartletMessages
+import MartletSenML
+import MartletTelemetry
+import MartletTestKit
+import Testing
+
+@testable import MartletSession
+
+@Suite struct StoppingTests {
+    @Test("P6 after a clean stop the next run links to the last envelope and goes on with the next number")
+    func clean() throws {
+        let device = try connected()
+        for index in 0..<3 { #expect(device.report(Double(index))) }
+        device.acknowledgeAll()
+        let last = try #require(device.sent(.telemetry).last)
+        let run = device.engine.run
+        device.stop()
+        #expect(device.link.disconnects == 1)
+        let goodbye = try presence(try #require(device.link.published.last).payload)
+        #expect(goodbye == Presence(isOnline: false, run: run, connection: 1))
+        try device.restart()
+        #expect(device.engine.run == run + 1)
+        device.connect()
+        let head = ChainHead(sequence: try #require(last.envelope.claims.sequence), digest: last.digest)
+        #expect(device.births[0].heads[.normal] == head)
+        #expect(device.report(4))
+        let next = try #require(device.sent(.telemetry).first)
+        #expect(next.envelope.claims.sequence == head.sequence + 1 && next.envelope.claims.previous == head)
+    }
+
+    @Test("P6 after an unclean end no number is used again, and the first envelope says that its link is not known")
+    func unclean() throws {
+        let device = try connected()
+        var used: Set<UInt64> = []
+        var run = device.engine.run
+        for _ in 0..<5 {
+            for index in 0..<10 { #expect(device.report(Double(index))) }
+            device.acknowledgeAll()
+            for sequence in device.sequences { #expect(used.insert(sequence).inserted) }
+            try device.restart()
+            #expect(device.engine.run == run + 1)
+            run += 1
+            device.connect()
+            device.acknowledgeAll()
+            #expect(device.births[0].heads[.normal] == nil)
+            #expect(device.report(1))
+            let first = try #require(device.sent(.telemetry).first)
+            #expect(first.envelope.claims.previous == nil)
+            #expect(try #require(first.envelope.claims.sequence) > used.max()!)
+        }
+    }
+
+    @Test("P6 a run that reported nothing keeps the link of the run before")
+    func silentRun() throws {
+        let device = try connected()
+        #expect(device.report(1))
+        let head = device.engine.lane.head
+        device.acknowledgeAll()
+        device.stop()
+        try device.restart()
+        device.stop()
+        try device.restart()
+        #expect(device.engine.lane.head == head)
+    }
+
+    @Test("P1 what is queued at the stop is told by the next run")
+    func queued() throws {
+        let device = try connected()
+        for index in 0..<3 { #expect(device.report(Double(index))) }
+        #expect(device.acknowledge())
+        let sequences = device.sequences
+        let digest = try #require(device.sent(.telemetry).last).digest
+        device.stop()
+        try device.restart()
+        device.connect()
+        #expect(
+            device.gaps == [
+                Gap(first: sequences[1], last: sequences[2], readings: 2, reason: .retention, digest: digest)
+            ])
+        #expect(device.report(1))
+        #expect(device.sent(.telemetry)[0].envelope.claims.previous?.digest == digest)
+    }
+
+    @Test("P1 numbers used after the stop are not used again by the next run")
+    func afterStop() throws {
+        let device = try connected()
+        #expect(device.report(1))
+        device.acknowledgeAll()
+        device.stop()
+        #expect(device.report(2))
+        let next = device.engine.lane.next
+        try device.restart()
+        #expect(device.engine.lane.next >= next && device.engine.lane.head == nil)
+    }
+
+    @Test func `a stopped engine is never due, and hears nothing more`() throws {
+        let device = try connected()
+        device.stop()
+        #expect(device.engine.due == nil)
+        let states = device.owner.states
+        device.engine.closed(LinkFailure("late"), device.now)
+        device.wait(1 << 40)
+        #expect(device.owner.states == states && device.link.plans.count == 1 && device.engine.due == nil)
+    }
+
+    @Test func `a stop without a connection ends the attempt`() throws {
+        let device = try device()
+        device.wait(0)
+        device.engine.finishStop(device.now)
+        #expect(device.link.aborts == 1 && device.link.violations == 0)
+    }
+
+    @Test("if the state cannot be saved at the stop, the next run uses other numbers and does not link")
+    func unsaved() throws {
+        let device = try connected()
+        #expect(device.report(1))
+        let next = device.engine.lane.next
+        device.settings.store.fails = true
+        device.stop()
+        #expect(device.hasLogged("the next run cannot link to this one"))
+        device.settings.store.fails = false
+        try device.restart()
+        #expect(device.engine.lane.next >= next && device.engine.lane.head == nil)
+    }
+
+    @Test("CMD-06 a damaged state gives fresh numbers and a signed event", arguments: [[], [0x84], [0xff, 0xff]] as [[UInt8]])
+    func damaged(_ content: [UInt8]) throws {
+        let device = try device { $0.store.content = content }
+        device.connect()
+        let run = UInt64(device.now.system / 1000)
+        #expect(device.engine.run == run && device.engine.lane.next == run)
+        #expect(device.events == [Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)])])
+        device.acknowledgeAll()
+        device.stop()
+        try device.restart()
+        device.connect()
+        #expect(device.events.isEmpty && device.births[0].run == run + 1)
+    }
+
+    @Test("CLK-01 a first run with a clock of 1970 counts from the build time")
+    func firstRun() throws {
+        let device = try device { $0.clock = ManualClock(system: 0) }
+        #expect(device.engine.run == 1_790_000_000)
+        device.connect()
+        #expect(device.events.isEmpty)
+    }
+}
