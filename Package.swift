@@ -130,7 +130,9 @@ let package = Package(
                 "MartletTelemetry", "MartletCommands",
             ]),
         tests("MartletTests", ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "TestSupport"]),
-        tests("MartletControllerTests", ["MartletController", "MartletTestKit", "TestSupport"]),
+        tests(
+            "MartletControllerTests",
+            ["MartletController", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletSenML", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -36,8 +36,8 @@ final class JSONLines: Display {
                 "reading", message,
                 [
                     ("name", .bytes(reading.name)), ("value", .optional(reading.value, value)),
-                    ("sum", .optional(reading.sum, JSON.number)), ("unit", .optional(reading.unit, JSON.bytes)),
-                    ("taken", time(reading.time)), ("lane", .optional(message.claims.lane) { .string($0.text) }),
+                ] + (reading.sum.map { [("sum", .number($0))] } ?? []) + [
+                    ("unit", .optional(reading.unit, JSON.bytes)), ("taken", time(reading.time)), ("lane", .optional(message.claims.lane) { .string($0.text) }),
                     ("sequence", .optional(message.claims.sequence, JSON.integer)),
                 ] + chain(verdict))
         case .gap(let message, let gap):

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletController
+import Testing
+import TestSupport
+
+@Suite struct BirthTests {
+    @Test func `a birth of the anchors' device is accepted`() throws {
+        let bench = try Bench(knowing: false)
+        #expect(bench.verifier.challenge(of: bench.device.id) == nil)
+        let message = try bench.take(bench.device.birth(challenge: 7), as: .birth)
+        #expect(message.standing == .first)
+        #expect(message.issuer == Array(TestDevice.urn.utf8))
+        #expect(bench.verifier.challenge(of: bench.device.id) == bytes16(7))
+        #expect(bench.verifier.name(of: bench.device.id) == Array(TestDevice.urn.utf8))
+    }
+
+    @Test func `a certificate of another device is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let other = try TestDevice("pump-8", bench.authority)
+        #expect(bench.refusal(try other.birth(), as: .birth) == .wrongDevice)
+    }
+
+    @Test func `an issuer other than the certificate's URI is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let identity = try bench.authority.device("pump-7")
+        let liar = try TestDevice(
+            certificate: identity.certificate, key: identity.key, urn: "urn:dev:mac:0024befffe804ff2")
+        #expect(bench.refusal(try liar.birth(), as: .birth) == .wrongIssuer)
+    }
+
+    @Test func `a certificate without a URI is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let identity = try bench.authority.client("pump-7")
+        let device = try TestDevice(certificate: identity.certificate, key: identity.key)
+        #expect(bench.refusal(try device.birth(), as: .birth) == .wrongIssuer)
+    }
+
+    @Test func `a certificate of another authority is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let stranger = try TestDevice(try TestAuthority())
+        #expect(bench.refusal(try stranger.birth(), as: .birth) == .untrustedCertificate(.untrustedIssuer))
+    }
+
+    @Test func `a server's certificate is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let server = bench.authority.server
+        let device = try TestDevice(certificate: server.certificate, key: server.key)
+        #expect(bench.refusal(try device.birth(), as: .birth) == .untrustedCertificate(.wrongPurpose))
+    }
+
+    @Test func `a certificate outside its time is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let birth = try bench.device.birth()
+        let authority = bench.authority
+        #expect(bench.refusal(birth, as: .birth, at: authority.notAfter + 1) == .untrustedCertificate(.expired))
+        #expect(bench.refusal(birth, as: .birth, at: authority.notBefore - 1) == .untrustedCertificate(.notYetValid))
+        #expect(bench.refusal(birth, as: .birth, at: authority.notAfter) == nil)
+    }
+
+    @Test func `a birth that the certificate's key did not sign is refused`() throws {
+        let bench = try Bench(knowing: false)
+        let thief = try TestDevice(bench.authority)
+        let birth = try thief.birth(chain: bench.device.certificates)
+        #expect(bench.refusal(birth, as: .birth) == .envelope(.cose(.badSignature)))
+    }
+
+    @Test func `a birth without a certificate, or with bytes for one, is refused`() throws {
+        let bench = try Bench(knowing: false)
+        #expect(bench.refusal(try bench.device.birth(chain: []), as: .birth) == .noCertificate)
+        #expect(
+            bench.refusal(try bench.device.birth(chain: [[0x30, 0x03, 1, 2, 3]]), as: .birth)
+                == .badCertificate(.malformed))
+        let trailing = bench.device.certificates[0] + [0]
+        #expect(bench.refusal(try bench.device.birth(chain: [trailing]), as: .birth) == .badCertificate(.malformed))
+    }
+
+    @Test func `births stand to each other by run, connection and moment`() throws {
+        let bench = try Bench(knowing: false)
+        let device = bench.device
+        let steps: [(birth: [UInt8], standing: BirthStanding, challenge: UInt8)] = [
+            (try device.birth(run: 5, connection: 2, challenge: 1, at: 1000), .first, 1),
+            (try device.birth(run: 5, connection: 2, challenge: 1, at: 1000), .repeated, 1),
+            // The challenge was renewed.
+            (try device.birth(run: 5, connection: 2, challenge: 2, at: 2000), .newer, 2),
+            // The one before, replayed.
+            (try device.birth(run: 5, connection: 2, challenge: 1, at: 1000), .older, 2),
+            (try device.birth(run: 5, connection: 3, challenge: 3, at: 3000), .newer, 3),
+            (try device.birth(run: 5, connection: 1, challenge: 9, at: 9000), .older, 3),
+            (try device.birth(run: 4, connection: 9, challenge: 9, at: 9000), .older, 3),
+            (try device.birth(run: 6, connection: 1, challenge: 4, at: 100), .newer, 4),
+        ]
+        for (index, step) in steps.enumerated() {
+            #expect(try bench.take(step.birth, as: .birth).standing == step.standing, "step \(index)")
+            #expect(bench.verifier.challenge(of: device.id) == bytes16(step.challenge), "step \(index)")
+        }
+    }
+
+    @Test func `an older birth brings no key`() throws {
+        let bench = try Bench()
+        _ = try bench.take(bench.device.birth(run: 9), as: .birth)
+        let former = try TestDevice(bench.authority)
+        #expect(try bench.take(former.birth(run: 8), as: .birth).standing == .older)
+        #expect(bench.refusal(try former.telemetry(1, after: nil).message, as: .telemetry) == .unknownKey)
+    }
+
+    @Test func `an older birth is remembered across a restart of the back end`() throws {
+        let bench = try Bench()
+        _ = try bench.take(bench.device.birth(run: 9, connection: 3, challenge: 5), as: .birth)
+        let first = try bench.device.telemetry(1, after: nil)
+        _ = try bench.take(first.message, as: .telemetry)
+        let bytes = try #require(bench.verifier.memory(of: bench.device.id)).encoded()
+        let memory = try #require(DeviceMemory(decoding: bytes.span))
+        #expect(memory.heads[.normal] == first.head)
+
+        let restarted = try Bench(knowing: false)
+        let device = try TestDevice(restarted.authority)
+        restarted.verifier.restore(device.id, memory)
+        #expect(restarted.verifier.heads(of: device.id)[.normal] == first.head)
+        #expect(restarted.verifier.challenge(of: device.id) == nil)
+        #expect(try restarted.take(device.birth(run: 8), as: .birth).standing == .older)
+        // What the broker retained is that of this connection: its challenge is not known yet.
+        #expect(try restarted.take(device.birth(run: 9, connection: 3), as: .birth).standing == .newer)
+        #expect(try restarted.take(device.telemetry(2, after: first.head).message, as: .telemetry).verdict == .linked)
+    }
+
+    @Test func `a forgotten device begins anew`() throws {
+        let bench = try Bench()
+        _ = try bench.take(bench.device.birth(run: 9), as: .birth)
+        bench.verifier.forget(bench.device.id)
+        #expect(try bench.take(bench.device.birth(run: 2), as: .birth).standing == .first)
+    }
+
+    @Test func `another URN under the same device id is another device`() throws {
+        let bench = try Bench()
+        _ = try bench.take(bench.device.telemetry(7, after: nil).message, as: .telemetry)
+        let identity = try bench.authority.device("pump-7", mac: "0024befffe804ff2")
+        let other = try TestDevice(
+            certificate: identity.certificate, key: identity.key, urn: "urn:dev:mac:0024befffe804ff2")
+        #expect(try bench.take(other.birth(), as: .birth).standing == .first)
+        #expect(bench.verifier.heads(of: other.id)[.normal] == nil)
+        #expect(bench.refusal(try bench.device.telemetry(8, after: nil).message, as: .telemetry) == .wrongIssuer)
+    }
+
+    @Test func `more devices than agreed are refused`() throws {
+        let bench = try Bench()
+        _ = try bench.take(TestDevice("pump-8", bench.authority).birth(), as: .birth, from: Array("pump-8".utf8))
+        let third = try TestDevice("pump-9", bench.authority)
+        #expect(bench.refusal(try third.birth(), as: .birth, from: third.id) == .tooManyDevices)
+    }
+}
