@@ -28,7 +28,10 @@ let package = Package(
             swiftSettings: language),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["martlet-gateway", .product(name: "MartletController", package: "martlet")],
+            dependencies: [
+                "martlet-gateway", .product(name: "MartletController", package: "martlet"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: language),
     ],
     swiftLanguageModes: [.v6]

@@ -38,7 +38,8 @@ public enum LinkTrouble: Error {
         case .mosquitto(.invalidArgument): "the port, client id or address is not usable"
         case .mosquitto: "the connection failed"
         case .timeout: "the broker did not accept the connection in time"
-        case .subscriptionRefused(let code): "the broker refused a subscription with code \(code): check its access rules"
+        case .subscriptionRefused(let code):
+            "the broker refused a subscription with code \(code): check its access rules"
         }
     }
 }

@@ -17,7 +17,7 @@ import TestSupport
 
     @Test func `a certificate of another device is refused`() throws {
         let bench = try Bench(knowing: false)
-        let other = try TestDevice("pump-8", bench.authority)
+        let other = try TestDevice(bench.authority, id: "pump-8")
         #expect(bench.refusal(try other.birth(), as: .birth) == .wrongDevice)
     }
 
@@ -38,7 +38,7 @@ import TestSupport
 
     @Test func `a certificate of another authority is refused`() throws {
         let bench = try Bench(knowing: false)
-        let stranger = try TestDevice(try TestAuthority())
+        let stranger = try TestDevice(TestAuthority())
         #expect(bench.refusal(try stranger.birth(), as: .birth) == .untrustedCertificate(.untrustedIssuer))
     }
 
@@ -110,7 +110,8 @@ import TestSupport
         let first = try bench.device.telemetry(1, after: nil)
         _ = try bench.take(first.message, as: .telemetry)
         let bytes = try #require(bench.verifier.memory(of: bench.device.id)).encoded()
-        let memory = try #require(DeviceMemory(decoding: bytes.span))
+        let decoded = DeviceMemory(decoding: bytes.span)
+        let memory = try #require(decoded)
         #expect(memory.heads[.normal] == first.head)
 
         let restarted = try Bench(knowing: false)
@@ -144,8 +145,8 @@ import TestSupport
 
     @Test func `more devices than agreed are refused`() throws {
         let bench = try Bench()
-        _ = try bench.take(TestDevice("pump-8", bench.authority).birth(), as: .birth, from: Array("pump-8".utf8))
-        let third = try TestDevice("pump-9", bench.authority)
+        _ = try bench.take(TestDevice(bench.authority, id: "pump-8").birth(), as: .birth, from: Array("pump-8".utf8))
+        let third = try TestDevice(bench.authority, id: "pump-9")
         #expect(bench.refusal(try third.birth(), as: .birth, from: third.id) == .tooManyDevices)
     }
 }

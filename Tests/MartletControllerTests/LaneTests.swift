@@ -84,7 +84,8 @@ import Testing
         (
             "the newest first, three back",
             [
-                Step(1, after: nil, .first), Step(4, after: (3, 0), .waiting), Step(3, after: (2, 0), .waiting, changes: [(4, .linked)]),
+                Step(1, after: nil, .first), Step(4, after: (3, 0), .waiting),
+                Step(3, after: (2, 0), .waiting, changes: [(4, .linked)]),
                 Step(2, after: (1, 0), .linked, changes: [(3, .linked)]),
             ]
         ),

@@ -41,9 +41,11 @@ import TestSupport
         gate = CommandGate(
             deviceName: Self.urn,
             controllers: [
-                controller(Self.operatorName, .operate, keys.operate), controller(Self.gatewayName, .gateway, keys.gateway),
+                controller(Self.operatorName, .operate, keys.operate),
+                controller(Self.gatewayName, .gateway, keys.gateway),
             ], hashing: hashing, now: 0)
-        #expect(gate.declare(CommandDeclaration(name: command.name, parameters: [.integer(0...9)])) == 0)
+        let declaration = try #require(CommandDeclaration(name: command.name, parameters: [.integer(0...9)]))
+        _ = gate.declare(declaration)
     }
 
     private func judge(_ message: [UInt8], challenge: UInt8 = 1, time: UInt64? = nil) -> Verdict {

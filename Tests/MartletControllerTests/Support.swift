@@ -21,7 +21,7 @@ struct TestDevice {
         sealer = try EnvelopeSealer(issuer: Array(urn.utf8), key: key)
     }
 
-    init(_ id: String = "pump-7", _ authority: TestAuthority) throws {
+    init(_ authority: TestAuthority, id: String = "pump-7") throws {
         let identity = try authority.device(id)
         try self.init(id, certificate: identity.certificate, key: identity.key)
     }
@@ -110,8 +110,8 @@ final class Bench {
     func take(
         _ message: [UInt8], as purpose: Purpose, from id: [UInt8]? = nil, at time: Int64? = nil, now clock: UInt64 = 0
     ) throws(VerificationError) -> DeviceMessage {
-        try verifier.verify(
-            message.span, from: (id ?? device.id).span, as: purpose, at: time ?? now, now: clock)
+        let id = id ?? device.id
+        return try verifier.verify(message.span, from: id.span, as: purpose, at: time ?? now, now: clock)
     }
 
     /// The reason for which a message is refused; nil if it is taken.

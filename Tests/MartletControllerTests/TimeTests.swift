@@ -12,7 +12,9 @@ import TestSupport
         let claims = bench.device.claims(.telemetry, trusted: Self.day)
         let message = try bench.device.telemetry(
             1, after: nil, pack(time: 1_800_000_000_250, isAbsolute: true), claims: claims)
-        #expect(try bench.take(message.message, as: .telemetry).readings.first?.time == .absolute(milliseconds: 1_800_000_000_250))
+        #expect(
+            try bench.take(message.message, as: .telemetry).readings.first?.time
+                == .absolute(milliseconds: 1_800_000_000_250))
     }
 
     @Test func `relative times of a device with a clock are relative to iat`() throws {

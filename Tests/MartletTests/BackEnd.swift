@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletAdapters
 import MartletController
 import MartletEnvelope
 import MartletMessages
@@ -42,12 +41,10 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         self.device = device
         gatewayKey = try PrivateKey.generate(.p256)
         operatorKey = try PrivateKey.generate(.ed25519)
-        resumeSigner = try ResumeSigner(
-            issuer: Array("urn:martlet:gateway".utf8), key: gatewayKey, hashing: OpenSSLHashing())
+        resumeSigner = try ResumeSigner(issuer: Array("urn:martlet:gateway".utf8), key: gatewayKey)
         signer = try CommandSigner(
-            issuer: Array("urn:martlet:operator".utf8), key: operatorKey, sequences: Sequences(),
-            hashing: OpenSSLHashing())
-        let verifier = DeviceVerifier(anchors: [authority.authority.certificate], hashing: try OpenSSLHashing())
+            issuer: Array("urn:martlet:operator".utf8), key: operatorKey, sequences: Sequences())
+        let verifier = try DeviceVerifier(anchors: [authority.authority.certificate])
         state = Guarded(State(verifier: verifier))
         let identity = try authority.client("back-end")
         let link = try ControllerLink(
@@ -65,6 +62,7 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     /// Breaks the cycle with the link.
     func stop() {
         link?.stop()
+        link?.wait()
         link = nil
     }
 
@@ -171,4 +169,6 @@ extension BackEnd: ControllerLinkDelegate {
     }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) {}
+
+    func linkTicked() {}
 }

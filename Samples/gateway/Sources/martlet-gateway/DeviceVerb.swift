@@ -37,7 +37,8 @@ struct DeviceAdd: ParsableCommand {
     func validate() throws {
         guard DeviceID.isValid(Array(id.utf8).span) else {
             throw ValidationError(
-                "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.")
+                "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit."
+            )
         }
         if Party(rawValue: id) != nil {
             throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")

@@ -11,10 +11,12 @@ struct Initialise: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: ArgumentHelp("Another DNS name that devices reach the broker by; may be repeated.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("Another DNS name that devices reach the broker by; may be repeated.", valueName: "name"))
     var name: [String] = []
 
-    @Option(help: ArgumentHelp("Another IP address that devices reach the broker by; may be repeated.", valueName: "ip"))
+    @Option(
+        help: ArgumentHelp("Another IP address that devices reach the broker by; may be repeated.", valueName: "ip"))
     var address: [String] = []
 
     func run() throws {
@@ -48,7 +50,8 @@ struct Initialise: ParsableCommand {
             try place.create(party.tlsCertificate, try pem(certificate))
             let signingKey = try place.generate(.p256, party.signingKey)
             try place.create(
-                party.publicKey, try issue(party.rawValue) { () throws(OpenSSLError) in try signingKey.publicKey.pem() })
+                party.publicKey, try issue(party.rawValue) { () throws(OpenSSLError) in try signingKey.publicKey.pem() }
+            )
         }
         let brokerFiles = BrokerFiles(directory: place)
         try brokerFiles.writeAccessRules()

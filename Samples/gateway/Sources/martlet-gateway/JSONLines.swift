@@ -37,7 +37,8 @@ final class JSONLines: Display {
                 [
                     ("name", .bytes(reading.name)), ("value", .optional(reading.value, value)),
                 ] + (reading.sum.map { [("sum", .number($0))] } ?? []) + [
-                    ("unit", .optional(reading.unit, JSON.bytes)), ("taken", time(reading.time)), ("lane", .optional(message.claims.lane) { .string($0.text) }),
+                    ("unit", .optional(reading.unit, JSON.bytes)), ("taken", time(reading.time)),
+                    ("lane", .optional(message.claims.lane) { .string($0.text) }),
                     ("sequence", .optional(message.claims.sequence, JSON.integer)),
                 ] + chain(verdict))
         case .gap(let message, let gap):

@@ -37,7 +37,8 @@ final class Receiver: ControllerLinkDelegate {
         case .connecting: display.note(.debug, "connecting to the broker")
         case .ready: display.note(.info, "connected to the broker")
         case .disconnected(let trouble, let retry):
-            display.note(.warning, "no connection to the broker: \(trouble.text); next try in \((retry + 999) / 1000) s")
+            display.note(
+                .warning, "no connection to the broker: \(trouble.text); next try in \((retry + 999) / 1000) s")
         case .stopped:
             store()
             display.end()

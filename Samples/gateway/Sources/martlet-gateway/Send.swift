@@ -17,7 +17,8 @@ struct Send: ParsableCommand {
     @Argument(help: "The id of the device.")
     var device: String
 
-    @Option(help: ArgumentHelp("Flip this bit of the message first; 0 is the highest of the first byte.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Flip this bit of the message first; 0 is the highest of the first byte.", valueName: "n"))
     var flipBit: Int?
 
     @Option(help: "The broker's name or address.")

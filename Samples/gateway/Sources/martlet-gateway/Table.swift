@@ -80,7 +80,9 @@ final class Table: Display {
             devices[device, default: Device()].verdicts[change.verdict.text, default: 0] += 1
             say("\(device): \(change.lane.text) \(change.sequence) is now \(change.verdict.text)")
         case .gap(let message, let gap):
-            say("\(printable(message.device)): gave up \(gap.readings) readings in \(gap.first)-\(gap.last): \(gap.reason.text)")
+            say(
+                "\(printable(message.device)): gave up \(gap.readings) readings in \(gap.first)-\(gap.last): \(gap.reason.text)"
+            )
         case .event(let message, let event):
             let values = event.values.map { "\($0.code)=\($0.number)" }.joined(separator: " ")
             say("\(printable(message.device)): event \(event.kind.text) \(values)")

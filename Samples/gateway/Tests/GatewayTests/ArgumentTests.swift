@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+import Testing
+
+@testable import martlet_gateway
+
+@Suite struct ArgumentTests {
+    @Test(
+        arguments: [
+            ("5", .integer(5)), ("-5", .integer(-5)), ("5.5", .number(5.5)), ("1e3", .number(1000)),
+            ("true", .boolean(true)),
+            ("false", .boolean(false)), ("True", .text(Array("True".utf8))), ("on", .text(Array("on".utf8))),
+            ("nan", .text(Array("nan".utf8))), ("inf", .text(Array("inf".utf8))), ("", .text([])),
+            ("9223372036854775808", .number(9223372036854775808)), ("text:5", .text([0x35])), ("text:", .text([])),
+            ("a:b", .text(Array("a:b".utf8))), ("data:00ff", .data([0, 255])), ("data:", .data([])),
+            ("integer:-7", .integer(-7)), ("number:7", .number(7)), ("integer:x", nil), ("integer:1.5", nil),
+            ("number:inf", nil), ("data:0", nil), ("data:0g", nil),
+            ("text:" + String(repeating: "x", count: 1025), nil),
+        ] as [(String, CommandValue?)])
+    func `an argument has the type that it looks like, or is told`(argument: String, value: CommandValue?) {
+        #expect(CommandValue(argument: argument) == value)
+    }
+
+    @Test(arguments: ["gateway", "operator", "", "-x", "a/b", "a b", "é", String(repeating: "x", count: 65)])
+    func `a device id that is none, or a controller's, is refused`(id: String) {
+        #expect(throws: (any Error).self) { try DeviceAdd.parse(["--directory", "x", "--", id]) }
+    }
+
+    @Test func `what the command verb takes`() throws {
+        let order = try Order.parse(["pump-7", "set-level", "5", "--deadline", "3", "--", "-2"])
+        #expect(order.arguments == ["5", "-2"] && order.deadline == 3 && order.wait == 10)
+        for arguments in [
+            ["pump 7", "x"], ["pump-7", "Open"], ["pump-7", "open", "data:x"], ["pump-7", "open", "--wait", "0"],
+            ["pump-7", "open"] + Array(repeating: "1", count: 9),
+        ] {
+            #expect(throws: (any Error).self) { try Order.parse(arguments) }
+        }
+    }
+}

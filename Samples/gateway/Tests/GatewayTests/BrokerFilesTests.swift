@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import martlet_gateway
+
+@Suite struct BrokerFilesTests {
+    private let rules = BrokerFiles.accessRules().split(separator: "\n").map(String.init)
+
+    @Test func `nobody may read and write the same topic, and no rule has a wildcard at its end`() {
+        #expect(!rules.contains { $0.contains("readwrite") || $0.contains("#") || $0.hasSuffix("+") })
+        let patterns = rules.filter { $0.hasPrefix("pattern") }
+        #expect(patterns.allSatisfy { $0.contains("martlet/v1/%u/") })
+        let leaves = { (access: String) in
+            Set(patterns.filter { $0.hasPrefix("pattern \(access) ") }.compactMap { $0.split(separator: "/").last })
+        }
+        #expect(leaves("read").isDisjoint(with: leaves("write")))
+    }
+
+    @Test func `the operator writes commands alone, the gateway resumes alone`() throws {
+        let gateway = try #require(rules.firstIndex(of: "user gateway"))
+        let `operator` = try #require(rules.firstIndex(of: "user operator"))
+        let patterns = try #require(rules.firstIndex { $0.hasPrefix("pattern") })
+        let writes = { (rules: ArraySlice<String>) in rules.filter { $0.hasPrefix("topic write") } }
+        #expect(writes(rules[gateway..<`operator`]) == ["topic write martlet/v1/+/resume"])
+        #expect(writes(rules[`operator`..<patterns]) == ["topic write martlet/v1/+/command"])
+    }
+
+    @Test func `the broker asks everybody for a certificate`() {
+        let text = BrokerFiles.configuration(directory: "/x", listen: "127.0.0.1", port: 1234, isRoot: true)
+        for line in [
+            "listener 1234 127.0.0.1", "require_certificate true", "use_identity_as_username true",
+            "use_username_as_clientid true", "allow_anonymous false", "tls_version tlsv1.2", "user root",
+            "acl_file /x/mosquitto.acl",
+        ] {
+            #expect(text.contains("\n\(line)\n"))
+        }
+        let plain = BrokerFiles.configuration(directory: "/x", listen: "127.0.0.1", port: 1234, isRoot: false)
+        #expect(!plain.contains("user root"))
+    }
+}
