@@ -7,6 +7,8 @@ import MartletController
 final class Operation: ControllerLinkDelegate {
     enum End {
         case answered(Receipt)
+        /// Signed, and not sent.
+        case held
         case unanswered(String)
         case failed(String)
     }
@@ -23,6 +25,7 @@ final class Operation: ControllerLinkDelegate {
     private let signer: CommandSigner
     private let verifier: DeviceVerifier
     private let deadline: UInt64
+    private let isHeld: Bool
     /// Returns nil if it could not be queued.
     var publish: (_ topic: String, _ payload: [UInt8]) -> UInt64? = { _, _ in nil }
     var finish: () -> Void = {}
@@ -41,7 +44,7 @@ final class Operation: ControllerLinkDelegate {
 
     init(
         device: String, command: Command, id: Bytes16, expires: UInt64?, signer: CommandSigner,
-        verifier: DeviceVerifier, seconds: Double
+        verifier: DeviceVerifier, seconds: Double, isHeld: Bool = false
     ) {
         self.device = device
         self.command = command
@@ -49,6 +52,7 @@ final class Operation: ControllerLinkDelegate {
         self.expires = expires
         self.signer = signer
         self.verifier = verifier
+        self.isHeld = isHeld
         deadline = SystemClock.bootMilliseconds() + UInt64(seconds * 1000)
     }
 
@@ -153,6 +157,7 @@ final class Operation: ControllerLinkDelegate {
             sent = signed
             digests.append(signed.digest)
             challenge = birth.challenge
+            if isHeld { return conclude(.held) }
             obstacle = "the command was sent, and no receipt came"
             if publish("\(BrokerFiles.prefix)/\(device)/command", signed.message) == nil {
                 conclude(.failed("the command could not be queued"))

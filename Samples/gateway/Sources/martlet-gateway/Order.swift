@@ -41,6 +41,9 @@ struct Order: ParsableCommand {
     @Option(help: ArgumentHelp("Store the signed command, as it was sent last, in this new file.", valueName: "file"))
     var save: String?
 
+    @Flag(help: "Sign and store the command, but do not send it.")
+    var hold = false
+
     @Option(help: "The broker's name or address.")
     var host = "127.0.0.1"
 
@@ -52,6 +55,7 @@ struct Order: ParsableCommand {
         guard DeviceID.isValid(Array(device.utf8).span) else {
             throw ValidationError("'\(printable(device))' is not a device id.")
         }
+        guard !hold || save != nil else { throw ValidationError("--hold needs --save FILE.") }
         guard wait > 0, wait <= 86_400 else { throw ValidationError("--wait is from 0 to 86400 seconds.") }
         guard (expires ?? 1) <= 31_536_000 else { throw ValidationError("--expires is at most a year.") }
     }
@@ -64,7 +68,7 @@ struct Order: ParsableCommand {
         let operation = Operation(
             device: device, command: try command(), id: try CommandSigner.newID(), expires: expires, signer: signer,
             verifier: try DeviceVerifier(anchors: place.certificates(GatewayDirectory.File.authority)),
-            seconds: wait)
+            seconds: wait, isHeld: hold)
         let topics = operation.subscriptions
         let configuration = try Party.operator.link(
             place, host: host, port: try place.port(or: port), subscriptions: topics)
@@ -86,6 +90,7 @@ struct Order: ParsableCommand {
             let results = receipt.results.map(\.text).joined(separator: " ")
             print("\(device): \(name): \(receipt.outcome.words)" + (results.isEmpty ? "" : ": \(results)"))
             if receipt.outcome != .done { throw Self.refused }
+        case .held: print("\(device): \(name): signed, not sent")
         case .unanswered(let reason):
             Output.write("\(device): no answer within \(decimal(wait)) s: \(reason)\n", to: Output.error)
             throw Self.unanswered
