@@ -176,13 +176,12 @@ private let isRoot = geteuid() == 0
     @Test func `every error has a text`() {
         let errors: [PosixError] = [
             .system("open", code: EACCES), .system("x", code: 99_999), .unresolved(code: -2), .tooLarge(limit: 1),
-            .badPath,
-            .notRegularFile, .wrongOwner, .fileTooOpen, .directoryTooOpen, .hardLinked, .locked,
+            .badPath, .notRegularFile, .wrongOwner, .fileTooOpen, .directoryTooOpen, .hardLinked, .locked,
         ]
         let texts = errors.map(\.text)
         #expect(Set(texts).count == errors.count)
         #expect(texts.allSatisfy { $0.count > 5 })
-        #expect(texts[0] == "Permission denied")
+        #expect(texts[0] == Array("Permission denied".utf8))
     }
 }
 
