@@ -41,7 +41,8 @@ public struct GateMoment: Sendable {
     public var waiting: Int
 
     public init(
-        now: UInt64, trustedTime: UInt64?, challenge: Bytes16, previousChallenge: Bytes16?, isResumed: Bool, waiting: Int
+        now: UInt64, trustedTime: UInt64?, challenge: Bytes16, previousChallenge: Bytes16?, isResumed: Bool,
+        waiting: Int
     ) {
         self.now = now
         self.trustedTime = trustedTime

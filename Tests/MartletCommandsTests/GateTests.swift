@@ -53,7 +53,8 @@ import Testing
         #expect(try bench.judge(bench.command()) == .accepted)
     }
 
-    @Test("CMD-07 garbage under an operator's name costs a bounded number of signatures and locks out for a moment only")
+    @Test(
+        "CMD-07 garbage under an operator's name costs a bounded number of signatures and locks out for a moment only")
     func garbage() throws {
         let bench = try Bench()
         var forged = try bench.command()
@@ -183,7 +184,8 @@ import Testing
 
     @Test func `two declarations cannot have one name`() throws {
         let bench = try Bench()
-        #expect(bench.gate.declare(try #require(CommandDeclaration(name: bytes("set-interval"), parameters: []))) == nil)
+        #expect(
+            bench.gate.declare(try #require(CommandDeclaration(name: bytes("set-interval"), parameters: []))) == nil)
         #expect(bench.gate.declare(try #require(CommandDeclaration(name: bytes("other"), parameters: []))) == 1)
     }
 
@@ -242,7 +244,8 @@ import Testing
     @Test("CMD-01 a resume that must not be believed is dropped under its own code")
     func refusedResumes() throws {
         let resume = Resume(time: 1_800_000_000)
-        let other = try TestController(name: bytes("urn:example:gateway"), role: .gateway, audience: Bench.device, seed: 9)
+        let other = try TestController(
+            name: bytes("urn:example:gateway"), role: .gateway, audience: Bench.device, seed: 9)
         let table: [(String, Refusal, Bool, (Bench) throws -> [UInt8])] = [
             ("retained", .retained, true, { try $0.gateway.resume(resume, bytes16(1)) }),
             ("an operator's key", .unknownKey, false, { try $0.controller.resume(resume, bytes16(1)) }),
@@ -287,7 +290,8 @@ import Testing
         let bench = try Bench()
         let message = try bench.gateway.resume(Resume(time: 1_800_000_000), bytes16(1))
         for count in 0..<message.count {
-            #expect(bench.gate.judgeResume(message.span.extracting(first: count), isRetained: false, bench.moment) == nil)
+            #expect(
+                bench.gate.judgeResume(message.span.extracting(first: count), isRetained: false, bench.moment) == nil)
         }
         for bit in 0..<message.count * 8 {
             var flipped = message

@@ -37,7 +37,8 @@ private let negatives: [Negative] = [
         try bench.command() + [UInt8](repeating: 0, count: 16 * 1024)
     },
     Negative(why: "one trailing byte", verdict: .dropped(.malformed)) { try $0.command() + [0] },
-    Negative(why: "50,000 opened arrays", verdict: .dropped(.tooLarge)) { _ in [UInt8](repeating: 0x81, count: 50_000) },
+    Negative(why: "50,000 opened arrays", verdict: .dropped(.tooLarge)) { _ in [UInt8](repeating: 0x81, count: 50_000)
+    },
     Negative(why: "16,384 opened arrays", verdict: .dropped(.malformed)) { _ in
         [UInt8](repeating: 0x81, count: 16 * 1024)
     },
@@ -52,7 +53,8 @@ private let negatives: [Negative] = [
     },
     Negative(why: "the name of nobody", verdict: .dropped(.wrongIssuer)) { bench in
         try sealed(
-            by: TestController(name: bytes("urn:example:other"), role: .operate, audience: Bench.device, seed: 1), bench)
+            by: TestController(name: bytes("urn:example:other"), role: .operate, audience: Bench.device, seed: 1), bench
+        )
     },
     Negative(why: "for another device", verdict: .dropped(.wrongAudience)) { bench in
         bench.controller.audience = bytes("urn:dev:ops:32473-device-2")

@@ -24,7 +24,8 @@ final class Bench {
         waiting: 0)
 
     init(_ parameters: [Parameter] = [.integer(1...3600)]) throws {
-        controller = try TestController(name: bytes("urn:example:operator"), role: .operate, audience: Self.device, seed: 1)
+        controller = try TestController(
+            name: bytes("urn:example:operator"), role: .operate, audience: Self.device, seed: 1)
         gateway = try TestController(name: bytes("urn:example:gateway"), role: .gateway, audience: Self.device, seed: 2)
         gate = CommandGate(
             deviceName: Self.device, controllers: [controller.configured(), gateway.configured()],

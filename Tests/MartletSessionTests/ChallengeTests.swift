@@ -34,9 +34,11 @@ import Testing
         #expect(challenge.previous != first && challenge.current != first)
     }
 
-    @Test("nothing older than two periods is valid, however late the device notices", arguments: [
-        0, 1, 1000, 15 * 60 * 1000 - 1, 15 * 60 * 1000, 15 * 60 * 1000 + 1, 1 << 40,
-    ] as [UInt64])
+    @Test(
+        "nothing older than two periods is valid, however late the device notices",
+        arguments: [
+            0, 1, 1000, 15 * 60 * 1000 - 1, 15 * 60 * 1000, 15 * 60 * 1000 + 1, 1 << 40,
+        ] as [UInt64])
     func late(_ delay: UInt64) throws {
         var challenge = try challenge()
         let first = challenge.current

@@ -152,7 +152,8 @@ import Testing
             var message: [UInt8] = []
             switch random.below(3) {
             case 0: for _ in 0..<random.below(300) { message.append(UInt8(random.below(256))) }
-            case 1: message = [UInt8](repeating: [0x81, 0xa1, 0xc1, 0xd2, 0x9f, 0xff][Int(random.below(6))], count: 2000)
+            case 1:
+                message = [UInt8](repeating: [0x81, 0xa1, 0xc1, 0xd2, 0x9f, 0xff][Int(random.below(6))], count: 2000)
             default:
                 let command = Command(name: bytes("set-interval"), arguments: [.integer(1)])
                 message = try device.operator.command(command, bytes16(UInt8(random.below(256))))

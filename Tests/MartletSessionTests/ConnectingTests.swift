@@ -29,7 +29,9 @@ import Testing
         #expect(device.link.violations == 0)
         device.accept()
         #expect(
-            device.link.subscriptions == [device.topics.topic(.signed(.resume)), device.topics.topic(.signed(.command))])
+            device.link.subscriptions == [
+                device.topics.topic(.signed(.resume)), device.topics.topic(.signed(.command)),
+            ])
         #expect(device.link.published.isEmpty)
         device.engine.subscribed(reasonCode: 1, device.now)
         #expect(device.link.published.isEmpty)
@@ -130,7 +132,8 @@ import Testing
         try device.restart()
     }
 
-    @Test("CLK-01 with an untrusted clock a certificate that is not yet valid is accepted, and judged at the build time")
+    @Test(
+        "CLK-01 with an untrusted clock a certificate that is not yet valid is accepted, and judged at the build time")
     func untrustedPlan() throws {
         let device = try device { $0.clock = ManualClock(system: 5000) }
         device.wait(0)
@@ -163,7 +166,8 @@ import Testing
         #expect(device.waitUntilDue())
         try device.send([.integer(3)], first)
         #expect(device.owner.commands.count == 2)
-        #expect(device.receipts.last?.outcome == .stale && device.receipts.last?.challenge == device.births.last?.challenge)
+        #expect(
+            device.receipts.last?.outcome == .stale && device.receipts.last?.challenge == device.births.last?.challenge)
     }
 
     @Test("after a long suspend nothing recorded is valid, before the engine is called for anything else")

@@ -12,10 +12,12 @@ import Testing
         TimeSample(system: system, boot: boot ?? self.boot)
     }
 
-    @Test("CLK-01 at 1970, before the build and at the build the clock is what it can be", arguments: [
-        (0, false), (-1, false), (.min, false), (1_789_999_999_999, false), (1_790_000_000_000, true),
-        (1_790_000_000_001, true), (.max, true),
-    ] as [(Int64, Bool)])
+    @Test(
+        "CLK-01 at 1970, before the build and at the build the clock is what it can be",
+        arguments: [
+            (0, false), (-1, false), (.min, false), (1_789_999_999_999, false), (1_790_000_000_000, true),
+            (1_790_000_000_001, true), (.max, true),
+        ] as [(Int64, Bool)])
     func states(_ system: Int64, isBounded: Bool) {
         let clock = DeviceClock(buildTime: build)
         let now = sample(system)
@@ -51,9 +53,11 @@ import Testing
         #expect(clock.state(sample(0)) == .untrusted)
     }
 
-    @Test("the system clock is used within 5 minutes of authenticated time", arguments: [
-        (300_000, true), (-300_000, true), (300_001, false), (-300_001, false), (0, true),
-    ] as [(Int64, Bool)])
+    @Test(
+        "the system clock is used within 5 minutes of authenticated time",
+        arguments: [
+            (300_000, true), (-300_000, true), (300_001, false), (-300_001, false), (0, true),
+        ] as [(Int64, Bool)])
     func tolerance(_ difference: Int64, isUsed: Bool) {
         var clock = DeviceClock(buildTime: build)
         let true_: Int64 = 1_800_000_000_000

@@ -64,7 +64,9 @@ import Testing
         let device = try resumed()
         let message = try device.operator.command(
             Command(name: bytes("set-interval"), arguments: [.integer(1)]), try device.challenge)
-        for topic in ["martlet/v1/device-2/command", "martlet/v1/device-1/trust", "x", "", "martlet/v1/device-1/commandx"] {
+        for topic in [
+            "martlet/v1/device-2/command", "martlet/v1/device-1/trust", "x", "", "martlet/v1/device-1/commandx",
+        ] {
             let topic = bytes(topic)
             let isAcknowledged = device.engine.received(
                 topic: topic.span, payload: message.span, isRetained: false, device.now)
@@ -113,7 +115,8 @@ import Testing
         var heads = LaneHeads()
         heads[.normal] = seen
         #expect(try device.resume(heads: heads))
-        #expect(device.events.first == Event(kind: .rolledBack, values: [Event.Value(code: 1, number: seen.sequence + 1)]))
+        #expect(
+            device.events.first == Event(kind: .rolledBack, values: [Event.Value(code: 1, number: seen.sequence + 1)]))
         #expect(device.report(2))
         let last = try #require(device.sent(.telemetry).last)
         #expect(last.envelope.claims.sequence == seen.sequence + 1 && last.envelope.claims.previous == seen)
@@ -139,7 +142,9 @@ import Testing
         #expect(device.engine.lane.next == next && device.events.allSatisfy { $0.kind != .rolledBack })
     }
 
-    @Test("no lane head traps or spoils the state", arguments: [.max, .max - 1, .max - 4097, 1 << 63, 1 << 62, 1 << 61] as [UInt64])
+    @Test(
+        "no lane head traps or spoils the state",
+        arguments: [.max, .max - 1, .max - 4097, 1 << 63, 1 << 62, 1 << 61] as [UInt64])
     func absurdHeads(_ sequence: UInt64) throws {
         let device = try connected()
         var heads = LaneHeads()

@@ -13,7 +13,9 @@ import Testing
 
 @Suite struct RunStateTests {
     private func gap(_ first: UInt64, readings: UInt64 = 5) -> Gap {
-        Gap(first: first, last: first + 1, readings: readings, reason: .refused, digest: first % 2 == 0 ? digest(9) : nil)
+        Gap(
+            first: first, last: first + 1, readings: readings, reason: .refused,
+            digest: first % 2 == 0 ? digest(9) : nil)
     }
 
     @Test func `a state comes back as it was saved`() throws {
@@ -32,14 +34,16 @@ import Testing
     }
 
     @Test func `every prefix, and one byte more, is no state`() throws {
-        let state = RunState(run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)), gaps: [gap(8), gap(20)])
+        let state = RunState(
+            run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)), gaps: [gap(8), gap(20)])
         let encoded = try #require(state.encoded())
         for count in 0..<encoded.count { #expect(RunState(decoding: [UInt8](encoded[..<count])) == nil) }
         #expect(RunState(decoding: encoded + [0]) == nil)
     }
 
     @Test func `every bit flip is no state or a state within all bounds`() throws {
-        let state = RunState(run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)), gaps: [gap(8), gap(20)])
+        let state = RunState(
+            run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)), gaps: [gap(8), gap(20)])
         let encoded = try #require(state.encoded())
         for bit in 0..<encoded.count * 8 {
             var flipped = encoded

@@ -89,7 +89,9 @@ private final class Simulation {
     /// What must hold after every step.
     private func observe() {
         if device.link.violations > 0 { problems.append("the link was used without a connection") }
-        if device.engine.waiting < 0 || device.engine.waiting > 16 { problems.append("waiting \(device.engine.waiting)") }
+        if device.engine.waiting < 0 || device.engine.waiting > 16 {
+            problems.append("waiting \(device.engine.waiting)")
+        }
         if device.link.unacknowledged.count > 30 { problems.append("too many in flight") }
         if device.engine.outbox.entries.count > Outbox.capacity { problems.append("the outbox is not bounded") }
         let ids = Set(device.owner.commands.map(\.key))
@@ -123,7 +125,9 @@ private final class Simulation {
 }
 
 @Suite struct SimulationTests {
-    @Test("P1 P2 P8 in any weather: no busy loop, nothing executed twice, every reading stored or told", arguments: 0..<12)
+    @Test(
+        "P1 P2 P8 in any weather: no busy loop, nothing executed twice, every reading stored or told", arguments: 0..<12
+    )
     func storm(_ round: Int) throws {
         let seed = announcedSeed("storm \(round)") &+ UInt64(round)
         let simulation = try Simulation(seed: seed)

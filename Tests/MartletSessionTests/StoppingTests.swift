@@ -128,7 +128,9 @@ import Testing
         #expect(device.engine.lane.next >= next && device.engine.lane.head == nil)
     }
 
-    @Test("CMD-06 a damaged state gives fresh numbers and a signed event", arguments: [[], [0x84], [0xff, 0xff]] as [[UInt8]])
+    @Test(
+        "CMD-06 a damaged state gives fresh numbers and a signed event",
+        arguments: [[], [0x84], [0xff, 0xff]] as [[UInt8]])
     func damaged(_ content: [UInt8]) throws {
         let device = try device { $0.store.content = content }
         device.connect()

@@ -130,7 +130,9 @@ private struct Model {
             var next: UInt64 = random.below(1000)
             for step in 0..<400 {
                 let place: Comment = "round \(round), step \(step)"
-                let known = model.items.isEmpty || random.oneIn(8) ? next &+ 7 : model.items[Int(random.below(UInt64(model.items.count)))].sequence
+                let known =
+                    model.items.isEmpty || random.oneIn(8)
+                    ? next &+ 7 : model.items[Int(random.below(UInt64(model.items.count)))].sequence
                 switch random.below(8) {
                 case 0...2:
                     let size = 1 + Int(random.below(40))
@@ -166,7 +168,8 @@ private struct Model {
                 default:
                     let dropped = random.oneIn(3) ? queue.dropOldest() : nil
                     if let dropped {
-                        #expect(dropped.sequence == model.unsent.first && dropped.digest == digest(dropped.sequence), place)
+                        #expect(
+                            dropped.sequence == model.unsent.first && dropped.digest == digest(dropped.sequence), place)
                         model.items.removeAll { $0.sequence == dropped.sequence }
                     }
                 }

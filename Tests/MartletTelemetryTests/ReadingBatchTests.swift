@@ -72,7 +72,8 @@ import Testing
         try batch.add(text: [UInt8](repeating: 0x61, count: 1024))
     }
 
-    @Test(arguments: [[0xff], [0x61, 0xc3], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]] as [[UInt8]])
+    @Test(
+        arguments: [[0xff], [0x61, 0xc3], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]] as [[UInt8]])
     func `a text that is not UTF-8 is refused, since it would spoil the whole pack`(_ text: [UInt8]) throws {
         var batch = ReadingBatch(limits: limits())
         #expect(throws: ReadingError.notUTF8) { try batch.add(text: text) }
@@ -149,7 +150,8 @@ import Testing
         for index in 0..<40 {
             // Nothing of it has a short form.
             let name = String(repeating: "n", count: 62) + String(index + 10)
-            try batch.add(name, unit: String(repeating: "u", count: 16), 0.1 + Double(index), time: 3 + UInt64(index) * 7)
+            try batch.add(
+                name, unit: String(repeating: "u", count: 16), 0.1 + Double(index), time: 3 + UInt64(index) * 7)
         }
         var payload = [UInt8](repeating: 0, count: ReadingBatch.packSize(limits))
         let size = batch.encode(into: &payload, now: 1, wallClock: 1_800_000_000_001)

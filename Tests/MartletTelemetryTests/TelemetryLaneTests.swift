@@ -45,7 +45,8 @@ private final class Bench {
         self.limits = limits
         batch = ReadingBatch(limits: limits)
         lane = TelemetryLane(
-            lane: .normal, queue: queue, next: next, reservedUntil: reserved, head: head, gaps: GapList(), limits: limits)
+            lane: .normal, queue: queue, next: next, reservedUntil: reserved, head: head, gaps: GapList(),
+            limits: limits)
     }
 
     func close(readings: Int = 1) throws -> Bool {
