@@ -17,7 +17,6 @@ import Testing
         for _ in 0..<3 { try batch.add() }
         #expect(throws: ReadingError.full) { try batch.add() }
         #expect(batch.count == 3)
-        #expect(batch.isFull)
     }
 
     @Test func `a batch takes no more bytes than its limit, to the byte`() throws {
@@ -35,14 +34,6 @@ import Testing
         try batch.add(time: 1000)
         try batch.add(time: 4000)
         #expect(batch.due == 6000)
-    }
-
-    @Test func `a batch says that it is full before a reading can be refused for its bytes`() throws {
-        var batch = ReadingBatch(limits: limits(bytes: 2 * (24 + 1 + 1024)))
-        try batch.add(text: [UInt8](repeating: 0x61, count: 1000))
-        #expect(!batch.isFull)
-        try batch.add(text: [UInt8](repeating: 0x61, count: 1))
-        #expect(batch.isFull)
     }
 
     @Test(arguments: ["", "-a", ".a", " a", "a b", "a\u{e9}", "a\0", String(repeating: "a", count: 65)])
@@ -140,7 +131,7 @@ import Testing
             #expect(size > 0 && batch.count == 2)
             #expect(batch.encode(into: &payload, now: 10, wallClock: nil) == size && payload[..<size] == first)
             batch.removeAll()
-            #expect(batch.count == 0 && batch.due == nil && !batch.isFull)
+            #expect(batch.count == 0 && batch.due == nil)
         }
     }
 
