@@ -132,7 +132,7 @@ let package = Package(
         tests("MartletTests", ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "TestSupport"]),
         tests(
             "MartletControllerTests",
-            ["MartletController", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletSenML", "TestSupport"]),
+            ["MartletController", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletSenML", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

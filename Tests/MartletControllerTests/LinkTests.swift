@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletController
+import MartletMosquitto
 import Testing
 import TestSupport
 
