@@ -73,6 +73,13 @@ public final class Device: Sendable {
         try core.declare(name, parameters, handler)
     }
 
+    /// The same, for a list that is made at run time.
+    public func onCommand(
+        _ name: String, _ parameters: [Parameter], handler: @escaping @Sendable (Call) -> CommandResult
+    ) throws(MartletError) {
+        try core.declare(name, parameters, handler)
+    }
+
     /// Begins to connect, and goes on until `stop`. Throws `wrongState` the second time, `system` without threads.
     public func start() throws(MartletError) { try core.start() }
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletAsync
+import MartletMessages
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(2))) struct AsyncTests {
+    @Test func `states of the connection come as a stream, and a handler may suspend`() async throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try device.onCommand("wait-a-little", [.integer(0...100)]) { call async in
+            try? await Task.sleep(for: .milliseconds(call.integer(0)))
+            return .doneWith([.integer(call.integer(0))])
+        }
+        let states = device.connectionStates()
+        try device.start()
+        var seen: [ConnectionState] = []
+        for await state in states {
+            seen.append(state)
+            if state == .connected { break }
+        }
+        #expect(seen == [.disconnected, .connecting, .connected])
+        try bench.waitForLog("resumed this run")
+        let command = try bench.backEnd.command("wait-a-little", [.integer(20)])
+        let receipt = try bench.backEnd.receipt(for: command)
+        #expect(receipt.outcome == .done && receipt.results == [.integer(20)])
+        await device.stopped()
+    }
+}
