@@ -23,7 +23,7 @@ final class Capture {
             try files.create(name, envelope)
             return nil
         } catch {
-            return "\(name) was not captured: \(error.text)"
+            return "\(name) was not captured: \(error.words)"
         }
     }
 }

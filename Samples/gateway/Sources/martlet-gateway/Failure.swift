@@ -8,7 +8,7 @@ struct Failure: Error, CustomStringConvertible {
 
     init(_ description: String) { self.description = description }
 
-    init(_ place: String, _ error: PosixError) { description = "\(place): \(error.text)" }
+    init(_ place: String, _ error: PosixError) { description = "\(place): \(error.words)" }
 }
 
 /// Runs `body`; a failed system call or file rule is told together with `place`.

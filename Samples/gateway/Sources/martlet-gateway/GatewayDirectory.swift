@@ -23,7 +23,9 @@ struct GatewayDirectory {
 
     /// Opens a directory that `init` made.
     init(path: String) throws(Failure) {
-        files = try at(path) { () throws(PosixError) in try PrivateDirectory(path: path) }
+        do throws(PosixError) { files = try PrivateDirectory(path: path) } catch {
+            throw Failure("\(path): \(error.words) (a gateway's directory is made by 'martlet-gateway init')")
+        }
         self.path = path
     }
 

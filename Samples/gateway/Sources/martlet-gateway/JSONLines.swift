@@ -12,7 +12,7 @@ final class JSONLines: Display {
 
     /// Ends the program if nobody reads any longer.
     func show(_ report: Report) {
-        if !Output.write(Self.object(report).text + "\n") { kill(getpid(), SIGTERM) }
+        for object in Self.objects(report) where !Output.write(object.text + "\n") { kill(getpid(), SIGTERM) }
     }
 
     func note(_ level: Logger.Level, _ text: String) { logger.log(level: level, "\(text)") }
@@ -21,66 +21,85 @@ final class JSONLines: Display {
 
     func end() {}
 
-    static func object(_ report: Report) -> JSON {
+    /// A line for each reading, else one.
+    static func objects(_ report: Report) -> [JSON] {
         switch report {
         case .birth(let message, let birth, let standing):
-            return members(
-                "birth", message,
-                [
-                    ("urn", .bytes(message.issuer)), ("run", .integer(birth.run)),
-                    ("connection", .integer(birth.connection)), ("standing", .string(standing.text)),
-                    ("software", .array(birth.software.map { .bytes($0.name + [UInt8(ascii: " ")] + $0.version) })),
+            return [
+                members(
+                    "birth", message,
+                    [
+                        ("urn", .bytes(message.issuer)), ("run", .integer(birth.run)),
+                        ("connection", .integer(birth.connection)), ("standing", .string(standing.text)),
+                        ("software", .array(birth.software.map { .bytes($0.name + [UInt8(ascii: " ")] + $0.version) })),
+                    ])
+            ]
+        case .telemetry(let message, let readings, let verdict):
+            return readings.map { reading(message, $0, verdict) }
+        case .gap(let message, let gap):
+            return [
+                members(
+                    "gap", message,
+                    [
+                        ("lane", .optional(message.claims.lane) { .string($0.text) }), ("first", .integer(gap.first)),
+                        ("last", .integer(gap.last)), ("readings", .integer(gap.readings)),
+                        ("reason", .string(gap.reason.text)),
+                    ])
+            ]
+        case .event(let message, let event):
+            let values = event.values.map { JSON.array([.integer($0.code), .integer($0.number)]) }
+            return [members("event", message, [("kind", .string(event.kind.text)), ("values", .array(values))])]
+        case .receipt(let message, let receipt):
+            return [
+                members(
+                    "receipt", message,
+                    [
+                        ("command", .string(hex(receipt.command))), ("outcome", .string("\(receipt.outcome)")),
+                        ("results", .array(receipt.results.map(value))),
+                    ])
+            ]
+        case .verdict(let device, let change):
+            return [
+                JSON.object(
+                    [
+                        ("type", .string("verdict")), ("device", .bytes(device)), ("lane", .string(change.lane.text)),
+                        ("sequence", .integer(change.sequence)),
+                    ] + chain(change.verdict))
+            ]
+        case .dated(let device, let boot, let start):
+            return [
+                JSON.object([
+                    ("type", .string("boot")), ("device", .bytes(device)), ("boot", .string(hex(boot))),
+                    ("start", .optional(timestamp(milliseconds: start), JSON.string)),
                 ])
-        case .reading(let message, let reading, let verdict):
-            return members(
-                "reading", message,
-                [
-                    ("name", .bytes(reading.name)), ("value", .optional(reading.value, value)),
-                ] + (reading.sum.map { [("sum", .number($0))] } ?? []) + [
+            ]
+        case .presence(let device, let presence):
+            return [
+                JSON.object([
+                    ("type", .string("presence")), ("device", .bytes(device)), ("online", .bool(presence.isOnline)),
+                    ("run", .integer(presence.run)), ("connection", .integer(presence.connection)),
+                ])
+            ]
+        case .refused(let device, let purpose, let error):
+            return [
+                JSON.object([
+                    ("type", .string("refused")), ("device", .bytes(device)), ("topic", .string(purpose.leaf)),
+                    ("reason", .string(error.words)),
+                ])
+            ]
+        }
+    }
+
+    private static func reading(_ message: DeviceMessage, _ reading: Reading, _ verdict: LaneVerdict) -> JSON {
+        members(
+            "reading", message,
+            [("name", .bytes(reading.name)), ("value", .optional(reading.value, value))]
+                + (reading.sum.map { [("sum", .number($0))] } ?? [])
+                + [
                     ("unit", .optional(reading.unit, JSON.bytes)), ("taken", time(reading.time)),
                     ("lane", .optional(message.claims.lane) { .string($0.text) }),
                     ("sequence", .optional(message.claims.sequence, JSON.integer)),
                 ] + chain(verdict))
-        case .gap(let message, let gap):
-            return members(
-                "gap", message,
-                [
-                    ("lane", .optional(message.claims.lane) { .string($0.text) }), ("first", .integer(gap.first)),
-                    ("last", .integer(gap.last)), ("readings", .integer(gap.readings)),
-                    ("reason", .string(gap.reason.text)),
-                ])
-        case .event(let message, let event):
-            let values = event.values.map { JSON.array([.integer($0.code), .integer($0.number)]) }
-            return members("event", message, [("kind", .string(event.kind.text)), ("values", .array(values))])
-        case .receipt(let message, let receipt):
-            return members(
-                "receipt", message,
-                [
-                    ("command", .string(hex(receipt.command))), ("outcome", .string("\(receipt.outcome)")),
-                    ("results", .array(receipt.results.map(value))),
-                ])
-        case .verdict(let device, let change):
-            return .object(
-                [
-                    ("type", .string("verdict")), ("device", .bytes(device)), ("lane", .string(change.lane.text)),
-                    ("sequence", .integer(change.sequence)),
-                ] + chain(change.verdict))
-        case .dated(let device, let boot, let start):
-            return .object([
-                ("type", .string("boot")), ("device", .bytes(device)), ("boot", .string(hex(boot))),
-                ("start", .optional(timestamp(milliseconds: start), JSON.string)),
-            ])
-        case .presence(let device, let presence):
-            return .object([
-                ("type", .string("presence")), ("device", .bytes(device)), ("online", .bool(presence.isOnline)),
-                ("run", .integer(presence.run)), ("connection", .integer(presence.connection)),
-            ])
-        case .refused(let device, let purpose, let error):
-            return .object([
-                ("type", .string("refused")), ("device", .bytes(device)), ("topic", .string(purpose.leaf)),
-                ("reason", .string(error.words)),
-            ])
-        }
     }
 
     private static func members(_ type: String, _ message: DeviceMessage, _ rest: [(String, JSON)]) -> JSON {

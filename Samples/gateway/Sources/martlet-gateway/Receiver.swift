@@ -104,8 +104,7 @@ final class Receiver: ControllerLinkDelegate {
     private func show(_ message: DeviceMessage) {
         switch message.content {
         case .birth(let birth, let standing): display.show(.birth(message, birth, standing))
-        case .telemetry(let readings, let verdict):
-            for reading in readings { display.show(.reading(message, reading, verdict)) }
+        case .telemetry(let readings, let verdict): display.show(.telemetry(message, readings, verdict))
         case .gap(let gap): display.show(.gap(message, gap))
         case .event(let event): display.show(.event(message, event))
         case .receipt(let receipt): display.show(.receipt(message, receipt))

@@ -6,7 +6,7 @@ import MartletController
 /// What there is to tell.
 enum Report {
     case birth(DeviceMessage, Birth, BirthStanding)
-    case reading(DeviceMessage, Reading, LaneVerdict)
+    case telemetry(DeviceMessage, [Reading], LaneVerdict)
     case gap(DeviceMessage, Gap)
     case event(DeviceMessage, Event)
     case receipt(DeviceMessage, Receipt)

@@ -69,12 +69,12 @@ final class Table: Display {
             devices[device]?.clock = message.claims.clock?.text ?? ""
             devices[device]?.standing = standing.text
             if standing == .older { say("\(device): a birth that is older than one seen: rolled back or replayed") }
-        case .reading(let message, let reading, let verdict):
+        case .telemetry(let message, let readings, let verdict):
             let device = printable(message.device)
             devices[device, default: Device()].clock = message.claims.clock?.text ?? ""
             devices[device]?.verdicts[verdict.text, default: 0] += 1
             if verdict == .duplicate { break }
-            set(device, reading, verdict)
+            for reading in readings { set(device, reading, verdict) }
         case .verdict(let device, let change):
             let device = printable(device)
             devices[device, default: Device()].verdicts[change.verdict.text, default: 0] += 1
@@ -147,7 +147,7 @@ final class Table: Display {
         }
         if !messages.isEmpty { lines += [""] + messages }
         // Home; each line cleared to its end, and what is below the last one.
-        let text = lines.prefix(height).map { $0.prefix(width) + "\u{1b}[K" }.joined(separator: "\r\n")
+        let text = lines.prefix(height).map { $0.prefix(width) + "\u{1b}[K" }.joined(separator: "\n")
         Output.write("\u{1b}[H" + text + "\u{1b}[J")
     }
 

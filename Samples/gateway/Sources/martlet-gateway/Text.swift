@@ -131,6 +131,10 @@ extension VerificationError {
     var words: String { text.withUTF8Buffer { String(decoding: $0, as: UTF8.self) } }
 }
 
+extension PosixError {
+    var words: String { String(decoding: text, as: UTF8.self) }
+}
+
 extension CommandValue {
     var text: String {
         switch self {
