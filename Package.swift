@@ -129,7 +129,12 @@ let package = Package(
                 "MartletSession", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages",
                 "MartletTelemetry", "MartletCommands",
             ]),
-        tests("MartletTests", ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "TestSupport"]),
+        // A device as a process of its own.
+        .executableTarget(
+            name: "DeviceProgram", dependencies: ["Martlet"], path: "Tests/DeviceProgram", swiftSettings: language),
+        tests(
+            "MartletTests",
+            ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "DeviceProgram", "TestSupport"]),
         tests(
             "MartletControllerTests",
             ["MartletController", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletSenML", "TestSupport"]),

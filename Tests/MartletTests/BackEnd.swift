@@ -16,6 +16,8 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         var refused: [VerificationError] = []
         var presences: [Presence] = []
         var isConnected = false
+        /// PUBACKs of what was published here.
+        var reasonCodes: [UInt8] = []
         var answersBirths = true
         /// What `resume` says, in seconds; nil: the time of this machine.
         var time: UInt64?
@@ -24,23 +26,21 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     let state: Guarded<State>
     let resumeSigner: ResumeSigner
     let signer: CommandSigner
-    let gatewayKey: PrivateKey
-    let operatorKey: PrivateKey
     private var link: ControllerLink?
     let device: String
 
     private final class Sequences: SequenceStore {
-        var last: UInt64 = 0
+        /// Above those of any back end that had the key before.
+        var last = UInt64(Date().timeIntervalSince1970 * 1000)
         func next() -> UInt64? {
             last += 1
             return last
         }
     }
 
-    init(_ authority: TestAuthority, port: UInt16, device: String) throws {
-        self.device = device
-        gatewayKey = try PrivateKey.generate(.p256)
-        operatorKey = try PrivateKey.generate(.ed25519)
+    init(_ folder: DeviceFolder, port: UInt16) throws {
+        let (authority, gatewayKey, operatorKey) = (folder.authority, folder.gatewayKey, folder.operatorKey)
+        device = DeviceFolder.id
         resumeSigner = try ResumeSigner(issuer: Array("urn:martlet:gateway".utf8), key: gatewayKey)
         signer = try CommandSigner(
             issuer: Array("urn:martlet:operator".utf8), key: operatorKey, sequences: Sequences())
@@ -74,26 +74,41 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         let description: String
     }
 
-    /// Waits until `body` finds something, and throws after ten seconds.
-    func waitFor<Result>(_ what: String, seconds: Int64 = 20, _ body: (inout State) -> Result?) throws -> Result {
+    /// Waits until `body` finds something, and throws after a while.
+    func waitFor<Result>(_ what: String, seconds: Int64 = 30, _ body: (inout State) -> Result?) throws -> Result {
         if let result = state.wait(milliseconds: seconds * 1000, for: body) { return result }
         let (messages, refused) = state.with { ($0.messages.count, $0.refused) }
         throw TimedOut(description: "no \(what) (\(messages) messages, refused: \(refused))")
     }
 
-    /// Signs a command for the device's newest challenge and sends it.
-    func command(_ name: String, _ arguments: [CommandValue] = [], expires: UInt64? = nil) throws -> SignedCommand {
-        let (urn, challenge) = try waitFor("birth") { state -> ([UInt8], Bytes16)? in
+    /// Answers the newest birth, as happens by itself while `answersBirths`.
+    func answerBirth() throws {
+        let (urn, challenge) = try audience()
+        let (time, heads) = state.with { ($0.time, $0.verifier.heads(of: Array(device.utf8))) }
+        let answer = Resume(time: time ?? UInt64(Date().timeIntervalSince1970), heads: heads)
+        publish("resume", try resumeSigner.sign(answer, for: urn, challenge: challenge))
+    }
+
+    /// The device's URN and its newest challenge.
+    private func audience() throws -> ([UInt8], Bytes16) {
+        try waitFor("birth") { state in
             let id = Array(device.utf8)
             guard let urn = state.verifier.name(of: id), let challenge = state.verifier.challenge(of: id) else {
                 return nil
             }
             return (urn, challenge)
         }
+    }
+
+    /// Signs a command for the device's newest challenge and sends it.
+    func command(
+        _ name: String, _ arguments: [CommandValue] = [], expires: UInt64? = nil, isRetained: Bool = false
+    ) throws -> SignedCommand {
+        let (urn, challenge) = try audience()
         let command = try signer.sign(
             Command(name: Array(name.utf8), arguments: arguments), for: urn, challenge: challenge,
             id: CommandSigner.newID(), time: UInt64(Date().timeIntervalSince1970), expires: expires)
-        publish("command", command.message)
+        publish("command", command.message, isRetained: isRetained)
         return command
     }
 
@@ -140,35 +155,30 @@ extension BackEnd: ControllerLinkDelegate {
         let bytes = [UInt8](copying: payload)
         let id = [UInt8](copying: name)
         let now = SystemClock.bootMilliseconds()
-        let resume: (Resume, [UInt8], Bytes16)? = state.with { state in
+        let answers = state.with { state in
             switch leaf {
             case .presence:
                 if let presence = try? Presence(decoding: bytes.span) { state.presences.append(presence) }
-                return nil
             case .signed(let purpose):
                 do throws(VerificationError) {
                     let message = try state.verifier.verify(
                         bytes.span, from: id.span, as: purpose, at: Int64(Date().timeIntervalSince1970), now: now)
                     state.messages.append(message)
-                    guard case .birth(let birth, _) = message.content, state.answersBirths else { return nil }
-                    let time = state.time ?? UInt64(Date().timeIntervalSince1970)
-                    let answer = Resume(time: time, heads: state.verifier.heads(of: id))
-                    return (answer, message.issuer, birth.challenge)
+                    if case .birth = message.content { return state.answersBirths }
                 } catch {
                     state.refused.append(error)
-                    return nil
                 }
             }
+            return false
         }
-        if let (answer, urn, challenge) = resume,
-            let message = try? resumeSigner.sign(answer, for: urn, challenge: challenge)
-        {
-            publish("resume", message)
-        }
+        if answers { try? answerBirth() }
         state.notify()
     }
 
-    func linkPublished(token: UInt64, reasonCode: UInt8) {}
+    func linkPublished(token: UInt64, reasonCode: UInt8) {
+        state.with { $0.reasonCodes.append(reasonCode) }
+        state.notify()
+    }
 
     func linkTicked() {}
 }

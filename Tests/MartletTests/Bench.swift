@@ -2,88 +2,68 @@
 
 import Foundation
 import Martlet
-import MartletOpenSSL
-import MartletPosix
 import TestSupport
 
 /// A broker with mutual TLS, a back end, and the files of one device.
-final class Bench {
-    let authority: TestAuthority
+final class Bench: DeviceFolder {
     let broker: Broker
-    let backEnd: BackEnd
-    let folder: String
-    let log = Guarded<[String]>([])
-    static let id = "pump-7"
+    private(set) var backEnd: BackEnd!
+    private(set) var proxy: Proxy?
 
-    init(brokerSettings: [String] = []) throws {
-        authority = try TestAuthority()
-        broker = try Broker(tls: Bench.tls(authority), settings: brokerSettings)
-        backEnd = try BackEnd(authority, port: broker.port, device: Bench.id)
-        folder = NSTemporaryDirectory() + "device-" + UUID().uuidString
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-        let identity = try authority.device(Bench.id)
-        try write(identity.key.pem(), "device.key")
-        try write(identity.certificate.pem(), "device.pem")
-        try write(authority.authority.certificate.pem(), "ca.pem")
-        try write(Bench.pem(backEnd.gatewayKey), "gateway.pub")
-        try write(Bench.pem(backEnd.operatorKey), "operator.pub")
-        try configure()
+    /// - Parameters:
+    ///   - server: the certificate of the broker's port for the device; nil: the authority's usual one.
+    ///   - throughProxy: the device reaches the broker by a relay.
+    init(
+        settings: [String] = [], files: [String: String] = [:], server: TestAuthority.Identity? = nil,
+        throughProxy: Bool = false, authority: TestAuthority? = nil
+    ) throws {
+        let authority = try authority ?? TestAuthority()
+        let usual = Bench.tls(authority, authority.server)
+        var more: [String] = []
+        var devicePort: UInt16?
+        if let server {
+            let port = try LoopbackListener().port
+            let tls = Bench.tls(authority, server)
+            more = [
+                "listener \(port) 127.0.0.1", "cafile \(tls.anchors)", "certfile \(tls.certificate)",
+                "keyfile \(tls.key)", "require_certificate true",
+            ]
+            devicePort = port
+        }
+        broker = try Broker(tls: usual, settings: settings + more, files: files)
+        try super.init(authority)
+        backEnd = try BackEnd(self, port: broker.port)
+        if throughProxy { proxy = try Proxy(to: devicePort ?? broker.port) }
+        try configure(["port": "\(proxy?.port ?? devicePort ?? broker.port)"])
     }
 
     deinit {
-        backEnd.stop()
+        backEnd?.stop()
+        proxy?.stop()
         broker.stop()
-        try? FileManager.default.removeItem(atPath: folder)
     }
 
-    static func tls(_ authority: TestAuthority) -> Broker.TLS {
+    private static func tls(_ authority: TestAuthority, _ server: TestAuthority.Identity) -> Broker.TLS {
         Broker.TLS(
-            anchors: authority.rootPath, certificate: authority.server.certificatePath, key: authority.server.keyPath,
+            anchors: authority.rootPath, certificate: server.certificatePath, key: server.keyPath,
             requiresCertificate: true)
     }
 
-    var configuration: String { folder + "/martlet.conf" }
-
-    /// Writes the configuration; `changes` replaces whole lines by their key.
-    func configure(_ changes: [String: String] = [:], port: UInt16? = nil) throws {
-        let lines = [
-            "[device]", "id = \(Bench.id)", "[mqtt]", "host = localhost", "port = \(port ?? broker.port)", "[identity]",
-            "key = device.key", "certificate = device.pem", "anchors = ca.pem", "[controllers]",
-            "gateway = gateway gateway.pub", "operator = operate operator.pub", "[telemetry]", "batch-age = 0",
-        ]
-        let text = lines.map { line in
-            changes.first { line.hasPrefix($0.key + " =") }.map { "\($0.key) = \($0.value)" } ?? line
-        }
-        try write(Array((text.joined(separator: "\n") + "\n").utf8), "martlet.conf")
+    /// The configuration of the bench with other lines.
+    func reconfigure(_ changes: [String: String]) throws {
+        try configure(["port": "\(proxy?.port ?? broker.port)"].merging(changes) { $1 })
     }
 
-    func write(_ bytes: [UInt8], _ name: String) throws {
-        let path = folder + "/" + name
-        try? FileManager.default.removeItem(atPath: path)
-        guard
-            FileManager.default.createFile(
-                atPath: path, contents: Data(bytes), attributes: [.posixPermissions: 0o600])
-        else { throw CocoaError(.fileWriteUnknown) }
+    /// Ends the back end, and starts another with the same keys that knows nothing.
+    func restartBackEnd(_ between: () throws -> Void = {}) throws {
+        backEnd.stop()
+        try between()
+        backEnd = try BackEnd(self, port: broker.port)
     }
 
-    func device() throws -> Device {
-        let log = log
-        return try Device(configuration: configuration, logLevel: .debug) { level, line in
-            log.with { $0.append("\(level): \(line)") }
-            log.notify()
-        }
-    }
-
-    /// Waits for a log line that holds `text`.
-    func waitForLog(_ text: String, seconds: Int64 = 20) throws {
-        guard log.wait(milliseconds: seconds * 1000, for: { $0.contains { $0.contains(text) } ? true : nil }) != nil
-        else { throw BackEnd.TimedOut(description: "no log line with '\(text)' in \(log.with { $0 })") }
-    }
-
-    /// The public half as PEM.
-    private static func pem(_ key: PrivateKey) -> [UInt8] {
-        let body = Data(key.publicKey.spki).base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
-        return Array("-----BEGIN PUBLIC KEY-----\n\(body)\n-----END PUBLIC KEY-----\n".utf8)
+    /// Starts the device and waits until the back end answered its birth.
+    func startResumed(_ device: Device) throws {
+        try device.start()
+        try waitForLog("resumed this run")
     }
 }

@@ -77,6 +77,12 @@ public final class Broker: @unchecked Sendable {
     /// Kills the broker at once, as a power cut would.
     public func stop() { lock.withLock { process }?.stop() }
 
+    /// Writes one of its files anew, and makes the broker read its files again.
+    public func reload(_ name: String, _ content: String) throws {
+        try content.write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+        lock.withLock { process }?.send(signal: SIGHUP)
+    }
+
     /// What the broker wrote since its last start.
     public var log: String { lock.withLock { process }?.output ?? "" }
 

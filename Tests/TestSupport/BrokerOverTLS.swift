@@ -7,11 +7,15 @@ public final class ScriptedTLSServer: Sendable {
     public let port: UInt16
     private let process: ChildProcess
 
-    public init(_ identity: TestAuthority.Identity, options: [String] = []) throws {
+    public convenience init(_ identity: TestAuthority.Identity, options: [String] = []) throws {
+        try self.init(identity.files, options: options)
+    }
+
+    public init(_ files: CertificateFiles, options: [String] = []) throws {
         process = try ChildProcess(
             "openssl",
-            ["s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", identity.certificatePath]
-                + ["-key", identity.keyPath] + options)
+            ["s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", files.certificate]
+                + ["-key", files.key] + (files.chain.map { ["-cert_chain", $0] } ?? []) + options)
         try process.waitForOutput("ACCEPT")
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("ACCEPT") } ?? ""
         port = UInt16(line.split(separator: ":").last ?? "") ?? 0
@@ -25,6 +29,9 @@ public final class ScriptedTLSServer: Sendable {
 
     /// Waits until what the client sent, or what the server says about it, contains `text`.
     public func waitForOutput(_ text: String) throws { try process.waitForOutput(text) }
+
+    /// What the client sent, and what the server said about it, so far.
+    public var output: String { process.output }
 
     public func stop() { process.stop() }
 }

@@ -46,6 +46,23 @@ public final class ChildProcess: @unchecked Sendable {
         }
     }
 
+    /// Waits until it ended by itself with status 0, or throws with its output.
+    public func waitForSuccess() throws {
+        let running = state.withLock {
+            defer { process = 0 }
+            return process
+        }
+        var status: Int32 = -1
+        guard running > 0, waitpid(running, &status, 0) == running, status == 0 else {
+            throw TestFailure("The process failed with status \(status):\n\(output)")
+        }
+    }
+
+    /// Sends it a signal.
+    public func send(signal: Int32) {
+        state.withLock { if process > 0 { kill(process, signal) } }
+    }
+
     /// Writes to its standard input; the number of bytes it took before it went.
     @discardableResult
     public func write(_ bytes: [UInt8]) -> Int {

@@ -3,6 +3,19 @@
 import Foundation
 import MartletOpenSSL
 
+/// Paths of a certificate, its key, and the certificates to send with it, in PEM.
+public struct CertificateFiles: Sendable {
+    public let certificate: String
+    public let key: String
+    public let chain: String?
+
+    public init(certificate: String, key: String, chain: String? = nil) {
+        self.certificate = certificate
+        self.key = key
+        self.chain = chain
+    }
+}
+
 /// A throw-away authority with a server certificate for `localhost` and `127.0.0.1`, and its PEM files in a temporary
 /// folder (0700, files 0600) that goes away with it.
 public final class TestAuthority {
@@ -12,6 +25,8 @@ public final class TestAuthority {
         public let key: PrivateKey
         public let certificatePath: String
         public let keyPath: String
+
+        public var files: CertificateFiles { CertificateFiles(certificate: certificatePath, key: keyPath) }
     }
 
     /// Everything is valid from a day ago to a year ahead.
@@ -58,6 +73,44 @@ public final class TestAuthority {
         let certificate = try authority.issueClient(
             key.publicKey, commonName: name, notBefore: notBefore, notAfter: notAfter)
         return try TestAuthority.identity(certificate, key, folder, name)
+    }
+
+    /// A server's certificate by this authority, with other names and times where they are given.
+    public func server(
+        names: [String] = ["localhost"], addresses: [String] = [], notBefore: Int64? = nil, notAfter: Int64? = nil
+    ) throws -> Identity {
+        let key = try PrivateKey.generate(.p256)
+        let certificate = try authority.issueServer(
+            key.publicKey, names: names, addresses: addresses, notBefore: notBefore ?? self.notBefore,
+            notAfter: notAfter ?? self.notAfter)
+        return try TestAuthority.identity(certificate, key, folder, UUID().uuidString)
+    }
+
+    /// A certificate that `issueServer` and `issueDevice` do not make, by the program `openssl`.
+    /// - Parameters:
+    ///   - extensions: lines as in its configuration file, `basicConstraints=CA:TRUE`.
+    ///   - key: what follows `-newkey`.
+    ///   - isSelfSigned: signed by its own key instead of by this authority.
+    public func forge(
+        commonName: String = "localhost", extensions: [String],
+        key: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], digest: String = "sha256",
+        isSelfSigned: Bool = false
+    ) throws -> CertificateFiles {
+        let name = UUID().uuidString
+        let files = CertificateFiles(
+            certificate: folder.appending(path: name + ".pem").path, key: folder.appending(path: name + ".key").path)
+        let lines = ["[req]", "prompt=no", "distinguished_name=dn", "x509_extensions=v3"]
+            + ["[dn]", "CN=\(commonName)", "[v3]"] + extensions
+        let configuration = try write(Array((lines.joined(separator: "\n") + "\n").utf8), to: name + ".conf")
+        var arguments = ["req", "-x509", "-config", configuration, "-newkey"] + key
+        arguments += ["-nodes", "-\(digest)", "-days", "30", "-keyout", files.key, "-out", files.certificate]
+        if !isSelfSigned {
+            let root = folder.appending(path: "root.key").path
+            if !FileManager.default.fileExists(atPath: root) { _ = try write(authority.keyPEM(), to: "root.key") }
+            arguments += ["-CA", rootPath, "-CAkey", root]
+        }
+        try ChildProcess("openssl", arguments).waitForSuccess()
+        return files
     }
 
     /// Writes `bytes` as a file of the folder that only its owner can read; returns its path.

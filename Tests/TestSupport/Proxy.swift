@@ -21,6 +21,8 @@ public final class Proxy: @unchecked Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private var links: [Link] = []
     private var holdingNow = false
+    private var holdingClientsNow = false
+    private var refusingNow = false
     private var droppedTypes: Set<UInt8> = []
     private var cutting = false
     private var stopping = false
@@ -57,6 +59,18 @@ public final class Proxy: @unchecked Sendable {
         set { change { holdingNow = newValue } }
     }
 
+    /// While true nothing of what clients send passes, or is read.
+    public var holdingClients: Bool {
+        get { lock.withLock { holdingClientsNow } }
+        set { change { holdingClientsNow = newValue } }
+    }
+
+    /// While true every new connection is closed at once.
+    public var refusing: Bool {
+        get { lock.withLock { refusingNow } }
+        set { change { refusingNow = newValue } }
+    }
+
     /// MQTT packet types (4 = PUBACK) which the broker sends and the client never sees; not for TLS.
     public var dropped: Set<UInt8> {
         get { lock.withLock { droppedTypes } }
@@ -73,10 +87,10 @@ public final class Proxy: @unchecked Sendable {
 
     private func relay() {
         while true {
-            let (waiting, holds) = lock.withLock { (links, holdingNow) }
+            let (waiting, holds, holdsClients) = lock.withLock { (links, holdingNow, holdingClientsNow) }
             var states = [wake.read, listener.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             if !holds {
-                states += waiting.flatMap { [$0.client, $0.broker] }
+                states += waiting.flatMap { holdsClients ? [$0.broker] : [$0.client, $0.broker] }
                     .map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             }
             poll(&states, nfds_t(states.count), -1)
@@ -100,6 +114,10 @@ public final class Proxy: @unchecked Sendable {
     private func accept() {
         let client = listener.acceptConnection()
         guard client >= 0 else { return }
+        if refusing {
+            close(client)
+            return
+        }
         guard let broker = try? LoopbackSocket(connectingTo: brokerPort) else {
             close(client)
             return
@@ -110,7 +128,7 @@ public final class Proxy: @unchecked Sendable {
     private func pass(_ link: Link, _ ready: Set<Int32>) {
         lock.withLock {
             guard !holdingNow, let index = links.firstIndex(where: { $0.client == link.client }) else { return }
-            if ready.contains(link.client) {
+            if ready.contains(link.client), !holdingClientsNow {
                 let bytes = take(link.client)
                 fromClients += bytes
                 if bytes.isEmpty || !put(bytes, link.broker) { return drop(index, reset: false) }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import MartletController
+import MartletEnvelope
+import MartletMessages
+import TestSupport
+import Testing
+
+/// A device whose board begins in 1970: a process of its own under libfaketime (Debian: faketime).
+@Suite(.timeLimit(.minutes(5))) struct ClockTests {
+    @Test("CLK-01 CLK-04 a device that begins in 1970 sends readings, learns the time, and obeys from then on")
+    func withoutClock() throws {
+        let bench = try Bench()
+        bench.backEnd.state.with { $0.answersBirths = false }
+        let program = Bundle.main.bundleURL.appending(path: "DeviceProgram").path
+        let device = try ChildProcess(
+            "env",
+            [
+                "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "1970-01-01 00:00:10", program, bench.configuration,
+            ])
+        defer { device.stop() }
+        let begin = Date()
+        device.write(Array("early\n".utf8))
+        try device.waitForOutput("connected; the server's certificate waits for trusted time", seconds: 60)
+        let early = try reading("early", bench)
+        let end = Date()
+        #expect(early.claims.clock == .untrusted)
+        #expect(early.claims.issuedAt == nil)
+        guard case .sinceBoot(let boot, _) = early.reading.time else {
+            Issue.record("\(early.reading.time)")
+            return
+        }
+
+        _ = try bench.backEnd.command("count")
+        try device.waitForOutput("command refused: the server's certificate waits for trusted time", seconds: 30)
+        #expect(!device.output.contains("obeyed"))
+
+        try bench.backEnd.answerBirth()
+        try device.waitForOutput("info: time is trusted", seconds: 30)
+        _ = try bench.backEnd.event(.clockTrusted)
+        let id = Array(DeviceFolder.id.utf8)
+        let wallClock = bench.backEnd.state.with { $0.verifier.wallClock(of: id, boot: boot) }
+        #expect(wallClock != nil)
+        let resolved = early.reading.time.resolved(by: wallClock)
+        #expect(isBetween(resolved, begin, end), "\(resolved) is not from \(begin) to \(end)")
+
+        let late = Date()
+        device.write(Array("late\n".utf8))
+        let second = try reading("late", bench)
+        #expect(second.claims.clock == .trusted)
+        #expect(isBetween(second.reading.time, late, Date()), "\(second.reading.time)")
+        let command = try bench.backEnd.command("count")
+        #expect(try bench.backEnd.receipt(for: command).outcome == .done)
+        try device.waitForOutput("obeyed")
+        #expect(bench.backEnd.state.with { $0.refused }.isEmpty)
+
+        // The log of a whole run at the finest level, and whatever else the process wrote.
+        for secret in try Canaries(bench.identity.key).all { #expect(!device.output.contains(secret)) }
+        #expect(isClean(device.output.replacingOccurrences(of: "\n", with: "")))
+    }
+
+    private func reading(_ name: String, _ bench: Bench) throws -> (reading: Reading, claims: Claims) {
+        try bench.backEnd.waitFor("reading \(name)", seconds: 60) { state in
+            for message in state.messages {
+                guard case .telemetry(let readings, _) = message.content else { continue }
+                for reading in readings where reading.name == Array(name.utf8) { return (reading, message.claims) }
+            }
+            return nil
+        }
+    }
+
+    /// To two seconds: `resume` and `iat` have whole ones.
+    private func isBetween(_ time: ReadingTime, _ begin: Date, _ end: Date) -> Bool {
+        guard case .absolute(let milliseconds) = time else { return false }
+        let seconds = Double(milliseconds) / 1000
+        return (begin.timeIntervalSince1970 - 2...end.timeIntervalSince1970 + 2).contains(seconds)
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import MartletOpenSSL
+import MartletPosix
+import TestSupport
+
+/// The configuration, key and certificates of one device, and what it logs.
+class DeviceFolder {
+    static let id = "pump-7"
+    /// `[controllers]` and what follows is left out where a test counts lines.
+    static let lines = [
+        "[device]", "id = \(id)", "[mqtt]", "host = localhost", "port = 8883", "[identity]", "key = device.key",
+        "certificate = device.pem", "anchors = ca.pem", "[controllers]", "gateway = gateway gateway.pub",
+        "operator = operate operator.pub", "[telemetry]", "batch-age = 0",
+    ]
+
+    let authority: TestAuthority
+    let identity: TestAuthority.Identity
+    let gatewayKey: PrivateKey
+    let operatorKey: PrivateKey
+    let path: String
+    let log = Guarded<[String]>([])
+
+    init(_ authority: TestAuthority) throws {
+        self.authority = authority
+        identity = try authority.device(Self.id)
+        gatewayKey = try PrivateKey.generate(.p256)
+        operatorKey = try PrivateKey.generate(.ed25519)
+        path = NSTemporaryDirectory() + "device-" + UUID().uuidString
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try write(identity.key.pem(), "device.key")
+        try write(identity.certificate.pem(), "device.pem")
+        try write(authority.authority.certificate.pem(), "ca.pem")
+        try write(gatewayKey.publicKey.pem(), "gateway.pub")
+        try write(operatorKey.publicKey.pem(), "operator.pub")
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    var configuration: String { path + "/martlet.conf" }
+
+    /// Writes the configuration; `changes` replaces whole lines by their key, or adds them to [telemetry].
+    func configure(_ changes: [String: String]) throws {
+        var rest = changes
+        var lines = Self.lines.map { line in
+            let key = String(line.prefix { $0 != " " })
+            return rest.removeValue(forKey: key).map { "\(key) = \($0)" } ?? line
+        }
+        for (key, value) in rest {
+            let section = key == "protocol" || key == "prefix" || key == "keep-alive" ? "[mqtt]" : "[telemetry]"
+            lines.insert("\(key) = \(value)", at: lines.firstIndex(of: section)! + 1)
+        }
+        try configure(lines: lines)
+    }
+
+    func configure(lines: [String]) throws { try write(Array((lines.joined(separator: "\n") + "\n").utf8), "martlet.conf") }
+
+    /// Writes a file that only its owner can read.
+    func write(_ bytes: [UInt8], _ name: String, mode: Int = 0o600) throws {
+        let file = path + "/" + name
+        try? FileManager.default.removeItem(atPath: file)
+        guard
+            FileManager.default.createFile(
+                atPath: file, contents: Data(bytes), attributes: [.posixPermissions: mode])
+        else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    func device() throws -> Device {
+        let log = log
+        return try Device(configuration: configuration, logLevel: .debug) { level, line in
+            log.with { $0.append("\(level): \(line)") }
+            log.notify()
+        }
+    }
+
+    /// What was logged so far.
+    var logged: [String] { log.with { $0 } }
+
+    /// Waits for a log line that holds `text`.
+    func waitForLog(_ text: String, times: Int = 1, seconds: Int64 = 30) throws {
+        let found = log.wait(milliseconds: seconds * 1000) { lines in
+            lines.count { $0.contains(text) } >= times ? true : nil
+        }
+        if found == nil { throw BackEnd.TimedOut(description: "no log line with '\(text)' in \(logged)") }
+    }
+}
