@@ -49,9 +49,9 @@ public enum Lane: UInt8, CaseIterable, Sendable {
 public enum ClockState: UInt8, Sendable {
     /// The wall clock is earlier than is possible; no absolute time is stated.
     case untrusted = 0
-    /// Possible, but nobody has confirmed it in this boot.
+    /// Possible, but nobody has confirmed it.
     case bounded = 1
-    /// Confirmed by an authenticated source in this boot.
+    /// Confirmed by an authenticated source since the program began.
     case trusted = 2
 }
 

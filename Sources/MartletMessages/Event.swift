@@ -8,7 +8,7 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case refusals = 1
     /// The back end has seen more of a lane than the device knows of. Values: lane, sequence that it goes on with.
     case rolledBack = 2
-    /// The state file was missing or damaged. Values: 0, run that it goes on with.
+    /// The state file was damaged. Values: 0, run that it goes on with.
     case stateLost = 3
     /// Time became trusted in this boot: the claims hold boot time and time at once. No values.
     case clockTrusted = 4

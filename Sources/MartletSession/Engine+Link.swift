@@ -167,6 +167,7 @@ extension Engine {
     func send(_ now: TimeSample) {
         guard case .connected = phase, subscriptions == 2, now.boot >= holdUntil else { return }
         holdUntil = 0
+        sendTime = now.boot
         if needsBirth {
             guard sendBirth(now) else { return }
             needsBirth = false
@@ -239,7 +240,7 @@ extension Engine {
         }
         switch link.publish(topic, payload, retained: retained) {
         case .taken(let id):
-            inFlight.append((id, what))
+            inFlight.append((id, what, sendTime))
             return true
         case .windowFull:
             return false

@@ -28,6 +28,8 @@ public final class Engine {
     /// Milliseconds from the begin of a connection attempt until CONNACK, and from there until both subscriptions
     /// are confirmed.
     public static let connectDeadline: UInt64 = 30_000
+    /// Milliseconds that a broker may take to acknowledge a message.
+    public static let acknowledgementDeadline: UInt64 = 60_000
     /// Milliseconds between two events that count refusals.
     static let refusalInterval: UInt64 = 60_000
 
@@ -65,9 +67,12 @@ public final class Engine {
     var outbox = Outbox()
     var backoff = Backoff()
     var phase = Phase.waiting(until: 0)
-    var inFlight: [(id: Int32, what: Sent)] = []
+    /// Oldest first, with the boot time at which each was sent.
+    var inFlight: [(id: Int32, what: Sent, since: UInt64)] = []
     /// The link's server was accepted although its certificate is "not yet valid".
     var isProvisional = false
+    /// Boot time in milliseconds of the present or last `send`.
+    var sendTime: UInt64 = 0
     var isResumed = false
     var subscriptions = 0
     var needsBirth = false
@@ -164,6 +169,7 @@ public final class Engine {
             due = challenge.due
             if subscriptions < 2 { due = min(challenge.due, since &+ Self.connectDeadline) }
             if holdUntil > 0, hasSomethingToSend { due = min(challenge.due, holdUntil) }
+            if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
         return due
@@ -184,6 +190,9 @@ public final class Engine {
             if subscriptions < 2, now.boot >= since &+ Self.connectDeadline {
                 link.abort()
                 closed(LinkFailure("the server did not confirm the subscriptions in time"), now)
+            } else if let oldest = inFlight.first, now.boot >= oldest.since &+ Self.acknowledgementDeadline {
+                link.abort()
+                closed(LinkFailure("the broker does not acknowledge what it is sent"), now)
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
@@ -225,6 +234,10 @@ public final class Engine {
     public func finished(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue], _ now: TimeSample) {
         guard let receipt = gate.finish(key, outcome, results: results) else { return }
         waiting -= 1
+        log(.info) {
+            $0.text("command ended: ")
+            $0.text(receipt.outcome.text)
+        }
         answer(receipt, now)
     }
 

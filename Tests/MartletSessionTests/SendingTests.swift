@@ -28,6 +28,17 @@ import Testing
         #expect(device.run.queue.count == 1)
     }
 
+    @Test func `a broker that does not acknowledge within a minute is left, and what it has is sent again`() throws {
+        let device = try connected()
+        #expect(device.report(1))
+        #expect(device.engine.due == device.now.boot + 60_000)
+        device.wait(59_999)
+        #expect(device.link.aborts == 0)
+        device.wait(1)
+        #expect(device.link.aborts == 1 && device.owner.states.last == .disconnected)
+        #expect(device.run.queue.unsentCount == 1)
+    }
+
     @Test("P1 after a reconnect what was not acknowledged is sent again, byte by byte, after a new birth")
     func resend() throws {
         let device = try connected()
