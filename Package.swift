@@ -137,7 +137,10 @@ let package = Package(
             ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "DeviceProgram", "TestSupport"]),
         tests(
             "MartletControllerTests",
-            ["MartletController", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletSenML", "TestSupport"]),
+            [
+                "MartletController", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletMosquitto", "MartletSenML",
+                "TestSupport",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -53,6 +53,9 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
     private var granted = 0
     /// Why the connection was ended by us.
     private var ownTrouble: LinkTrouble?
+    /// What was wrong at an earlier address of this attempt, if a server answered there: that tells more than that
+    /// nobody answers at the next one.
+    private var answered: LinkTrouble?
 
     /// The delegate is retained as long as the link lives.
     public init(_ configuration: LinkConfiguration, delegate: any ControllerLinkDelegate) throws(LinkTrouble) {
@@ -134,6 +137,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
 
     private func begin(_ now: UInt64) {
         delegate.linkChanged(.connecting)
+        answered = nil
         do throws(PosixError) {
             addresses = try Resolver.addresses(of: configuration.host).reversed()
         } catch {
@@ -159,7 +163,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
             self.connection = connection
             try connection.open(address: address.span, port: configuration.port)
         } catch {
-            lost(.mosquitto(error))
+            lost(trouble(error))
         }
     }
 
@@ -172,10 +176,18 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
     private func lost(_ trouble: LinkTrouble) {
         connection = nil
         if case .opening = phase, !addresses.isEmpty {
+            if case .tls = trouble { answered = trouble }
             open(SystemClock.bootMilliseconds())
         } else {
-            ended(trouble)
+            ended(answered ?? trouble)
         }
+    }
+
+    /// What the failure of the connection means; the TLS context knows more than the library.
+    private func trouble(_ error: MosquittoError?) -> LinkTrouble {
+        if let ownTrouble { return ownTrouble }
+        if let failure = tls.failure { return .tls(failure) }
+        return .mosquitto(error ?? .connectionLost)
     }
 
     private func ended(_ trouble: LinkTrouble) {
@@ -238,6 +250,7 @@ extension ControllerLink: MosquittoEvents {
         tls.resetInputCount()
         phase = .connected(since: SystemClock.bootMilliseconds())
         addresses = []
+        answered = nil
         if configuration.subscriptions.isEmpty { delegate.linkChanged(.ready) }
         for filter in configuration.subscriptions {
             guard (try? connection?.subscribe(filter: filter.span)) != nil else {
@@ -274,14 +287,6 @@ extension ControllerLink: MosquittoEvents {
     public func alive() { tls.resetInputCount() }
 
     public func closed(_ reason: MosquittoError?) {
-        let trouble: LinkTrouble
-        if let ownTrouble {
-            trouble = ownTrouble
-        } else if let failure = tls.failure {
-            trouble = .tls(failure)
-        } else {
-            trouble = .mosquitto(reason ?? .connectionLost)
-        }
-        if shared.with({ $0.isStopping }) { connection = nil } else { lost(trouble) }
+        if shared.with({ $0.isStopping }) { connection = nil } else { lost(trouble(reason)) }
     }
 }

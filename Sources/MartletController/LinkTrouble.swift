@@ -33,7 +33,8 @@ public enum LinkTrouble: Error {
         case .mosquitto(.disconnected(let code)): "the broker ended the connection with code \(code)"
         case .mosquitto(.connectionLost): "the connection was lost"
         case .mosquitto(.keepAlive): "the broker no longer answers"
-        case .mosquitto(.network(let errno)): String(decoding: PosixError.system("connect", code: errno).text, as: UTF8.self)
+        case .mosquitto(.network(let errno)):
+            String(decoding: PosixError.system("connect", code: errno).text, as: UTF8.self)
         case .mosquitto(.protocolError): "the broker broke the protocol"
         case .mosquitto(.invalidArgument): "the port, client id or address is not usable"
         case .mosquitto: "the connection failed"
