@@ -7,19 +7,21 @@ import Martlet
 // DeviceProgram CONFIGURATION. It reports a reading for each line of its input, obeys `count`, logs to standard
 // output, and ends with its input.
 
-setvbuf(stdout, nil, _IOLBF, 0)
+/// At once, whatever standard output is.
+@Sendable func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
 do {
     let device = try Device(configuration: CommandLine.arguments.last ?? "", logLevel: .debug) { level, line in
-        print("\(level): \(line)")
+        say("\(level): \(line)")
     }
     try device.onCommand("count") { _ in
-        print("obeyed")
+        say("obeyed")
         return .done
     }
     try device.start()
     while let name = readLine() { try device.report(name, 1) }
     device.stop()
 } catch {
-    print("failed: \(error)")
+    say("failed: \(error)")
     exit(1)
 }

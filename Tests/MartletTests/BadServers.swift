@@ -3,6 +3,7 @@
 import Foundation
 import MartletOpenSSL
 import TestSupport
+import Testing
 
 /// A server that a device must not talk to, and what the device says about it. Every path to a server reuses the
 /// table.
