@@ -44,7 +44,7 @@ struct Configuration {
         let bytes = [UInt8](copying: path.utf8Span.span)
         if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { directory = [UInt8](bytes[...slash]) }
         self.directory = directory
-        stateDirectory = directory.isEmpty ? "." : String(decoding: directory, as: UTF8.self)
+        stateDirectory = directory.isEmpty ? "." : String(checked: directory)
         let prefix = Topics.defaultPrefix
         self.prefix = [UInt8](UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
 
@@ -115,7 +115,7 @@ struct Configuration {
     private mutating func readMQTT(_ entry: INIEntry) throws(MartletError) -> Bool {
         if entry.hasKey("host") {
             if entry.value.isEmpty { throw fault(entry.line) { $0.text("the host is empty: name the broker") } }
-            host = String(decoding: entry.value, as: UTF8.self)
+            host = String(checked: entry.value)
         } else if entry.hasKey("port") {
             port = UInt16(clamping: try integer(entry, 1...65535))
         } else if entry.hasKey("prefix") {
@@ -173,14 +173,20 @@ struct Configuration {
         let stem: StaticString = "urn:martlet:"
         for index in 0..<stem.utf8CodeUnitCount { name.append(stem.utf8Start[index]) }
         name += entry.key
-        let words = entry.value.split(separator: UInt8(ascii: " "))
-        let role = words.first.map { [UInt8]($0) } ?? []
-        let isGateway = role.span.isEqual(to: "gateway")
-        guard words.count == 2, isGateway || role.span.isEqual(to: "operate"), PartyName.isValid(name.span) else {
+        let value = entry.value
+        let end = value.firstIndex(of: UInt8(ascii: " ")) ?? value.count
+        var start = end
+        while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
+        let role = value.span.extracting(first: end)
+        let file = [UInt8](copying: value.span.extracting(start...))
+        let isGateway = role.isEqual(to: "gateway")
+        guard isGateway || role.isEqual(to: "operate"), !file.isEmpty, !file.contains(UInt8(ascii: " ")),
+            PartyName.isValid(name.span)
+        else {
             throw fault(entry.line) { $0.text("not a controller: write NAME = gateway FILE or NAME = operate FILE") }
         }
         controllers.append(
-            Controller(name: name, isGateway: isGateway, path: path([UInt8](words[1])), line: entry.line))
+            Controller(name: name, isGateway: isGateway, path: path(file), line: entry.line))
     }
 
     private func requireEverything() throws(MartletError) {
@@ -212,7 +218,7 @@ struct Configuration {
     }
 
     private func path(_ value: [UInt8]) -> String {
-        String(decoding: value.first == UInt8(ascii: "/") ? value : directory + value, as: UTF8.self)
+        String(checked: value.first == UInt8(ascii: "/") ? value : directory + value)
     }
 
     /// An error that names file and line.

@@ -35,7 +35,7 @@ public struct Call: Sendable {
     /// The argument declared as `.text` or `.choice`; empty if it was declared otherwise.
     public func text(_ index: Int) -> String {
         guard arguments.indices.contains(index), case .text(let value) = arguments[index] else { return "" }
-        return String(decoding: value, as: UTF8.self)
+        return String(checked: value)
     }
 
     /// The argument declared as `.data`; empty if it was declared otherwise.

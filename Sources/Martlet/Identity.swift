@@ -100,8 +100,8 @@ struct Identity {
     static func split(_ path: String) -> (directory: String, name: String) {
         let bytes = [UInt8](copying: path.utf8Span.span)
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
-        let directory = slash == 0 ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
-        return (directory, String(decoding: bytes[(slash + 1)...], as: UTF8.self))
+        let directory = slash == 0 ? "/" : String(checked: [UInt8](bytes[..<slash]))
+        return (directory, String(checked: [UInt8](bytes[(slash + 1)...])))
     }
 
     static func fault(_ path: String, _ text: StaticString) -> MartletError {

@@ -56,7 +56,19 @@ public struct MartletError: Error, Sendable {
 }
 
 extension LogLine {
-    var string: String { String(decoding: bytes, as: UTF8.self) }
+    var string: String { String(checked: bytes) }
 
     mutating func untrusted(_ text: String) { untrusted(text.utf8Span.span) }
+}
+
+extension String {
+    /// Bytes that were checked to be UTF-8 where they came from; empty if they are not. Repairing them, as
+    /// `String(decoding:)` does, brings much of String's code into a program.
+    init(checked bytes: [UInt8]) {
+        guard let text = try? UTF8Span(validating: bytes.span) else {
+            self = ""
+            return
+        }
+        self.init(copying: text)
+    }
 }

@@ -34,6 +34,7 @@ public struct CBORReader: ~Copyable, ~Escapable {
     }
 
     /// Reads one item head. The content of a string is read with it; children of a container or tag come next.
+    @inline(never)
     public mutating func next() throws(CBORError) -> CBORItem {
         let start = offset
         guard start < input.count else { throw .truncated(at: start) }
@@ -83,6 +84,7 @@ public struct CBORReader: ~Copyable, ~Escapable {
     }
 
     /// Skips one whole item with its children, checked as strictly as `next`.
+    @inline(never)
     public mutating func skip() throws(CBORError) {
         let level = depth
         repeat {
@@ -97,6 +99,7 @@ public struct CBORReader: ~Copyable, ~Escapable {
     }
 
     /// Whether the next item is null, which is then consumed; otherwise nothing is.
+    @inline(never)
     public mutating func isNull() throws(CBORError) -> Bool {
         guard offset < input.count, input[offset] == 0xf6 else { return false }
         _ = try next()

@@ -240,21 +240,5 @@ public final class CommandGate {
     }
 }
 
-extension Receipt {
-    /// Whether `results` obey the limits that `Command` sets for arguments.
-    public static func canCarry(_ results: [CommandValue]) -> Bool {
-        results.count <= Command.maximumArguments
-            && results.allSatisfy { value in
-                switch value {
-                case .integer, .boolean: true
-                case .number(let number): number.isFinite
-                case .text(let text):
-                    text.count <= Command.maximumValueLength && (try? UTF8Span(validating: text.span)) != nil
-                case .data(let data): data.count <= Command.maximumValueLength
-                }
-            }
-    }
-}
-
 extension Refusal: Error {}
 extension Outcome: Error {}

@@ -32,6 +32,7 @@ extension Span<UInt8> {
 
 extension StaticString {
     /// Equality of bytes: that of String needs the tables of Unicode.
+    @inline(never)
     func matches(_ bytes: [UInt8]) -> Bool {
         withUTF8Buffer { $0.elementsEqual(bytes) }
     }

@@ -17,6 +17,9 @@ public struct Birth: Equatable, Sendable {
     public var software: [Software]
 
     public struct Software: Equatable, Sendable {
+        static let maximumCount = 4
+        static let maximumLength = 32
+
         public var name: [UInt8]
         public var version: [UInt8]
 
@@ -24,6 +27,8 @@ public struct Birth: Equatable, Sendable {
             self.name = name
             self.version = version
         }
+
+        var isSayable: Bool { name.isText(limit: Self.maximumLength) && version.isText(limit: Self.maximumLength) }
     }
 
     public init(
@@ -40,7 +45,8 @@ public struct Birth: Equatable, Sendable {
 
     /// nil if a reader would refuse `software`.
     public func encoded() -> [UInt8]? {
-        let bytes = writeMap(limit: 1024) { writer in
+        guard software.count <= Software.maximumCount, software.allSatisfy({ $0.isSayable }) else { return nil }
+        return writeMap(limit: 1024) { writer in
             writer.map(6)
             writer.unsigned(0)
             writer.unsigned(run)
@@ -60,8 +66,6 @@ public struct Birth: Equatable, Sendable {
                 writer.text(item.version.span)
             }
         }
-        guard let bytes, (try? Birth(decoding: bytes.span)) != nil else { return nil }
-        return bytes
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {
@@ -81,11 +85,12 @@ public struct Birth: Equatable, Sendable {
             case 5:
                 let at = reader.offset
                 let count = try reader.array()
-                if count > 4 { throw .unexpected(at: at) }
+                if count > Software.maximumCount { throw .unexpected(at: at) }
                 for _ in 0..<count {
                     try reader.array(exactly: 2)
-                    let name = try reader.text(payload, limit: 32)
-                    software.append(Software(name: name, version: try reader.text(payload, limit: 32)))
+                    let name = try reader.text(payload, limit: Software.maximumLength)
+                    let version = try reader.text(payload, limit: Software.maximumLength)
+                    software.append(Software(name: name, version: version))
                 }
             default: return false
             }

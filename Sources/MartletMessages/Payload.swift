@@ -84,6 +84,9 @@ extension CBORWriter {
 }
 
 extension [UInt8] {
+    /// Whether it is UTF-8 of at most `limit` bytes.
+    func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
+
     /// A copy of `bytes`.
     public init(copying bytes: Span<UInt8>) {
         self.init()

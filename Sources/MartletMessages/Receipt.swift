@@ -82,7 +82,8 @@ public struct Receipt: Equatable, Sendable {
 
     /// nil if a reader would refuse the results: a count, length or value out of bounds, a text that is not UTF-8.
     public func encoded() -> [UInt8]? {
-        let bytes = writeMap(limit: 12 * 1024) { writer in
+        if !Self.canCarry(results) { return nil }
+        return writeMap(limit: 12 * 1024) { writer in
             writer.map(challenge == nil ? 5 : 6)
             writer.unsigned(0)
             writer.bytes(command.bytes.span)
@@ -99,8 +100,19 @@ public struct Receipt: Equatable, Sendable {
                 writer.bytes(challenge.bytes.span)
             }
         }
-        guard let bytes, (try? Receipt(decoding: bytes.span)) != nil else { return nil }
-        return bytes
+    }
+
+    /// Whether `results` obey the limits that `Command` sets for arguments.
+    public static func canCarry(_ results: [CommandValue]) -> Bool {
+        results.count <= Command.maximumArguments
+            && results.allSatisfy { value in
+                switch value {
+                case .integer, .boolean: true
+                case .number(let number): number.isFinite
+                case .text(let text): text.isText(limit: Command.maximumValueLength)
+                case .data(let data): data.count <= Command.maximumValueLength
+                }
+            }
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {

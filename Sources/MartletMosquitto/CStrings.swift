@@ -16,7 +16,8 @@ func isTopicName(_ bytes: Span<UInt8>) -> Bool {
 }
 
 /// Lends a copy that ends with NUL: on the stack up to 1,023 bytes.
-func withCString<R>(_ bytes: Span<UInt8>, _ body: (UnsafePointer<CChar>) -> R) -> R {
+@inline(never)
+func withCString(_ bytes: Span<UInt8>, _ body: (UnsafePointer<CChar>) -> Int32) -> Int32 {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { copy in
         for index in bytes.indices { copy[index] = CChar(bitPattern: bytes[index]) }
         copy[bytes.count] = 0

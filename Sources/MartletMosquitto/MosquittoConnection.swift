@@ -75,8 +75,13 @@ public final class MosquittoConnection {
             isText(clientID.span)
         else { throw .invalidArgument }
         guard libraryStarted else { throw .outOfMemory }
-        handle = withCString(clientID.span) { mosquitto_new($0, cleanStart, nil) }
-        guard let handle else { throw CMosquitto_errno() == ENOMEM ? .outOfMemory : .invalidArgument }
+        var created: OpaquePointer?
+        let errno = withCString(clientID.span) {
+            created = mosquitto_new($0, cleanStart, nil)
+            return created == nil ? CMosquitto_errno() : 0
+        }
+        handle = created
+        guard let handle else { throw errno == ENOMEM ? .outOfMemory : .invalidArgument }
         installCallbacks(on: handle, for: self)
         mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, version.rawValue)
         mosquitto_int_option(handle, MOSQ_OPT_TCP_NODELAY, 1)

@@ -10,8 +10,9 @@ enum HostName {
     /// A DNS name in ASCII (a host name with other characters is given in its `xn--` form) or an address without
     /// brackets.
     init(_ text: String) throws(OpenSSLError) {
-        let bytes = Array(text.utf8)
-        if let address = a2i_IPADDRESS(text) {
+        let bytes = text.bytes
+        let terminated = bytes + [0]
+        if let address = terminated.withUnsafeBufferPointer({ a2i_IPADDRESS($0.baseAddress) }) {
             ASN1_STRING_free(address)
             self = .address(bytes)
         } else {
@@ -25,17 +26,27 @@ enum HostName {
     /// leading dot, which OpenSSL would take for "any host below". Not digits and dots alone, which is no address
     /// either.
     static func isDNSName(_ name: [UInt8], wildcard: Bool) -> Bool {
-        var labels = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)[...]
-        if wildcard, labels.count > 2, labels.first?.elementsEqual([UInt8(ascii: "*")]) == true {
-            labels = labels.dropFirst()
+        let dot = UInt8(ascii: ".")
+        guard name.count <= 253 else { return false }
+        let hasWildcard = wildcard && name.count > 2 && name[0] == UInt8(ascii: "*") && name[1] == dot
+        var labels = 1
+        var length = 0
+        var isNumber = true
+        for index in (hasWildcard ? 2 : 0)..<name.count {
+            let byte = name[index]
+            if byte == dot {
+                guard (1...63).contains(length) else { return false }
+                labels += 1
+                length = 0
+                isNumber = true
+            } else {
+                let isOther = isLetter(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+                guard isOther || isDigit(byte) else { return false }
+                length += 1
+                if isOther { isNumber = false }
+            }
         }
-        guard name.count <= 253, labels.last?.contains(where: { !isDigit($0) }) == true else { return false }
-        return labels.allSatisfy { label in
-            (1...63).contains(label.count)
-                && label.allSatisfy { byte in
-                    isDigit(byte) || isLetter(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-                }
-        }
+        return (1...63).contains(length) && !isNumber && (!hasWildcard || labels > 1)
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }

@@ -40,7 +40,7 @@ enum Names {
 
     /// Gives `name` a common name of 1 to 64 bytes (RFC 5280 appendix A.1, ub-common-name).
     static func setCommonName(_ commonName: String, of name: OpaquePointer?) throws(OpenSSLError) {
-        let bytes = Array(commonName.utf8)
+        let bytes = commonName.bytes
         guard (1...64).contains(bytes.count), !bytes.contains(0) else { throw .invalidName }
         try check(
             X509_NAME_add_entry_by_NID(
@@ -58,7 +58,7 @@ enum Names {
             }
             switch name {
             case .dns(let text):
-                guard HostName.isDNSName(Array(text.utf8), wildcard: true) else { throw .invalidName }
+                guard HostName.isDNSName(text.bytes, wildcard: true) else { throw .invalidName }
                 try set(text, GEN_DNS, entry)
             case .uri(let text):
                 guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw .invalidName }
@@ -74,7 +74,7 @@ enum Names {
     private static func set(
         _ text: String, _ type: Int32, _ entry: UnsafeMutablePointer<GENERAL_NAME>
     ) throws(OpenSSLError) {
-        let bytes = Array(text.utf8)
+        let bytes = text.bytes
         guard let value = ASN1_STRING_type_new(V_ASN1_IA5STRING) else { throw cleared(.failed) }
         guard ASN1_STRING_set(value, bytes, Int32(bytes.count)) == 1 else {
             ASN1_STRING_free(value)

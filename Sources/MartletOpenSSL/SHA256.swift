@@ -8,7 +8,7 @@ public final class SHA256 {
     private let context: Handle
 
     public init() throws(OpenSSLError) {
-        algorithm = try Handle(EVP_MD_fetch(nil, "SHA256", nil), EVP_MD_free)
+        algorithm = try Handle(EVP_MD_fetch(nil, StaticString("SHA256").cString, nil), EVP_MD_free)
         context = try Handle(EVP_MD_CTX_new(), EVP_MD_CTX_free)
         try check(EVP_DigestInit_ex2(context.pointer, algorithm.pointer, nil))
     }

@@ -31,7 +31,7 @@ enum SubjectPublicKeyInfo {
                 return (
                     .ed25519,
                     try Handle(
-                        EVP_PKEY_new_raw_public_key_ex(nil, "ED25519", nil, key, 32), EVP_PKEY_free,
+                        EVP_PKEY_new_raw_public_key_ex(nil, StaticString("ED25519").cString, nil, key, 32), EVP_PKEY_free,
                         else: .unsupportedKey)
                 )
             }
@@ -65,7 +65,7 @@ enum SubjectPublicKeyInfo {
 
     /// Reads an uncompressed point; OpenSSL refuses one that is not on the curve.
     private static func curveKey(_ point: ArraySlice<UInt8>) throws(OpenSSLError) -> Handle {
-        let context = try Handle(EVP_PKEY_CTX_new_from_name(nil, "EC", nil), EVP_PKEY_CTX_free)
+        let context = try Handle(EVP_PKEY_CTX_new_from_name(nil, StaticString("EC").cString, nil), EVP_PKEY_CTX_free)
         try check(EVP_PKEY_fromdata_init(context.pointer))
         var point = Array(point)
         var key: OpaquePointer?
@@ -83,12 +83,12 @@ enum SubjectPublicKeyInfo {
 
     /// A parameter keeps the pointers to its name and value, so they must be constants. OpenSSL only reads them.
     private static func text(_ string: StaticString) -> UnsafeMutablePointer<CChar> {
-        UnsafeMutableRawPointer(mutating: string.utf8Start).assumingMemoryBound(to: CChar.self)
+        UnsafeMutablePointer(mutating: string.cString)
     }
 
-    private static func coordinate(_ name: String, _ key: Handle) throws(OpenSSLError) -> [UInt8] {
+    private static func coordinate(_ name: StaticString, _ key: Handle) throws(OpenSSLError) -> [UInt8] {
         var number: OpaquePointer?
-        try check(EVP_PKEY_get_bn_param(key.pointer, name, &number))
+        try check(EVP_PKEY_get_bn_param(key.pointer, name.cString, &number))
         let owner = try Handle(number, BN_free)
         var bytes = [UInt8](repeating: 0, count: 32)
         let count = bytes.withUnsafeMutableBufferPointer { BN_bn2binpad(owner.pointer, $0.baseAddress, 32) }

@@ -6,13 +6,13 @@ import COpenSSL
 /// an environment variable names.
 enum TLSPolicy {
     /// No board before the Raspberry Pi 5 has AES instructions, so ChaCha20 is offered first.
-    private static let cipherSuites13 = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
-    private static let cipherSuites12 = """
+    private static let cipherSuites13: StaticString = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
+    private static let cipherSuites12: StaticString = """
         ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:\
         ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384
         """
-    private static let groups = "P-256:X25519:P-384"
-    private static let signatures = """
+    private static let groups: StaticString = "P-256:X25519:P-384"
+    private static let signatures: StaticString = """
         ECDSA+SHA256:ed25519:ECDSA+SHA384:ECDSA+SHA512:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
         rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512
         """
@@ -23,10 +23,10 @@ enum TLSPolicy {
         SSL_CTX_set_security_level(context, 2)
         try check(COpenSSL_set_min_proto_version(context, TLS1_2_VERSION))
         try check(COpenSSL_set_max_proto_version(context, TLS1_3_VERSION))
-        try check(SSL_CTX_set_ciphersuites(context, cipherSuites13))
-        try check(SSL_CTX_set_cipher_list(context, cipherSuites12))
-        try check(COpenSSL_set1_groups_list(context, groups))
-        try check(COpenSSL_set1_sigalgs_list(context, signatures))
+        try check(SSL_CTX_set_ciphersuites(context, cipherSuites13.cString))
+        try check(SSL_CTX_set_cipher_list(context, cipherSuites12.cString))
+        try check(COpenSSL_set1_groups_list(context, groups.cString))
+        try check(COpenSSL_set1_sigalgs_list(context, signatures.cString))
         // The trust anchors are not for building our own chain. Buffers of an idle connection are given back.
         COpenSSL_set_mode(context, Int(SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY))
         COpenSSL_set_session_cache_mode(context, Int(SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL))

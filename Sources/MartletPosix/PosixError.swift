@@ -61,8 +61,21 @@ func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
 
 /// Calls `body` with the C string of `path`; a NUL would end it early.
 func withPath(_ path: String, _ body: (UnsafePointer<CChar>) -> Int32) throws(PosixError) -> Int32 {
-    for byte in path.utf8 where byte == 0 { throw .badPath }
-    return path.withCString(body)
+    guard let text = cString(path) else { throw .badPath }
+    return body(text)
+}
+
+/// `text` as C wants it; nil if a NUL would end it early.
+func cString(_ text: String) -> [CChar]? {
+    let bytes = text.utf8Span.span
+    var result: [CChar] = []
+    result.reserveCapacity(bytes.count + 1)
+    for index in bytes.indices {
+        if bytes[index] == 0 { return nil }
+        result.append(CChar(bitPattern: bytes[index]))
+    }
+    result.append(0)
+    return result
 }
 
 /// Turns the negative errno of a CPosix function into an error.

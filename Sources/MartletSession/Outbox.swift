@@ -40,6 +40,6 @@ struct Outbox {
     }
 
     mutating func remove(_ id: UInt64) {
-        entries.removeAll { $0.id == id }
+        if let index = entries.firstIndex(where: { $0.id == id }) { entries.remove(at: index) }
     }
 }

@@ -75,8 +75,10 @@ struct Configuration {
 
     /// `all`, or names with commas or blanks between them. In the order of the agent, each once.
     private static func sensors(_ value: [UInt8]) throws(Failure) -> [SensorKind] {
-        let separators: [UInt8] = [UInt8(ascii: ","), UInt8(ascii: " "), UInt8(ascii: "\t")]
-        let words = value.split(whereSeparator: { separators.contains($0) }).map { Array($0) }
+        let blanks = value.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: " ") : $0 }
+        var rest = Scanner(blanks.span)
+        var words: [[UInt8]] = []
+        while let word = rest.word() { words.append(word.array) }
         if words.count == 1, words[0].equals("all") { return SensorKind.allCases }
         for word in words where !SensorKind.allCases.contains(where: { word.equals($0.name) }) {
             var text = Text("unknown sensor '")

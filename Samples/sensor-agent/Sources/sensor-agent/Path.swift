@@ -8,7 +8,8 @@ struct Path {
         self.bytes = bytes
     }
 
-    var string: String { String(decoding: bytes, as: UTF8.self) }
+    /// `?` if it is not UTF-8.
+    var string: String { String(text: bytes) }
 
     func appending(_ text: StaticString) -> Path {
         var path = self
@@ -20,14 +21,6 @@ struct Path {
         Path(bytes + name)
     }
 
-    /// Calls `body` with the path as C wants it. A zero byte ends it early.
-    func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        let terminated = bytes + [0]
-        return terminated.withUnsafeBytes { buffer in
-            withUnsafeTemporaryAllocation(of: CChar.self, capacity: buffer.count) { copy in
-                for i in buffer.indices { copy.initializeElement(at: i, to: CChar(bitPattern: buffer[i])) }
-                return body(UnsafePointer(copy.baseAddress.unsafelyUnwrapped))
-            }
-        }
-    }
+    /// The path as C wants it. A zero byte in it ends it early.
+    var terminated: [UInt8] { bytes + [0] }
 }

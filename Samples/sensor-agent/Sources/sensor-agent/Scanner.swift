@@ -60,11 +60,13 @@ extension Span<UInt8> {
         }
     }
 
+    @inline(never)
     func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { buffer in indices.allSatisfy { self[$0] == buffer[$0] } }
     }
 
+    @inline(never)
     func ends(with text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
         return count >= length && extracting((count - length)...).equals(text)
@@ -116,7 +118,6 @@ extension Span<UInt8> {
 }
 
 extension [UInt8] {
-    func equals(_ text: StaticString) -> Bool {
-        text.withUTF8Buffer { $0.elementsEqual(self) }
-    }
+    @inline(never)
+    func equals(_ text: StaticString) -> Bool { span.equals(text) }
 }

@@ -9,13 +9,7 @@ struct SystemError: Error {
     var text: Text {
         var text = Text()
         guard let pointer = CAgent_error_text(code) else { return text }
-        var i = 0
-        var bytes: [UInt8] = []
-        while pointer[i] != 0 {
-            bytes.append(UInt8(bitPattern: pointer[i]))
-            i += 1
-        }
-        text.add(quoting: bytes)
+        text.add(quoting: System.bytes(pointer))
         return text
     }
 }
@@ -24,22 +18,40 @@ struct SystemError: Error {
 enum System {
     /// The first `limit` bytes of a file.
     static func read(_ path: Path, limit: Int) throws(SystemError) -> [UInt8] {
-        try fill(limit) { buffer in path.withCString { CAgent_read($0, buffer.baseAddress, buffer.count) } }
+        let path = path.terminated
+        return try fill(limit) { buffer in
+            path.withUnsafeBufferPointer { CAgent_read($0.baseAddress, buffer.baseAddress, buffer.count) }
+        }
     }
 
     /// Names in a directory, 16 KiB of them: shorter names first, so that 2 stands before 10; those of one length by
     /// their bytes.
     static func list(_ path: Path) throws(SystemError) -> [[UInt8]] {
-        let all = try fill(16_384) { buffer in path.withCString { CAgent_list($0, buffer.baseAddress, buffer.count) } }
-        var names = all.split(separator: 0).map { Array($0) }
-        names.sort { $0.count == $1.count ? $0.lexicographicallyPrecedes($1) : $0.count < $1.count }
+        let path = path.terminated
+        let all = try fill(16_384) { buffer in
+            path.withUnsafeBufferPointer { CAgent_list($0.baseAddress, buffer.baseAddress, buffer.count) }
+        }
+        var names: [[UInt8]] = []
+        var rest = Scanner(all.span)
+        while let name = rest.cut(at: 0) {
+            names.append(name.array)
+            var place = names.count - 1
+            while place > 0, precedes(names[place], names[place - 1]) {
+                names.swapAt(place, place - 1)
+                place -= 1
+            }
+        }
         return names
+    }
+
+    private static func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        a.count == b.count ? a.lexicographicallyPrecedes(b) : a.count < b.count
     }
 
     static func disk(_ path: Path) throws(SystemError) -> (size: UInt64, available: UInt64) {
         var size: UInt64 = 0
         var available: UInt64 = 0
-        let result = path.withCString { CAgent_disk($0, &size, &available) }
+        let result = path.terminated.withUnsafeBufferPointer { CAgent_disk($0.baseAddress, &size, &available) }
         guard result == 0 else { throw SystemError(code: -result) }
         return (size, available)
     }
@@ -61,8 +73,8 @@ enum System {
         let capacity = 32
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer in
             buffer.initialize(repeating: 0)
-            let length = Int(CAgent_format(number, buffer.baseAddress, capacity))
-            text.add(quoting: buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) })
+            guard CAgent_format(number, buffer.baseAddress, capacity) > 0, let digits = buffer.baseAddress else { return }
+            text.add(quoting: bytes(digits))
         }
         return text
     }
@@ -74,15 +86,21 @@ enum System {
     static var arguments: [[UInt8]] {
         var result: [[UInt8]] = []
         for i in 1..<max(1, CAgent_argument_count()) {
-            guard var pointer = CAgent_argument(i) else { break }
-            var bytes: [UInt8] = []
-            while pointer.pointee != 0 {
-                bytes.append(UInt8(bitPattern: pointer.pointee))
-                pointer += 1
-            }
-            result.append(bytes)
+            guard let pointer = CAgent_argument(i) else { break }
+            result.append(bytes(pointer))
         }
         return result
+    }
+
+    /// A copy of a C string.
+    static func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var next = text
+        while next.pointee != 0 {
+            bytes.append(UInt8(bitPattern: next.pointee))
+            next += 1
+        }
+        return bytes
     }
 
     private static func fill(

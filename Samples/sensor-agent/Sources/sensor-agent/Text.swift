@@ -54,6 +54,15 @@ struct Text {
 }
 
 extension String {
+    /// `?` if `bytes` are not UTF-8: to repair them takes much of String's code.
+    init(text bytes: [UInt8]) {
+        guard let text = try? UTF8Span(validating: bytes.span) else {
+            self = "?"
+            return
+        }
+        self.init(copying: text)
+    }
+
     /// Its bytes, without the generic machinery of its views.
     var bytes: [UInt8] {
         let span = utf8Span.span

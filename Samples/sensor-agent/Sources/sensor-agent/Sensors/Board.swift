@@ -17,8 +17,11 @@ struct Board {
     /// What in `folder` has a name that begins with `prefix`; nothing if there is no `folder`.
     func instances(of prefix: StaticString, in folder: StaticString) -> [(path: Path, name: [UInt8])] {
         let path = self.path(folder)
-        return names(in: path).filter { $0.starts(with: prefix.withUTF8Buffer { Array($0) }) }
-            .map { (path.appending("/").appending($0), $0) }
+        var instances: [(path: Path, name: [UInt8])] = []
+        for name in names(in: path) where name.starts(with: prefix.bytes) {
+            instances.append((path.appending("/").appending(name), name))
+        }
+        return instances
     }
 
     /// Names in a folder; none if it cannot be listed.

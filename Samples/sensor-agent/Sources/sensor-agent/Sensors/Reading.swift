@@ -32,7 +32,7 @@ struct ReadingName {
         appending(word.withUTF8Buffer { Array($0) })
     }
 
-    var string: String { String(decoding: bytes, as: UTF8.self) }
+    var string: String { String(text: bytes) }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {
@@ -60,6 +60,6 @@ struct ReadingNames {
             candidate = Array(name.bytes.prefix(ReadingName.maximumLength - suffix.bytes.count)) + suffix.bytes
         }
         given.append(candidate)
-        return String(decoding: candidate, as: UTF8.self)
+        return String(text: candidate)
     }
 }

@@ -13,6 +13,7 @@ struct Report {
     private(set) var readings: [Reading] = []
     private(set) var notes: [Note] = []
 
+    @inline(never)
     mutating func add(_ name: String, _ value: Double, _ unit: StaticString) {
         readings.append(Reading(name: name, unit: unit, value: value))
     }
@@ -36,19 +37,32 @@ struct Source {
 
     /// What `parse` makes of the file; nil if it cannot be read or `parse` makes nothing of it.
     mutating func read<Result>(into report: inout Report, _ parse: (Span<UInt8>) -> Result?) -> Result? {
-        let outcome: Result?
-        do throws(SystemError) {
-            let bytes = try System.read(path, limit: limit)
-            outcome = parse(bytes.span)
-            if outcome == nil { fail(Text("its content is not understood"), into: &report) }
-        } catch {
-            outcome = nil
-            fail(error.text, into: &report)
-        }
-        if outcome != nil { succeed(into: &report) }
-        return outcome
+        guard let bytes = content(into: &report) else { return nil }
+        let result = parse(bytes.span)
+        note(isUnderstood: result != nil, into: &report)
+        return result
     }
 
+    @inline(never)
+    private mutating func content(into report: inout Report) -> [UInt8]? {
+        do throws(SystemError) {
+            return try System.read(path, limit: limit)
+        } catch {
+            fail(error.text, into: &report)
+            return nil
+        }
+    }
+
+    @inline(never)
+    private mutating func note(isUnderstood: Bool, into report: inout Report) {
+        if isUnderstood {
+            succeed(into: &report)
+        } else {
+            fail(Text("its content is not understood"), into: &report)
+        }
+    }
+
+    @inline(never)
     mutating func fail(_ reason: Text, into report: inout Report) {
         guard !isFailing else { return }
         isFailing = true
@@ -60,6 +74,7 @@ struct Source {
         report.note(.warning, text)
     }
 
+    @inline(never)
     mutating func succeed(into report: inout Report) {
         guard isFailing else { return }
         isFailing = false
