@@ -23,7 +23,8 @@ enum FailureText {
         case .protocolError: return LinkFailure("the broker broke the MQTT protocol")
         case .keepAlive: return LinkFailure("the broker does not answer any longer")
         case .network(let errno):
-            return LinkFailure(text: PosixError.system("connect", code: errno).text)
+            let error = PosixError.system("connect", code: errno)
+            return error.isReset && !wasConnected ? LinkFailure(refusedByServer) : LinkFailure(text: error.text)
         case .messageRefused: return LinkFailure("a message could not be kept: the broker will send it again")
         case .outOfMemory: return LinkFailure("out of memory")
         default: return LinkFailure("the connection could not be made with this configuration")

@@ -30,6 +30,14 @@ public enum PosixError: Error {
         if case .system(_, ENOENT) = self { true } else { false }
     }
 
+    /// Whether the peer was gone: it ended the connection without a farewell.
+    public var isReset: Bool {
+        switch self {
+        case .system(_, ECONNRESET), .system(_, EPIPE): true
+        default: false
+        }
+    }
+
     /// What is wrong and what to do; for `system` the system's own words.
     public var text: [UInt8] {
         switch self {

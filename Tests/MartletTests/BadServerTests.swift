@@ -27,7 +27,7 @@ extension Tag {
     }
 
     private func expectNoMQTT(_ bytes: some StringProtocol) {
-        #expect(!bytes.contains("MQTT") && !bytes.contains(DeviceFolder.id) && !bytes.contains("secret-reading"))
+        #expect(!bytes.contains("MQTT") && !bytes.contains("martlet/v1") && !bytes.contains("secret-reading"))
     }
 
     @Test("TLS-01 a bad server is named for what it is, and gets no MQTT", arguments: BadServer.all)

@@ -127,9 +127,10 @@ extension TestAuthority {
 
     /// A server's certificate for `localhost`, signed by the key of `issuer`.
     func server(issuedBy issuer: CertificateFiles, sendingIssuer: Bool = false) throws -> CertificateFiles {
-        func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
-        let certificate = try Certificate.all(inPEM: bytes(issuer.certificate).span)[0]
-        let authority = try CertificateAuthority(certificate: certificate, key: PrivateKey(pem: bytes(issuer.key).span))
+        let certificate = Array(try Data(contentsOf: URL(filePath: issuer.certificate)))
+        let secret = Array(try Data(contentsOf: URL(filePath: issuer.key)))
+        let authority = try CertificateAuthority(
+            certificate: Certificate.all(inPEM: certificate.span)[0], key: PrivateKey(pem: secret.span))
         let key = try PrivateKey.generate(.p256)
         let issued = try authority.issueServer(
             key.publicKey, names: ["localhost"], notBefore: notBefore, notAfter: notAfter)

@@ -90,7 +90,7 @@ import Testing
             try bench.waitForLog("command refused: kept by the broker, not sent for now", times: round)
         }
         #expect(counter.count == 1)
-        #expect(device.status.refusedMessages == 3)
+        #expect(device.status.refusedMessages == 3, "\(bench.logged)")
         device.stop()
     }
 
@@ -156,9 +156,10 @@ import Testing
         let program = try bench.device()
         try bench.startResumed(program)
         try program.report("first", 1)
+        try bench.waitForLog("the broker does not authorise this device to publish: they are kept; next try in ")
         try program.report("second", 2)
         try bench.waitForLog("the broker does not authorise this device to publish: they are kept; next try in ", times: 2)
-        #expect(program.status.waitingMessages >= 2)
+        #expect(program.status.waitingMessages == 2)
         #expect(bench.backEnd.state.with { bench.backEnd.readings($0) }.isEmpty)
         try bench.broker.reload("acl", narrow + device + "telemetry\n")
         #expect(try names(bench, count: 2) == ["first", "second"])
@@ -260,8 +261,11 @@ import Testing
         try device.report("second", 2)
         #expect(try bench.backEnd.receipt(for: bench.backEnd.command("count")).outcome == .done)
         #expect(try names(bench, count: 2) == ["first", "second"])
-        #expect(bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.verdict) == [.first, .linked])
-        #expect(bench.broker.log.contains("as pump-7 (p4"))
+        // What was not acknowledged when the connection broke came twice.
+        let verdicts = bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.verdict)
+        #expect(verdicts.filter { $0 != .duplicate } == [.first, .linked])
+        // The broker's number of 3.1.1.
+        #expect(bench.broker.log.contains("as pump-7 (p2"))
         #expect(counter.count == 2)
         device.stop()
     }

@@ -111,10 +111,18 @@ private func spawn(_ path: String, _ arguments: [String], input: Int32, output: 
     posix_spawn_file_actions_adddup2(&actions, output, 1)
     posix_spawn_file_actions_adddup2(&actions, output, 2)
     for descriptor in 3..<Int32(1024) { posix_spawn_file_actions_addclose(&actions, descriptor) }
+    // The mask of the thread that starts it would block signals meant for it.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
     defer { for argument in argv { free(argument) } }
     var process: pid_t = 0
-    let code = posix_spawnp(&process, path, &actions, nil, &argv, environ)
+    let code = posix_spawnp(&process, path, &actions, &attributes, &argv, environ)
     guard code == 0 else { throw TestFailure("Cannot start \(path): \(String(cString: strerror(code)))") }
     return process
 }
