@@ -121,6 +121,7 @@ import Testing
         for _ in 0..<3 { #expect(device.deliver([1, 2, 3], as: .command)) }
         #expect(device.deliver([UInt8](repeating: 0, count: 20_000), as: .command))
         #expect(device.events.count == 2)
+        device.acknowledgeAll()
         #expect(device.engine.due == device.now.boot + 59_999)
         #expect(device.waitUntilDue())
         let expected = Event(
@@ -131,6 +132,7 @@ import Testing
             ])
         #expect(device.events.last == expected)
         let count = device.events.count
+        device.acknowledgeAll()
         device.wait(60_000)
         // A flood for 10 minutes.
         for _ in 0..<600 {
@@ -163,6 +165,7 @@ import Testing
             }
             #expect(device.deliver(message, as: random.oneIn(2) ? .command : .resume))
             device.wait(10)
+            device.acknowledgeAll()
         }
         #expect(device.deliver([UInt8](repeating: 0x81, count: 50_000), as: .command))
         #expect(device.owner.commands.isEmpty)
