@@ -41,7 +41,7 @@ struct Configuration {
     init(path: String) throws(MartletError) {
         file = path
         var directory: [UInt8] = []
-        let bytes = [UInt8](copying: path.utf8Span.span)
+        let bytes = path.bytes
         if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { directory = [UInt8](bytes[...slash]) }
         self.directory = directory
         stateDirectory = directory.isEmpty ? "." : String(checked: directory)

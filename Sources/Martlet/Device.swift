@@ -108,7 +108,8 @@ public final class Device: Sendable {
     public func report(
         _ name: String, _ value: String, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
-        try core.report(name, .string(value.utf8Span.span), .none, lane, durable)
+        let bytes = value.bytes
+        try core.report(name, .string(bytes.span), .none, lane, durable)
     }
 
     /// Reports at most 1,024 bytes; see above.

@@ -102,7 +102,7 @@ final class DeviceCore: @unchecked Sendable {
 
     func declare(_ name: String, _ parameters: [Parameter], _ handler: @escaping Handler) throws(MartletError) {
         try requireNew()
-        guard let declaration = CommandDeclaration(name: [UInt8](copying: name.utf8Span.span), parameters: parameters) else {
+        guard let declaration = CommandDeclaration(name: name.bytes, parameters: parameters) else {
             throw MartletError(.argument, "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -")
         }
         guard setup.gate.declare(declaration) != nil else {
@@ -141,7 +141,7 @@ final class DeviceCore: @unchecked Sendable {
         }
         if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
         let now = SystemClock.bootMilliseconds()
-        let nameBytes = [UInt8](copying: name.utf8Span.span)
+        let nameBytes = name.bytes
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
         let failure = shared.with { shared -> ReadingError? in

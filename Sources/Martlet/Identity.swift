@@ -98,7 +98,7 @@ struct Identity {
     }
 
     static func split(_ path: String) -> (directory: String, name: String) {
-        let bytes = [UInt8](copying: path.utf8Span.span)
+        let bytes = path.bytes
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
         let directory = slash == 0 ? "/" : String(checked: [UInt8](bytes[..<slash]))
         return (directory, String(checked: [UInt8](bytes[(slash + 1)...])))

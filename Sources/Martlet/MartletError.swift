@@ -58,10 +58,14 @@ public struct MartletError: Error, Sendable {
 extension LogLine {
     var string: String { String(checked: bytes) }
 
-    mutating func untrusted(_ text: String) { untrusted(text.utf8Span.span) }
+    mutating func untrusted(_ text: String) { untrusted(text.bytes) }
 }
 
 extension String {
+    /// Its UTF-8; on Linux every String has it in one piece. Not by `utf8Span`: of a short text, which has no memory of
+    /// its own, Swift 6.3.1 may give the stack away while the span is in use.
+    var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
+
     /// Bytes that were checked to be UTF-8 where they came from; empty if they are not. Repairing them, as
     /// `String(decoding:)` does, brings much of String's code into a program.
     init(checked bytes: [UInt8]) {

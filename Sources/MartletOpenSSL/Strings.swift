@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension String {
-    /// Its UTF-8, without the views of String, whose code is larger than most of this module.
-    var bytes: [UInt8] {
-        let span = utf8Span.span
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(span.count)
-        for index in span.indices { bytes.append(span[index]) }
-        return bytes
-    }
+    /// Its UTF-8; on Linux every String has it in one piece. Not by `utf8Span`: of a short text, which has no memory of
+    /// its own, Swift 6.3.1 may give the stack away while the span is in use.
+    var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
 }
 
 /// Constants of C: a String would bring the code that converts it.

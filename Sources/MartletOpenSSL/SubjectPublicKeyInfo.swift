@@ -31,7 +31,8 @@ enum SubjectPublicKeyInfo {
                 return (
                     .ed25519,
                     try Handle(
-                        EVP_PKEY_new_raw_public_key_ex(nil, StaticString("ED25519").cString, nil, key, 32), EVP_PKEY_free,
+                        EVP_PKEY_new_raw_public_key_ex(nil, StaticString("ED25519").cString, nil, key, 32),
+                        EVP_PKEY_free,
                         else: .unsupportedKey)
                 )
             }

@@ -6,7 +6,8 @@ import COpenSSL
 /// an environment variable names.
 enum TLSPolicy {
     /// No board before the Raspberry Pi 5 has AES instructions, so ChaCha20 is offered first.
-    private static let cipherSuites13: StaticString = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
+    private static let cipherSuites13: StaticString =
+        "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
     private static let cipherSuites12: StaticString = """
         ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:\
         ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384

@@ -73,9 +73,15 @@ func withPath(_ path: String, _ body: (UnsafePointer<CChar>) -> Int32) throws(Po
     return body(text)
 }
 
+extension String {
+    /// Its UTF-8; on Linux every String has it in one piece. Not by `utf8Span`: of a short text, which has no memory of
+    /// its own, Swift 6.3.1 may give the stack away while the span is in use.
+    var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
+}
+
 /// `text` as C wants it; nil if a NUL would end it early.
 func cString(_ text: String) -> [CChar]? {
-    let bytes = text.utf8Span.span
+    let bytes = text.bytes
     var result: [CChar] = []
     result.reserveCapacity(bytes.count + 1)
     for index in bytes.indices {

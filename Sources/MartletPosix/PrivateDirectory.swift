@@ -85,7 +85,7 @@ public final class PrivateDirectory: Sendable {
 
     /// A name without a slash or NUL, and with something other than the dots of `.` and `..`, as C wants it.
     private func cString(_ name: String, suffix: StaticString = "") throws(PosixError) -> [CChar] {
-        let name = name.utf8Span.span
+        let name = name.bytes
         var text: [CChar] = []
         var dots = 0
         for index in name.indices {

@@ -5,7 +5,7 @@ func table(of readings: [Reading]) -> Text {
     var nameWidth = 4
     var valueWidth = 5
     for reading in readings {
-        nameWidth = max(nameWidth, reading.name.utf8Span.count)
+        nameWidth = max(nameWidth, reading.name.bytes.count)
         valueWidth = max(valueWidth, System.format(reading.value).bytes.count)
     }
     var text = Text("NAME")
@@ -14,7 +14,7 @@ func table(of readings: [Reading]) -> Text {
     for reading in readings {
         let value = System.format(reading.value)
         text.add(reading.name)
-        text.add(blanks: nameWidth - reading.name.utf8Span.count + 2 + valueWidth - value.bytes.count)
+        text.add(blanks: nameWidth - reading.name.bytes.count + 2 + valueWidth - value.bytes.count)
         text.add(value)
         text.add("  ")
         text.add(reading.unit)

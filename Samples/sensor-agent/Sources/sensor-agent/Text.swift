@@ -63,14 +63,9 @@ extension String {
         self.init(copying: text)
     }
 
-    /// Its bytes, without the generic machinery of its views.
-    var bytes: [UInt8] {
-        let span = utf8Span.span
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(span.count)
-        for index in span.indices { bytes.append(span[index]) }
-        return bytes
-    }
+    /// Its UTF-8; on Linux every String has it in one piece. Not by `utf8Span`: of a short text, which has no memory of
+    /// its own, Swift 6.3.1 may give the stack away while the span is in use.
+    var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
 }
 
 extension StaticString {
