@@ -38,6 +38,7 @@ let package = Package(
     targets: [
         // C: own shims, and the module maps of the installed libraries.
         .target(name: "CPosix"),
+        .target(name: "CSelfCheck"),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CMosquitto", providers: [.apt(["libmosquitto-dev"])]),
 
@@ -91,9 +92,9 @@ let package = Package(
         .executableTarget(
             name: "SelfCheck",
             dependencies: [
-                "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletSenML",
-                "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry", "MartletCommands",
-                "MartletSession",
+                "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE",
+                "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry",
+                "MartletCommands", "MartletSession", "MartletTestKit",
             ],
             swiftSettings: settings),
 
@@ -135,6 +136,7 @@ let package = Package(
         tests(
             "MartletTests",
             ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "DeviceProgram", "TestSupport"]),
+        tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",
             [
