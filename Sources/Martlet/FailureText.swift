@@ -59,7 +59,8 @@ enum FailureText {
         case .untrustedIssuer: return LinkFailure("the server's certificate is not from a trust anchor of ours")
         case .selfSigned: return LinkFailure("the server's certificate is self-signed and no trust anchor of ours")
         case .expired: return LinkFailure("the server's certificate has expired")
-        case .notYetValid: return LinkFailure("the server's certificate is not valid yet: is this device's clock right?")
+        case .notYetValid:
+            return LinkFailure("the server's certificate is not valid yet: is this device's clock right?")
         case .wrongPurpose: return LinkFailure("the server's certificate is not one for servers")
         case .weak: return LinkFailure("the server's certificate uses a weak key or signature")
         case .badSignature: return LinkFailure("a signature in the server's certificate chain is wrong")

@@ -86,12 +86,15 @@ extension Tag {
 
     // MARK: A server that refuses us
 
-    @Test("TLS-01 a server that refuses our certificate reads the same in both versions", arguments: ["-tls1_2", "-tls1_3"])
+    @Test(
+        "TLS-01 a server that refuses our certificate reads the same in both versions",
+        arguments: ["-tls1_2", "-tls1_3"])
     func refusedCertificate(version: String) throws {
         let folder = try DeviceFolder(TestAuthority())
         let other = try TestAuthority()
         let process = try ScriptedTLSServer(
-            folder.authority.server, options: [version, "-CAfile", other.rootPath, "-Verify", "2", "-verify_return_error"])
+            folder.authority.server,
+            options: [version, "-CAfile", other.rootPath, "-Verify", "2", "-verify_return_error"])
         defer { process.stop() }
         try refused(by: process.port, saying: BadServer.closed, folder)
         expectNoMQTT(process.output)

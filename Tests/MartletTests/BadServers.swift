@@ -50,7 +50,10 @@ struct BadServer: Sendable, CustomTestStringConvertible {
             try $0.forge(extensions: ["subjectAltName=DNS:*", serverUsage])
         },
         tls("the name as common name alone", wrongName) { try $0.forge(extensions: [serverUsage]) },
-        tls("the address as common name alone", "the server's certificate is not for the name 127.0.0.1", host: "127.0.0.1") {
+        tls(
+            "the address as common name alone", "the server's certificate is not for the name 127.0.0.1",
+            host: "127.0.0.1"
+        ) {
             try $0.forge(commonName: "127.0.0.1", extensions: [localhost, serverUsage])
         },
     ]
@@ -61,10 +64,13 @@ struct BadServer: Sendable, CustomTestStringConvertible {
         tls("a missing intermediate", untrusted) { authority in
             let issuer = try authority.forge(
                 commonName: "Intermediate",
-                extensions: ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", "subjectKeyIdentifier=hash"])
+                extensions: [
+                    "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", "subjectKeyIdentifier=hash",
+                ])
             return try authority.server(issuedBy: issuer)
         },
-        tls("an issuer that is no authority", "the server's certificate chain breaks a rule of its issuer") { authority in
+        tls("an issuer that is no authority", "the server's certificate chain breaks a rule of its issuer") {
+            authority in
             let issuer = try authority.forge(
                 commonName: "A server", extensions: ["basicConstraints=critical,CA:FALSE", "subjectKeyIdentifier=hash"])
             return try authority.server(issuedBy: issuer, sendingIssuer: true)
@@ -95,7 +101,9 @@ struct BadServer: Sendable, CustomTestStringConvertible {
 
     private static let oldCipher = "the server offers no cipher with forward secrecy and authenticated encryption"
     static let protocols = [
-        tls("TLS 1.1", "the server offers no TLS version from 1.2 on", options: ["-tls1_1"] + weakServer) { $0.server.files },
+        tls("TLS 1.1", "the server offers no TLS version from 1.2 on", options: ["-tls1_1"] + weakServer) {
+            $0.server.files
+        },
         tls("CBC and SHA-1", oldCipher, options: ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]) { $0.server.files },
         tls("no forward secrecy", oldCipher, options: ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]) {
             try $0.forge(extensions: [localhost, serverUsage], key: ["rsa:2048"])

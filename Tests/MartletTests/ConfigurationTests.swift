@@ -50,7 +50,10 @@ import Testing
         (4, "host =", "$/martlet.conf:4: the host is empty: name the broker"),
         (4, "", "$/martlet.conf: no broker: add host to [mqtt]"),
         (4, "host = a b", "$/martlet.conf: host is neither a DNS name nor an IP address: a b"),
-        (4, "host = bro\u{202e}ker", "$/martlet.conf: host is neither a DNS name nor an IP address: bro\\xe2\\x80\\xaeker"),
+        (
+            4, "host = bro\u{202e}ker",
+            "$/martlet.conf: host is neither a DNS name nor an IP address: bro\\xe2\\x80\\xaeker"
+        ),
         (4, "host = .example", "$/martlet.conf: host is neither a DNS name nor an IP address: .example"),
         (4, "host = 127.0.0", "$/martlet.conf: host is neither a DNS name nor an IP address: 127.0.0"),
         (4, "host = localhost\ntls = off", "$/martlet.conf:5: unknown key 'tls' in [mqtt]: correct or remove it"),
@@ -63,16 +66,31 @@ import Testing
         (7, "", "$/martlet.conf: no private key: add key to [identity]"),
         (8, "", "$/martlet.conf: no certificate: add certificate to [identity]"),
         (9, "", "$/martlet.conf: no trust anchors: add anchors to [identity]"),
-        (11, "gateway = gateway", "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"),
-        (11, "gateway = root gateway.pub", "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"),
-        (11, "gateway = gateway a b", "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"),
-        (12, "operator = operate gateway.pub", "$/martlet.conf:12: another controller has the same key: give each its own"),
+        (
+            11, "gateway = gateway",
+            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
+        ),
+        (
+            11, "gateway = root gateway.pub",
+            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
+        ),
+        (
+            11, "gateway = gateway a b",
+            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
+        ),
+        (
+            12, "operator = operate gateway.pub",
+            "$/martlet.conf:12: another controller has the same key: give each its own"
+        ),
         (14, "batch-count = 257", "$/martlet.conf:14: batch-count is an integer from 1 to 256"),
         (14, "batch-bytes = 1023", "$/martlet.conf:14: batch-bytes is an integer from 1024 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
         (14, "queue-bytes = 1000", "$/martlet.conf:14: queue-bytes is an integer from 32768 to 1073741824"),
         (14, "\u{1}", "$/martlet.conf:14: the line holds a control character other than a tab, remove it"),
-        (14, "batch-age = \u{1b}[31m", "$/martlet.conf:14: the line holds a control character other than a tab, remove it"),
+        (
+            14, "batch-age = \u{1b}[31m",
+            "$/martlet.conf:14: the line holds a control character other than a tab, remove it"
+        ),
     ])
     func `a bad line is named`(line: Int, text: String, expected: String) throws {
         #expect(try message(line: line, text) == expected)
@@ -81,7 +99,8 @@ import Testing
     /// Topic levels, wildcards, control characters, text direction, paths, and lengths at and around the limit.
     static let badIDs = [
         "a/b", "/a", "a/", "+", "#", "a+", "a#", "$share", "$SYS", "..", "../a", ".a", "-a", "_a", "a b", "a\tb",
-        "a\u{202e}b", "a\u{200b}b", "ümlaut", "a\u{301}", "\u{fffd}", "a%2fb", "a\\b", "a:b", "a;b", "a'b", "a\"b", "a,b", "a=b",
+        "a\u{202e}b", "a\u{200b}b", "ümlaut", "a\u{301}", "\u{fffd}", "a%2fb", "a\\b", "a:b", "a;b", "a'b", "a\"b",
+        "a,b", "a=b",
         "a@b", String(repeating: "a", count: 65), String(repeating: "a", count: 128),
     ]
 
@@ -89,12 +108,15 @@ import Testing
     func deviceID(id: String) throws {
         #expect(
             try message(line: 2, "id = \(id)")
-                == "$/martlet.conf:2: not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
+                == "$/martlet.conf:2: not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
+        )
     }
 
-    @Test("TOP-01 bytes that are not text are no device id", arguments: [
-        [0x00], [0xc0, 0xaf], [0xc1, 0xbf], [0xed, 0xa0, 0x80], [0xff], [0xf4, 0x90, 0x80, 0x80], [0xc2, 0x9b],
-    ])
+    @Test(
+        "TOP-01 bytes that are not text are no device id",
+        arguments: [
+            [0x00], [0xc0, 0xaf], [0xc1, 0xbf], [0xed, 0xa0, 0x80], [0xff], [0xf4, 0x90, 0x80, 0x80], [0xc2, 0x9b],
+        ])
     func deviceIDBytes(bytes: [UInt8]) throws {
         try folder.write(Array("[device]\nid = a".utf8) + bytes + Array("b\n".utf8), "martlet.conf")
         let control = bytes == [0] || bytes == [0xc2, 0x9b]
@@ -115,13 +137,17 @@ import Testing
         try folder.device().stop()
     }
 
-    @Test("TOP-01 a prefix is levels of ids", arguments: [
-        "", "/", "/a", "a/", "a//b", "a/+", "#", "$share/g", "a b", "a/\u{202e}b", "-a", "a/../b", String(repeating: "a", count: 65),
-    ])
+    @Test(
+        "TOP-01 a prefix is levels of ids",
+        arguments: [
+            "", "/", "/a", "a/", "a//b", "a/+", "#", "$share/g", "a b", "a/\u{202e}b", "-a", "a/../b",
+            String(repeating: "a", count: 65),
+        ])
     func prefix(prefix: String) throws {
         #expect(
             try message(line: 5, "prefix = \(prefix)")
-                == "$/martlet.conf:5: not a topic prefix: levels of letters, digits, '.', '_', '-', joined by '/', 64 bytes")
+                == "$/martlet.conf:5: not a topic prefix: levels of letters, digits, '.', '_', '-', joined by '/', 64 bytes"
+        )
     }
 
     @Test func `a file that cannot be read, or is too long, is named`() throws {
@@ -217,8 +243,12 @@ import Testing
     func hostileNames() throws {
         let name = "ke\u{202e}y"
         #expect(try message(line: 7, "key = \(name)", .file) == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
-        #expect(try message(line: 8, "certificate = \(name)", .file) == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
-        #expect(try message(line: 11, "gateway = gateway \(name)", .file) == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
+        #expect(
+            try message(line: 8, "certificate = \(name)", .file)
+                == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
+        #expect(
+            try message(line: 11, "gateway = gateway \(name)", .file)
+                == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
         let error = #expect(throws: MartletError.self) {
             _ = try Device(configuration: "/nowhere/\u{1b}[31m\n\u{202e}\u{7f}.conf")
         }

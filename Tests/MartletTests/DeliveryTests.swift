@@ -42,12 +42,17 @@ import Testing
     /// The device ends its connection by RST and makes another.
     private func reconnect(_ bench: Bench, _ round: Int) throws {
         bench.proxy?.cut()
-        try bench.waitForLog("info: connected", times: round + 1, seconds: 60)
-        // The subscriptions were answered, and what the broker had for us was sent before.
-        _ = try bench.backEnd.waitFor("birth \(round + 1)", seconds: 60) { state in
-            state.messages.contains { message in
-                if case .birth(let birth, _) = message.content { birth.connection > round } else { false }
-            } ? true : nil
+        try awaitBirths(bench, round + 1)
+    }
+
+    /// Waits for the births of so many connections: a birth leaves after both subscriptions were confirmed.
+    private func awaitBirths(_ bench: Bench, _ count: Int) throws {
+        _ = try bench.backEnd.waitFor("\(count) births", seconds: 60) { state in
+            var connections: Set<UInt64> = []
+            for message in state.messages {
+                if case .birth(let birth, _) = message.content { connections.insert(birth.connection) }
+            }
+            return connections.count >= count ? true : nil
         }
     }
 
@@ -90,7 +95,9 @@ import Testing
             try bench.waitForLog("command refused: kept by the broker, not sent for now", times: round)
         }
         #expect(counter.count == 1)
-        #expect(device.status.refusedMessages == 3, "\(bench.logged)")
+        // More often if the connection broke before its PUBACK left.
+        #expect(device.status.refusedMessages >= 3)
+        #expect(bench.logged.allSatisfy { !$0.contains("refused") || $0.contains("kept by the broker") })
         device.stop()
     }
 
@@ -137,7 +144,7 @@ import Testing
         let code = try bench.backEnd.waitFor("PUBACK") { $0.reasonCodes.first }
         #expect(code == 0x10)
         proxy.refusing = false
-        try bench.waitForLog("info: connected", times: 2, seconds: 60)
+        try awaitBirths(bench, 2)
         let next = try bench.backEnd.command("count")
         #expect(try bench.backEnd.receipt(for: next).outcome == .done)
         #expect(counter.count == 1)
@@ -158,7 +165,8 @@ import Testing
         try program.report("first", 1)
         try bench.waitForLog("the broker does not authorise this device to publish: they are kept; next try in ")
         try program.report("second", 2)
-        try bench.waitForLog("the broker does not authorise this device to publish: they are kept; next try in ", times: 2)
+        try bench.waitForLog(
+            "the broker does not authorise this device to publish: they are kept; next try in ", times: 2)
         #expect(program.status.waitingMessages == 2)
         #expect(bench.backEnd.state.with { bench.backEnd.readings($0) }.isEmpty)
         try bench.broker.reload("acl", narrow + device + "telemetry\n")
@@ -196,7 +204,10 @@ import Testing
         #expect(gap.readings == 1)
         try device.report("after", 2)
         #expect(try names(bench, count: 2) == ["before", "after"])
-        #expect(bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.verdict) == [.first, .explained(uncovered: 0)])
+        #expect(
+            bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.verdict) == [
+                .first, .explained(uncovered: 0),
+            ])
         device.stop()
         #expect(device.status.waitingMessages == 0)
     }
@@ -286,7 +297,9 @@ import Testing
         #expect(try bench.backEnd.receipt(for: bench.backEnd.command("count")).outcome == .done)
         proxy.refusing = true
         proxy.cut()
-        let will = try bench.backEnd.waitFor("the will") { $0.presences.last?.connection == 1 ? $0.presences.last : nil }
+        let will = try bench.backEnd.waitFor("the will") {
+            $0.presences.last?.connection == 1 ? $0.presences.last : nil
+        }
         #expect(!will.isOnline && will.run == online.run)
         proxy.refusing = false
         let again = try bench.backEnd.waitFor("online again", seconds: 60) { state in

@@ -56,7 +56,9 @@ class DeviceFolder {
         try configure(lines: lines)
     }
 
-    func configure(lines: [String]) throws { try write(Array((lines.joined(separator: "\n") + "\n").utf8), "martlet.conf") }
+    func configure(lines: [String]) throws {
+        try write(Array((lines.joined(separator: "\n") + "\n").utf8), "martlet.conf")
+    }
 
     /// Writes a file that only its owner can read.
     func write(_ bytes: [UInt8], _ name: String, mode: Int = 0o600) throws {

@@ -102,7 +102,9 @@ import Testing
         try declare()
         try device.start()
         try bench.waitForLog("resumed this run")
-        bench.backEnd.state.with { $0.messages = $0.messages.filter { if case .receipt = $0.content { false } else { true } } }
+        bench.backEnd.state.with {
+            $0.messages = $0.messages.filter { if case .receipt = $0.content { false } else { true } }
+        }
         bench.backEnd.publish("command", command.message)
         let receipt = try bench.backEnd.receipt(for: command)
         #expect(receipt.outcome == .stale)
@@ -148,8 +150,15 @@ import Testing
     @Test func `bad readings are refused with their reason`() throws {
         let bench = try Bench()
         let device = try bench.device()
-        for name in ["", "with space", "-begins", String(repeating: "x", count: 65), "ümlaut"] {
+        let names = [
+            "", "with space", "-begins", String(repeating: "x", count: 65), "ümlaut", "a\0b", "a\nb", "a\u{1b}[0m",
+            "a\u{202e}b", "a+b", "#", "$share", "../a",
+        ]
+        for name in names {
             #expect(throws: MartletError.self) { try device.report(name, 1) }
+        }
+        for name in ["", "A", "1", "a b", "a/b", "a_b", "a\0", "a\u{202e}", "ä", String(repeating: "x", count: 33)] {
+            #expect(throws: MartletError.self) { try device.onCommand(name) { _ in .done } }
         }
         #expect(throws: MartletError.self) { try device.report("nan", .nan) }
         #expect(throws: MartletError.self) { try device.report("x", 1, durable: true) }

@@ -35,14 +35,30 @@ func isClean(_ text: String) -> Bool {
     /// U+202E is the one of them that the broker's text may hold.
     private static let turned = "\u{202e}\u{2066}turned"
 
-    @Test("LOG-01 nothing that a broker says reaches the log as it is", arguments: [
-        ([packet(0x20, [0, 0x87] + reason(turned))], "the broker refused the connection, code 135"),
-        ([packet(0x20, [0, 0x87] + reason(hostile))], "not connected: "),
-        ([accepted, packet(0x90, [0, 1] + reason(turned) + [0x87])], "the broker refuses the subscription to commands: code 135"),
-        ([accepted, publish("martlet/v1/pump-7/\(turned)"), packet(0xe0, [0x8b] + reason(turned))], "the broker ended the connection, code 139"),
-        ([accepted, publish(hostile), publish("martlet/v1/pump-7/command"), packet(0xe0, [0x8b] + reason(hostile))], "not connected: "),
-        ([accepted, publish("martlet/v1/pump-7/command"), publish("martlet/v1/pump-7/resume"), [0xf0, 0]], "command refused: not an envelope"),
-    ])
+    @Test(
+        "LOG-01 nothing that a broker says reaches the log as it is",
+        arguments: [
+            ([packet(0x20, [0, 0x87] + reason(turned))], "the broker refused the connection, code 135"),
+            ([packet(0x20, [0, 0x87] + reason(hostile))], "not connected: "),
+            (
+                [accepted, packet(0x90, [0, 1] + reason(turned) + [0x87])],
+                "the broker refuses the subscription to commands: code 135"
+            ),
+            (
+                [accepted, publish("martlet/v1/pump-7/\(turned)"), packet(0xe0, [0x8b] + reason(turned))],
+                "the broker ended the connection, code 139"
+            ),
+            (
+                [
+                    accepted, publish(hostile), publish("martlet/v1/pump-7/command"),
+                    packet(0xe0, [0x8b] + reason(hostile)),
+                ], "not connected: "
+            ),
+            (
+                [accepted, publish("martlet/v1/pump-7/command"), publish("martlet/v1/pump-7/resume"), [0xf0, 0]],
+                "command refused: not an envelope"
+            ),
+        ])
     func hostileBroker(packets: [[UInt8]], text: String) throws {
         let folder = try DeviceFolder(TestAuthority())
         let server = try ScriptedTLSServer(folder.authority.server)

@@ -99,7 +99,8 @@ public final class TestAuthority {
         let name = UUID().uuidString
         let files = CertificateFiles(
             certificate: folder.appending(path: name + ".pem").path, key: folder.appending(path: name + ".key").path)
-        let lines = ["[req]", "prompt=no", "distinguished_name=dn", "x509_extensions=v3"]
+        let lines =
+            ["[req]", "prompt=no", "distinguished_name=dn", "x509_extensions=v3"]
             + ["[dn]", "CN=\(commonName)", "[v3]"] + extensions
         let configuration = try write(Array((lines.joined(separator: "\n") + "\n").utf8), to: name + ".conf")
         var arguments = ["req", "-x509", "-config", configuration, "-newkey"] + key
