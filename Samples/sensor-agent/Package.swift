@@ -25,7 +25,10 @@ let package = Package(
             swiftSettings: language + [.treatWarning("EmbeddedRestrictions", as: .error)]),
         .testTarget(
             name: "SensorAgentTests",
-            dependencies: ["sensor-agent", .product(name: "MartletINI", package: "martlet")],
+            dependencies: [
+                "sensor-agent", .product(name: "Martlet", package: "martlet"),
+                .product(name: "MartletINI", package: "martlet"),
+            ],
             swiftSettings: language),
     ],
     swiftLanguageModes: [.v6]

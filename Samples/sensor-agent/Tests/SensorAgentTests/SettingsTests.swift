@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Martlet
 import Testing
 
 @testable import sensor_agent
