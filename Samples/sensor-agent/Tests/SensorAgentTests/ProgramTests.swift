@@ -100,17 +100,47 @@ import Testing
         #expect(configuration.error.hasPrefix("sensor-agent: error: \(tree.url.path)/c:2: not an interval, "))
     }
 
-    /// Starts the program with a day between readings, waits for its first round, sends `signal`.
+    /// Starts the program with an identity, a broker that does not exist and a day between readings, waits until it has
+    /// tried to connect, sends `signal`.
     private func run(until signal: Int32) throws -> Outcome {
         let tree = try Tree([
-            "proc/uptime": "1 1", "c": "[agent]\ninterval = 86400\nsensors = uptime\nlog-level = debug\n",
+            "proc/uptime": "1 1",
+            "c": """
+            [device]
+            id = test-1
+            [mqtt]
+            host = 127.0.0.1
+            port = 1
+            [identity]
+            key = device.key
+            certificate = device.pem
+            anchors = device.pem
+            [agent]
+            interval = 86400
+            sensors = uptime
+            """,
         ])
+        chmod(tree.url.path, 0o700)
+        let openssl = Process()
+        openssl.executableURL = URL(filePath: "/usr/bin/openssl")
+        openssl.arguments =
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test-1 -addext "
+            .split(separator: " ").map(String.init) + [
+                "subjectAltName=URI:urn:dev:mac:0024befffe804ff1", "-keyout", tree.url.path + "/device.key", "-out",
+                tree.url.path + "/device.pem",
+            ]
+        openssl.standardError = FileHandle.nullDevice
+        try openssl.run()
+        openssl.waitUntilExit()
+        try #require(openssl.terminationStatus == 0)
+        chmod(tree.url.path + "/device.key", 0o600)
+
         let (process, output, error) = process(["--config", tree.url.path + "/c", "--root", tree.url.path])
         try process.run()
         var text = Data()
-        while !text.contains(0x0a) {
+        while !String(decoding: text, as: UTF8.self).contains("not connected") {
             let more = error.fileHandleForReading.availableData
-            try #require(!more.isEmpty)
+            try #require(!more.isEmpty, "\(String(decoding: text, as: UTF8.self))")
             text += more
         }
         kill(process.processIdentifier, signal)
@@ -121,7 +151,7 @@ import Testing
     func `a request to stop ends the wait at once and is a success`(_ signal: Int32) throws {
         let outcome = try run(until: signal)
         #expect(outcome.reason == .exit && outcome.status == 0)
-        #expect(outcome.error == "sensor-agent: debug: uptime 1 s\nsensor-agent: info: stopped by a signal\n")
+        #expect(outcome.error.contains("sensor-agent: info: stopped by a signal\n"))
     }
 
     @Test(arguments: [SIGILL, SIGTRAP])
