@@ -61,7 +61,8 @@ let package = Package(
             "MartletTelemetry",
             ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
         library(
-            "MartletCommands", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
+            "MartletCommands",
+            ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
         library(
             "MartletSession",
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands"]),
@@ -73,21 +74,22 @@ let package = Package(
         library(
             "Martlet",
             [
-                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE", "MartletEnvelope",
-                "MartletMessages", "MartletSenML", "MartletINI", "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE",
+                "MartletEnvelope", "MartletMessages", "MartletSenML", "MartletINI", "MartletTelemetry",
+                "MartletCommands", "MartletSession",
             ]),
         library("MartletAsync", ["Martlet"]),
         library(
             "MartletController",
             [
-                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR", "MartletCOSE",
-                "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletSession",
+                "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR",
+                "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletSession",
             ]),
         library(
             "MartletTestKit",
             [
-                "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages",
-                "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope",
+                "MartletMessages", "MartletTelemetry", "MartletCommands", "MartletSession",
             ]),
         .executableTarget(
             name: "SelfCheck",
@@ -111,10 +113,11 @@ let package = Package(
         tests(
             "MartletEnvelopeTests",
             [
-                "MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletSenML", "MartletMessages", "MartletTelemetry",
-                "MartletCommands", "MartletOpenSSL", "MartletAdapters", "TestSupport",
+                "MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletSenML", "MartletMessages",
+                "MartletTelemetry", "MartletCommands", "MartletOpenSSL", "MartletAdapters", "TestSupport",
             ]),
-        tests("MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
+        tests(
+            "MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
@@ -123,12 +126,15 @@ let package = Package(
             ["MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
         tests(
             "MartletCommandsTests",
-            ["MartletCommands", "MartletTestKit", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
+            [
+                "MartletCommands", "MartletTestKit", "MartletCOSE", "MartletEnvelope", "MartletMessages",
+                "MartletReplayWindow",
+            ]),
         tests(
             "MartletSessionTests",
             [
-                "MartletSession", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages",
-                "MartletTelemetry", "MartletCommands",
+                "MartletSession", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope",
+                "MartletMessages", "MartletTelemetry", "MartletCommands",
             ]),
         // A device as a process of its own.
         .executableTarget(
@@ -140,8 +146,8 @@ let package = Package(
         tests(
             "MartletControllerTests",
             [
-                "MartletController", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletMosquitto", "MartletSenML",
-                "TestSupport",
+                "MartletController", "MartletAdapters", "MartletCBOR", "MartletCommands", "MartletMosquitto",
+                "MartletSenML", "TestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6]
