@@ -80,7 +80,9 @@ public final class Device: Sendable {
         try core.declare(name, parameters, handler)
     }
 
-    /// Begins to connect, and goes on until `stop`. Throws `wrongState` the second time, `system` without threads.
+    /// Begins to connect, and goes on until `stop`.
+    ///
+    /// - Throws: `wrongState` the second time; `state` or `system`, after which only a new device can be started.
     public func start() throws(MartletError) { try core.start() }
 
     /// Reports a number. It is signed together with others and sent when there is a connection; until then it waits

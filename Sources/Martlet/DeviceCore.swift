@@ -27,6 +27,7 @@ final class DeviceCore: @unchecked Sendable {
 
     private enum Phase {
         case new
+        case starting
         case running
         /// Boot time in milliseconds until which what waits may still be sent.
         case stopping(until: UInt64)
@@ -112,25 +113,53 @@ final class DeviceCore: @unchecked Sendable {
     }
 
     func start() throws(MartletError) {
-        try requireNew()
+        let wasNew = shared.with { shared in
+            guard case .new = shared.phase else { return false }
+            shared.phase = .starting
+            return true
+        }
+        if !wasNew { throw Self.notNew }
         guard let engine = Engine(setup, link: link, owner: self, now: .now()) else {
+            end()
             throw MartletError(.state, "the device's state cannot be saved: is the disk full or read-only?")
         }
         self.engine = engine
         link.engine = engine
-        shared.with { $0.phase = .running }
+        let isRunning: Bool
         do throws(PosixError) {
             try handlers.start()
-            let thread = try Thread { self.run() }
-            shared.with { $0.thread = thread }
+            // The new thread's first step waits for the lock: whoever stops the device from it finds it here.
+            isRunning = try shared.with { (shared) throws(PosixError) -> Bool in
+                guard case .starting = shared.phase else { return false }
+                shared.thread = try Thread { self.run() }
+                shared.phase = .running
+                return true
+            }
         } catch {
+            handlers.end()
+            end()
             throw MartletError(.system, file: "thread", error)
+        }
+        if !isRunning {
+            handlers.end()
+            end()
+            throw MartletError(.wrongState, "the device was stopped while it started")
         }
     }
 
+    private static var notNew: MartletError { MartletError(.wrongState, "the device was started already") }
+
     private func requireNew() throws(MartletError) {
         let isNew = shared.with { if case .new = $0.phase { true } else { false } }
-        if !isNew { throw MartletError(.wrongState, "the device was started already") }
+        if !isNew { throw Self.notNew }
+    }
+
+    /// The last step of whoever has the engine.
+    private func end() {
+        link.engine = nil
+        engine = nil
+        store.unlock()
+        shared.with { $0.phase = .stopped }
     }
 
     func report(
@@ -183,6 +212,8 @@ final class DeviceCore: @unchecked Sendable {
             case .new:
                 shared.phase = .stopped
                 wasNew = true
+            // `start` finds it and gives up.
+            case .starting: shared.phase = .stopped
             case .running: shared.phase = .stopping(until: until)
             case .stopping, .stopped: break
             }
@@ -190,14 +221,11 @@ final class DeviceCore: @unchecked Sendable {
             shared.thread = nil
             return thread
         }
-        guard let thread else {
-            if wasNew { store.unlock() }
-            return
-        }
+        if wasNew { store.unlock() }
+        guard let thread else { return }
         waiter.wake()
-        if !thread.isCurrent { thread.join() }
+        thread.join()
         handlers.end()
-        shared.with { $0.phase = .stopped }
     }
 
     // MARK: The network thread
@@ -218,22 +246,21 @@ final class DeviceCore: @unchecked Sendable {
             engine.advance(now)
             updateStatus(engine)
             if let deadline, engine.backlog == 0 || !isOnline || now.boot >= deadline { break }
-            wait(engine, until: deadline)
+            let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
+            wait(until: min(engine.due ?? .max, batchDue, deadline ?? .max))
         }
         engine.finishStop(.now())
         // DISCONNECT leaves, or it does not within a second.
         let last = SystemClock.bootMilliseconds() &+ 1000
-        while link.descriptor >= 0, SystemClock.bootMilliseconds() < last { wait(engine, until: last) }
+        while link.descriptor >= 0, SystemClock.bootMilliseconds() < last { wait(until: last) }
         link.abort()
-        link.engine = nil
         updateStatus(engine)
-        self.engine = nil
-        store.unlock()
+        end()
     }
 
-    private func wait(_ engine: Engine, until deadline: UInt64?) {
-        var due = min(engine.due ?? .max, link.due ?? .max, deadline ?? .max)
-        due = min(due, closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max)
+    /// Waits for the link, for a wake-up, or until this boot time.
+    private func wait(until end: UInt64) {
+        let due = min(end, link.due ?? .max)
         let now = SystemClock.bootMilliseconds()
         let ready = waiter.wait(
             socket: link.descriptor, writing: link.wantsWrite,

@@ -99,7 +99,7 @@ final class HandlerThread: Sendable {
             return thread
         }
         state.notify()
-        if let thread, !thread.isCurrent { thread.join() }
+        thread?.join()
     }
 
     private func run() {

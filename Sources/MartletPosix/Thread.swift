@@ -20,11 +20,14 @@ public final class Thread: @unchecked Sendable {  // `handle` is written once, b
         }
     }
 
-    /// Waits for its end. Call it exactly once.
-    public func join() { pthread_join(handle, nil) }
-
-    /// Whether the caller is this thread.
-    public var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+    /// Waits for its end; called on the thread itself, returns at once and lets it end alone. Call it exactly once.
+    public func join() {
+        if pthread_equal(handle, pthread_self()) != 0 {
+            pthread_detach(handle)
+        } else {
+            pthread_join(handle, nil)
+        }
+    }
 
     fileprivate static func run(_ context: UnsafeMutableRawPointer) {
         Unmanaged<Start>.fromOpaque(context).takeRetainedValue().body()
