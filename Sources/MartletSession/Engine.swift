@@ -248,6 +248,8 @@ public final class Engine {
 
     /// Saves what the next run must know and says goodbye. Whatever is still queued is lost, and will be told.
     public func finishStop(_ now: TimeSample) {
+        var wasClosed = false
+        if case .waiting = phase { wasClosed = true }
         if case .connected = phase {
             let presence = Presence(isOnline: false, run: run, connection: connection)
             _ = link.publish(topics.topic(.presence), presence.encoded().span, retained: true)
@@ -264,6 +266,7 @@ public final class Engine {
         }
         // The numbers from here on belong to the next run.
         lane.reservedUntil = lane.next
+        if !wasClosed { owner.changed(.disconnected) }
     }
 
     /// What was given up and is not known to have been told.

@@ -103,6 +103,7 @@ import Testing
         device.stop()
         #expect(device.engine.due == nil)
         let states = device.owner.states
+        #expect(states.last == .disconnected)
         device.engine.closed(LinkFailure("late"), device.now)
         device.wait(1 << 40)
         #expect(device.owner.states == states && device.link.plans.count == 1 && device.engine.due == nil)

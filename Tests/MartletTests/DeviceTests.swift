@@ -125,7 +125,33 @@ import Testing
         try device.start()
         _ = try bench.backEnd.waitFor("online") { $0.presences.last?.isOnline == true ? true : nil }
         device.stop()
+        #expect(device.status.connection == .disconnected)
         _ = try bench.backEnd.waitFor("offline") { $0.presences.last?.isOnline == false ? true : nil }
+    }
+
+    @Test func `a stop from the network's own thread ends the device`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        let (held, ended) = (Guarded<Device?>(device), Guarded(false))
+        device.onConnectionChange { state in
+            if state == .connected { held.with { $0?.stop(flushing: 0) } }
+            if state == .disconnected {
+                ended.with { $0 = true }
+                ended.notify()
+            }
+        }
+        try device.start()
+        #expect(ended.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
+        #expect(device.status.connection == .disconnected)
+        _ = try bench.backEnd.waitFor("offline") { $0.presences.last?.isOnline == false ? true : nil }
+        held.with { $0 = nil }
+        // The last thing that the thread does is to unlock the state.
+        var next: Device?
+        for _ in 0..<300 where next == nil {
+            next = try? bench.device()
+            if next == nil { usleep(10_000) }
+        }
+        #expect(next != nil)
     }
 
     @Test func `a device cannot be started twice, and takes no handler after its start`() throws {
