@@ -22,7 +22,6 @@ struct Configuration {
     private let directory: [UInt8]
 
     var id: [UInt8] = []
-    var idLine = 0
     var stateDirectory = ""
     var host = ""
     var port: UInt16 = 8883
@@ -103,7 +102,6 @@ struct Configuration {
                 }
             }
             id = entry.value
-            idLine = entry.line
         } else if entry.hasKey("state") {
             stateDirectory = path(entry.value)
         } else {

@@ -8,8 +8,8 @@ public import MartletSession
 
 /// One device: it connects by mutual TLS, reports signed telemetry, and obeys authenticated commands.
 ///
-/// All methods may be called from any thread. None waits for the network, but `stop`. The library starts two threads:
-/// one does all network and disk work, the other runs command handlers.
+/// All methods may be called from any thread, `onCommand` and `start` by one at a time. None waits for the network, but
+/// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers.
 ///
 /// The configuration is an INI file; relative paths begin at its directory:
 ///
@@ -39,8 +39,8 @@ public import MartletSession
 public final class Device: Sendable {
     private let core: DeviceCore
 
-    /// Called with one line at a time, from the library's threads, and never by two at once. A line has no control
-    /// characters.
+    /// Called with one line at a time, by `start` and then by the network thread, never by two at once. A line has no
+    /// control characters. It must return soon.
     public typealias Log = @Sendable (LogLevel, String) -> Void
 
     /// Reads the configuration and everything it names; connects to nothing yet.
@@ -145,5 +145,9 @@ public final class Device: Sendable {
     /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye, and ends
     /// both threads. What could not be sent is lost; the back end is told so when the device comes back.
     /// The device cannot be started again.
+    ///
+    /// It also waits for a handler that runs, and for the system's resolver if that is looking for the broker. Called
+    /// from a handler it does not wait for that handler; called on the network thread, or while another call of it
+    /// goes on, it returns before the end.
     public func stop(flushing seconds: UInt32 = 5) { core.stop(flushing: seconds) }
 }

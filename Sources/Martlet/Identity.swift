@@ -18,6 +18,8 @@ struct Identity {
     let device: DeviceIdentity
 
     static let maximumFileSize = 64 * 1024
+    /// Bytes of the chain in DER: with them a birth is well within the size of an envelope.
+    static let maximumChainSize = 12 * 1024
 
     init(_ configuration: Configuration, hashing: any Hashing) throws(MartletError) {
         key = try Self.key(configuration.key)
@@ -40,6 +42,11 @@ struct Identity {
             for certificate in chain { der.append(try certificate.der) }
         } catch {
             throw Self.fault(configuration.certificate, "cannot be encoded")
+        }
+        let size = der.reduce(0) { $0 + $1.count }
+        if der.count > COSEHeader.maximumChain || size > Self.maximumChainSize {
+            throw Self.fault(
+                configuration.certificate, "more than 4 certificates, or 12 KiB of them: leave out the root")
         }
         device = DeviceIdentity(id: configuration.id, name: name, chain: der)
         controllers = try Self.controllers(configuration, hashing: hashing)

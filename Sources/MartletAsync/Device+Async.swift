@@ -32,7 +32,8 @@ extension Device {
         }
     }
 
-    /// The same as `stop`, without blocking a thread of the cooperative pool.
+    /// The same as `stop`, without blocking a thread of the cooperative pool. Not to be awaited in a handler: it waits
+    /// for the handler that runs.
     public func stopped(flushing seconds: UInt32 = 5) async {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {

@@ -205,6 +205,10 @@ import Testing
             try folder.write(Array(Data(contentsOf: URL(filePath: files.certificate))), "device.pem")
             #expect(try message(.identity) == needsURN, "\(names)")
         }
+        try folder.write(pem + pem + pem + pem + pem, "device.pem")
+        #expect(
+            try message(.identity)
+                == "$/device.pem: more than 4 certificates, or 12 KiB of them: leave out the root")
         try folder.write(pem, "device.pem")
         try folder.device().stop()
     }
