@@ -59,8 +59,8 @@ public struct GateMoment: Sendable {
 /// 1. size, strict decoding, known key, issuer, audience, purpose, completeness, and the replay window read only:
 ///    cheap, unanswered, without a trace;
 /// 2. the signature, within a budget, so that garbage costs a bounded time and locks nobody out;
-/// 3. challenge, ledger, window: from here on the sender is known, the sequence number is used up whatever the
-///    verdict, and the answer is a signed receipt;
+/// 3. challenge, window, ledger: from here on the sender is known and the answer is a signed receipt; once the
+///    challenge is a current one, the sequence number is used up whatever the verdict;
 /// 4. role, rate, time, name, arguments, room.
 public final class CommandGate {
     /// Accepted commands that may wait for a handler at once.
