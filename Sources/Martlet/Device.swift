@@ -92,7 +92,8 @@ public final class Device: Sendable {
     ///   - name: 1 to 64 letters, digits and `-:./_`, the first a letter or digit.
     ///   - lane: only `normal` in this version.
     ///   - durable: not supported in this version: there is no spool on flash yet.
-    /// - Throws: `argument`; `full` if readings come faster than they can be signed; `unsupported`.
+    /// - Throws: `argument`; `full` if readings come faster than they can be signed; `unsupported`; `wrongState` after
+    ///   `stop`.
     public func report(
         _ name: String, _ value: Double, unit: Unit = .none, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {

@@ -32,6 +32,13 @@ final class DeviceCore: @unchecked Sendable {
         /// Boot time in milliseconds until which what waits may still be sent.
         case stopping(until: UInt64)
         case stopped
+
+        var isOver: Bool {
+            switch self {
+            case .new, .starting, .running: false
+            case .stopping, .stopped: true
+            }
+        }
     }
 
     private let shared: Guarded<Shared>
@@ -173,6 +180,9 @@ final class DeviceCore: @unchecked Sendable {
         let nameBytes = name.bytes
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
+        if shared.with({ $0.phase.isOver }) {
+            throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer")
+        }
         let failure = shared.with { shared -> ReadingError? in
             do throws(ReadingError) {
                 if try shared.readings.append(name: nameBytes.span, unit: symbol, value: value, time: now) {
@@ -245,7 +255,8 @@ final class DeviceCore: @unchecked Sendable {
             closeBatches(engine, now, force: deadline != nil)
             engine.advance(now)
             updateStatus(engine)
-            if let deadline, engine.backlog == 0 || !isOnline || now.boot >= deadline { break }
+            let isDone = engine.backlog == 0 && closing.count == 0
+            if let deadline, isDone || !isOnline || now.boot >= deadline { break }
             let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
             wait(until: min(engine.due ?? .max, batchDue, deadline ?? .max))
         }

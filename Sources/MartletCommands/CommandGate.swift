@@ -78,6 +78,8 @@ public final class CommandGate {
     /// For commands bound to an old challenge, which anybody can record and send again: they must not use up the
     /// budget of those that can still take effect.
     private var staleBudget: TokenBucket
+    /// For answers to births: whoever floods the command topic must not keep the device from being resumed.
+    private var resumeBudget: TokenBucket
 
     /// `deviceName`: what `aud` must be. `now`: boot time in milliseconds.
     public init(deviceName: [UInt8], controllers: [Controller], hashing: any Hashing, now: UInt64) {
@@ -86,6 +88,7 @@ public final class CommandGate {
         self.hashing = hashing
         budget = TokenBucket(rate: 20, burst: 40, now: now)
         staleBudget = TokenBucket(rate: 1, burst: 5, now: now)
+        resumeBudget = TokenBucket(rate: 1, burst: 10, now: now)
     }
 
     /// The place of the declaration; nil if the name is taken.
@@ -227,7 +230,7 @@ public final class CommandGate {
             if opened.controller.role != .gateway { throw .unknownKey }
             guard let nonce = opened.envelope.claims.nonce else { throw .incomplete }
             guard nonce == moment.challenge || nonce == moment.previousChallenge else { throw .replayed }
-            guard budget.take(now: moment.now) else { throw .overBudget }
+            guard resumeBudget.take(now: moment.now) else { throw .overBudget }
             _ = try verify(opened, message)
             guard let resume = try? Resume(decoding: message.extracting(opened.envelope.payload)) else {
                 throw .malformed

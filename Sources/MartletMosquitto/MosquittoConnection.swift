@@ -8,9 +8,9 @@ import CMosquitto
 /// resending is ever used; what was not acknowledged is the owner's to send again.
 ///
 /// The owner's thread drives it: poll `descriptor` for reading, and for writing while `wantsWrite`; call `ready`
-/// when poll reports anything, `tick` at least every second. Deadlines for TCP, TLS and CONNACK are the owner's:
-/// when one passes, call `abort()`. Not safe for concurrent use. Making one sets SIGPIPE to be ignored in the
-/// whole process (the library does).
+/// when poll reports anything, `tick` at least four times in a keep-alive interval. Deadlines for TCP, TLS and CONNACK
+/// are the owner's: when one passes, call `abort()`. Not safe for concurrent use. Making one sets SIGPIPE to be ignored
+/// in the whole process (the library does).
 public final class MosquittoConnection {
     public enum Version: Int32, Sendable {
         case v311 = 4
@@ -210,7 +210,7 @@ public final class MosquittoConnection {
         }
     }
 
-    /// Keeps the connection alive, and finds out when the broker does not. At least every second.
+    /// Keeps the connection alive, and finds out when the broker does not. At least four times in an interval.
     public func tick() {
         guard let handle, !inLibrary, state != .new else { return }
         let queued = mosquitto_want_write(handle)

@@ -107,9 +107,11 @@ extension Engine {
             ? gate.drop(.provisionalLink) : gate.judge(message, isRetained: isRetained, moment(now))
         switch verdict {
         case .dropped(let refusal):
-            log(.warning) {
-                $0.text("command refused: ")
-                $0.text(refusal.text)
+            if refusalLines.take(now: now.boot) {
+                log(.warning) {
+                    $0.text("command refused: ")
+                    $0.text(refusal.text)
+                }
             }
         case .answered(let receipt):
             log(.info) {
@@ -127,7 +129,7 @@ extension Engine {
 
     private func receivedResume(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
         guard let resume = gate.judgeResume(message, isRetained: isRetained, moment(now)) else {
-            log(.warning) { $0.text("a resume was refused") }
+            if refusalLines.take(now: now.boot) { log(.warning) { $0.text("a resume was refused") } }
             return
         }
         if !isResumed { log(.info) { $0.text("the back end resumed this run") } }

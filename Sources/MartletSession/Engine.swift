@@ -83,6 +83,8 @@ public final class Engine {
     var holdUntil: UInt64 = 0
     var holdSpan: UInt64 = 0
     var reportedRefusals = RefusalCounts()
+    /// Lines of the log about refused messages, which anybody who can publish to the device could ask for.
+    var refusalLines = TokenBucket(rate: 1, burst: 20, now: 0)
     var nextRefusalReport: UInt64 = 0
     var isStopping = false
     /// What the link said it can never send, until the queues can be changed.
@@ -168,7 +170,7 @@ public final class Engine {
         case .connected(let since):
             due = challenge.due
             if subscriptions < 2 { due = min(challenge.due, since &+ Self.connectDeadline) }
-            if holdUntil > 0, hasSomethingToSend { due = min(challenge.due, holdUntil) }
+            if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }

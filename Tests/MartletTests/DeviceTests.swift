@@ -162,6 +162,8 @@ import Testing
         #expect(throws: MartletError.self) { try device.onCommand("late") { _ in .done } }
         device.stop()
         device.stop()
+        let error = #expect(throws: MartletError.self) { try device.report("late", 1) }
+        #expect(error?.code == .wrongState)
     }
 
     @Test("ROT-04 a second device on the same state is refused")
