@@ -33,7 +33,7 @@ public import MartletSession
 ///     batch-count = 32                readings in one signed message, 1 to 256
 ///     batch-bytes = 4096              bytes in one signed message, 1024 to 8192
 ///     batch-age = 5                   seconds that a reading waits for others, 0 to 86400
-///     queue-bytes = 262144            memory for messages that are not delivered
+///     queue-bytes = 262144            memory for messages that are not delivered, 32768 to 1073741824
 ///
 /// Other sections are the program's own.
 public final class Device: Sendable {

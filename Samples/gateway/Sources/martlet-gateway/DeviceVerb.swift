@@ -28,7 +28,7 @@ struct DeviceAdd: ParsableCommand {
     @Option(help: "The name or address that the device reaches the broker by; the broker's certificate must bear it.")
     var host = "localhost"
 
-    @Option(help: "The broker's port; default: that of the last run, or 8883.")
+    @Option(help: "The broker's port; default: that of the last run.")
     var port: UInt16?
 
     @Flag(help: "Make an Ed25519 key, which not every broker takes; default: P-256.")
@@ -50,6 +50,7 @@ struct DeviceAdd: ParsableCommand {
 
     func run() throws {
         let gateway = try directory.open()
+        let port = try gateway.port(or: port)
         if output == nil { _ = try gateway.directory("devices") }
         let path = output ?? gateway.place("devices/\(id)")
         let folder = try GatewayDirectory(creating: path)
@@ -68,7 +69,6 @@ struct DeviceAdd: ParsableCommand {
         try folder.create("device.pem", try pem(certificate))
         try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
         for party in Party.allCases { try folder.create(party.publicKey, try gateway.read(party.publicKey)) }
-        let port = port ?? gateway.port ?? BrokerFiles.defaultPort
         try folder.create("martlet.conf", Array(Self.configuration(id: id, host: host, port: port).utf8))
         print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
     }

@@ -158,7 +158,7 @@ final class Operation: ControllerLinkDelegate {
             digests.append(signed.digest)
             challenge = birth.challenge
             if isHeld { return conclude(.held) }
-            obstacle = "the command was sent, and no receipt came"
+            if digests.count == 1 { obstacle = "the command was sent, and no receipt came" }
             if publish("\(BrokerFiles.prefix)/\(device)/command", signed.message) == nil {
                 conclude(.failed("the command could not be queued"))
             }

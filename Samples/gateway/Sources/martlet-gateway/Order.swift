@@ -11,7 +11,8 @@ struct Order: ParsableCommand {
             An argument is an integer, a number, true or false, or else text; the prefixes integer:, number:, text: \
             and data: (hexadecimal) force a type. Negative numbers come after '--', or with a prefix.
 
-            Exit status: 0 the device did it; 3 the device refused it or failed; 4 no answer in time; 1 anything else.
+            Exit status: 0 the device did it; 3 the device refused it or failed; 4 no answer in time; 64 wrong usage; \
+            1 anything else.
             """)
 
     static let refused = ExitCode(3)
@@ -56,11 +57,14 @@ struct Order: ParsableCommand {
             throw ValidationError("'\(printable(device))' is not a device id.")
         }
         guard !hold || save != nil else { throw ValidationError("--hold needs --save FILE.") }
-        guard wait > 0, wait <= 86_400 else { throw ValidationError("--wait is from 0 to 86400 seconds.") }
+        guard wait > 0, wait <= 86_400 else {
+            throw ValidationError("--wait is more than 0 and at most 86400 seconds.")
+        }
         guard (expires ?? 1) <= 31_536_000 else { throw ValidationError("--expires is at most a year.") }
     }
 
     func run() throws {
+        if let save { try SavedCommand.requireNew(save) }
         let place = try directory.open()
         let sequences = try SequenceFile(place, seconds: wait)
         let signer = try CommandSigner(

@@ -38,7 +38,7 @@ struct Send: ParsableCommand {
         var message = try SavedCommand.read(file)
         if let flipBit {
             guard (0..<message.count * 8).contains(flipBit) else {
-                throw ValidationError("--flip-bit is from 0 to \(message.count * 8 - 1) for this file.")
+                throw Failure("\(file): --flip-bit is from 0 to \(message.count * 8 - 1) for this file")
             }
             message[flipBit / 8] ^= 0x80 >> UInt8(flipBit % 8)
         }
@@ -86,6 +86,11 @@ private final class Delivery: ControllerLinkDelegate {
 
 /// A signed command in a file. It is no secret, and of no use once the device's challenge has changed.
 enum SavedCommand {
+    /// Before anything is sent that could then not be stored.
+    static func requireNew(_ path: String) throws(Failure) {
+        if access(path, F_OK) == 0 { throw Failure("\(path): exists already: name a new file (nothing was sent)") }
+    }
+
     static func write(_ message: [UInt8], to path: String) throws(Failure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Failure("\(path): \(String(cString: strerror(errno)))") }
