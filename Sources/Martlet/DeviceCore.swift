@@ -180,10 +180,10 @@ final class DeviceCore: @unchecked Sendable {
         let nameBytes = name.bytes
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
-        if shared.with({ $0.phase.isOver }) {
-            throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer")
-        }
+        var isOver = false
         let failure = shared.with { shared -> ReadingError? in
+            isOver = shared.phase.isOver
+            if isOver { return nil }
             do throws(ReadingError) {
                 if try shared.readings.append(name: nameBytes.span, unit: symbol, value: value, time: now) {
                     waiter.wake()
@@ -194,6 +194,7 @@ final class DeviceCore: @unchecked Sendable {
             }
             return nil
         }
+        if isOver { throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer") }
         switch failure {
         case nil: return
         case .full: throw MartletError(.full, "readings come faster than they can be signed: this one was dropped")
