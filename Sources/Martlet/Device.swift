@@ -111,8 +111,15 @@ public final class Device: Sendable {
     public func report(
         _ name: String, _ value: String, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
-        let bytes = value.bytes
-        try core.report(name, .string(bytes.span), .none, lane, durable)
+        let failure = value.withBytes { value -> MartletError? in
+            do throws(MartletError) {
+                try core.report(name, .string(value), .none, lane, durable)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
     }
 
     /// Reports at most 1,024 bytes; see above.

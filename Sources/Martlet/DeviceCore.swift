@@ -177,22 +177,21 @@ final class DeviceCore: @unchecked Sendable {
         }
         if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
         let now = SystemClock.bootMilliseconds()
-        let nameBytes = name.bytes
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
         var isOver = false
-        let failure = shared.with { shared -> ReadingError? in
-            isOver = shared.phase.isOver
-            if isOver { return nil }
-            do throws(ReadingError) {
-                if try shared.readings.append(name: nameBytes.span, unit: symbol, value: value, time: now) {
-                    waiter.wake()
+        let failure = name.withBytes { name in
+            shared.with { shared -> ReadingError? in
+                isOver = shared.phase.isOver
+                if isOver { return nil }
+                do throws(ReadingError) {
+                    if try shared.readings.append(name: name, unit: symbol, value: value, time: now) { waiter.wake() }
+                } catch {
+                    if error == .full { shared.status.droppedReadings += 1 }
+                    return error
                 }
-            } catch {
-                if error == .full { shared.status.droppedReadings += 1 }
-                return error
+                return nil
             }
-            return nil
         }
         if isOver { throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer") }
         switch failure {
