@@ -66,6 +66,8 @@ final class TLSConnection {
     /// The library that makes the connection has its own idea of the name, and may connect by address: the name set
     /// here is the one that counts.
     func handshakeStarts(_ ssl: OpaquePointer) {
+        // A server of TLS 1.2 asks for another one, which OpenSSL declines. A session set now would spoil this one.
+        if isEstablished { return }
         switch serverName {
         case .dns(let name):
             (name + [0]).withUnsafeBytes { name in

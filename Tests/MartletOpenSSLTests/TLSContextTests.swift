@@ -43,15 +43,6 @@ import Testing
         #expect(pair.read() == Array("hello".utf8))
     }
 
-    @Test func `TLS 1.2 is accepted with forward secrecy and authenticated encryption`() throws {
-        for cipher in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
-            let context = try client()
-            let pair = try TLSPair(context, server(versions: TLS1_2_VERSION...TLS1_2_VERSION, ciphers: cipher))
-            #expect(pair.connect(), "\(cipher)")
-            #expect(SSL_version(pair.client.pointer) == TLS1_2_VERSION)
-        }
-    }
-
     @Test func `the configured name is sent, not the address connected to`() throws {
         let context = try client()
         let pair = try TLSPair(context, server())
@@ -91,16 +82,6 @@ import Testing
             let context = try client(name)
             #expect(try !TLSPair(context, server(certificate)).connect())
             #expect(context.failure == .certificate(.hostName), "\(name)")
-        }
-    }
-
-    @Test func `an RSA server is accepted from 2048 bits on`() throws {
-        let rsa = try Forge.key("RSA", bits: 2048)
-        let certificate = try Forge.reissue(ca.server(), signedBy: ca.rootKey.key) { X509_set_pubkey($0, rsa.pointer) }
-        for version in [TLS1_2_VERSION, TLS1_3_VERSION] {
-            let context = try client()
-            let peer = try TLSServer([certificate], key: rsa, trusting: [ca.root], versions: version...version)
-            #expect(try TLSPair(context, peer).connect())
         }
     }
 
