@@ -81,7 +81,10 @@ final class TLSConnection {
             BIO_set_callback_ex(input, countsInput)
         }
         if let kept = session {
-            if boottime >= kept.verifiedAt, boottime - kept.verifiedAt < TLSConnection.maximumSessionAge {
+            // A chain that would be refused now is judged anew.
+            if boottime >= kept.verifiedAt, boottime - kept.verifiedAt < TLSConnection.maximumSessionAge,
+                kept.notBefore <= rules.time, rules.time <= kept.notAfter
+            {
                 resume(kept, ssl)
             } else {
                 session = nil

@@ -12,8 +12,10 @@ import Testing
 
     init() throws { ca = try TestCertificates() }
 
-    func client() throws -> TLSContext {
-        try TLSContext(serverName: "broker.example", anchors: [ca.root], chain: [ca.device()], key: ca.key)
+    func client(
+        _ name: String = "broker.example", anchors: [Certificate]? = nil, as device: String = "device-1"
+    ) throws -> TLSContext {
+        try TLSContext(serverName: name, anchors: anchors ?? [ca.root], chain: [ca.device(device)], key: ca.key)
     }
 
     func server(
@@ -89,6 +91,64 @@ import Testing
         let server = try server()
         _ = try connect(client(), server)
         #expect(try !connect(client(), server))
+    }
+
+    @Test(
+        "TLS-04 with other anchors, another name or another certificate no session is used",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func changed(version: Int32) throws {
+        let server = try server(version)
+        let first = try client()
+        #expect(try !connect(first, server))
+        #expect(try connect(first, server), "the server resumes")
+
+        let other = try TestCertificates(name: "Other")
+        for (context, failure) in [
+            (try client(anchors: [other.root]), CertificateFailure.untrustedIssuer),
+            (try client("other.example"), .hostName),
+        ] {
+            context.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+            #expect(try !TLSPair(context, server).connect())
+            #expect(context.failure == .certificate(failure))
+        }
+        let renamed = try client(as: "device-2")
+        renamed.prepare(time: TestCertificates.now, boottime: 0, acceptNotYetValid: false)
+        let pair = try TLSPair(renamed, server)
+        #expect(pair.connect() && !renamed.resumed)
+        let seen = try #require(SSL_get1_peer_certificate(pair.server.pointer))
+        #expect(try Certificate(Handle(seen, X509_free)).commonName == Array("device-2".utf8))
+    }
+
+    @Test(
+        "TLS-04 the session of a server whose certificate has ended, or not begun, is not used",
+        arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    func ended(version: Int32) throws {
+        let certificate = try ca.server(from: TestCertificates.now - 10, to: TestCertificates.now + 10)
+        for (offset, reason) in [(Int64(11), CertificateFailure.expired), (-11, .notYetValid)] {
+            let (context, server) = (try client(), try server(version, certificate))
+            _ = try connect(context, server)
+            context.prepare(time: TestCertificates.now + offset, boottime: 1, acceptNotYetValid: false)
+            #expect(try !TLSPair(context, server).connect())
+            #expect(context.failure == .certificate(reason) && !context.resumed)
+        }
+    }
+
+    @Test("TLS-04 a server that takes early data is sent none")
+    func earlyData() throws {
+        let server = try server {
+            SSL_CTX_set_max_early_data($0, 16_384)
+            // SSL_OP_NO_ANTI_REPLAY: otherwise the server forgets the session with its first connection.
+            SSL_CTX_set_options($0, UInt64(1) << 24)
+        }
+        let context = try client()
+        _ = try connect(context, server)
+        context.prepare(time: TestCertificates.now, boottime: 1, acceptNotYetValid: false)
+        let pair = try TLSPair(context, server)
+        #expect(pair.connect() && context.resumed)
+        let session = SSL_get_session(pair.client.pointer)
+        #expect(SSL_SESSION_get_max_early_data(session) == 16_384, "the server offered it")
+        #expect(SSL_get_early_data_status(pair.client.pointer) == SSL_EARLY_DATA_NOT_SENT)
+        #expect(SSL_get_early_data_status(pair.server.pointer) == SSL_EARLY_DATA_NOT_SENT)
     }
 
     @Test("TLS-04 a server that forgot the session verifies anew")
