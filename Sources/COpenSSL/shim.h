@@ -54,6 +54,10 @@ static inline long COpenSSL_get_mem_data(BIO *bio, char **bytes) {
     return BIO_get_mem_data(bio, bytes);
 }
 
+static inline void COpenSSL_raise(int reason) {
+    ERR_raise(ERR_LIB_SSL, reason);
+}
+
 static inline void COpenSSL_secure_clear_free(void *bytes, size_t count) {
     OPENSSL_secure_clear_free(bytes, count);
 }

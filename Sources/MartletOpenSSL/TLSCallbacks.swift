@@ -79,6 +79,9 @@ func countsInput(
         let data = BIO_get_callback_arg(input)
     else { return Int(result) }
     let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
-    // After a read that succeeded no retry is pending, so −1 is a failure and not "nothing there yet".
-    return connection.arrived(processed.pointee) ? Int(result) : -1
+    if connection.arrived(processed.pointee) { return Int(result) }
+    // After a read that succeeded no retry is pending, so −1 is a failure and not "nothing there yet". A failure
+    // without an error in the queue would be one of the socket, which libmosquitto takes for progress in a handshake.
+    COpenSSL_raise(SSL_R_EXCESSIVE_MESSAGE_SIZE)
+    return -1
 }

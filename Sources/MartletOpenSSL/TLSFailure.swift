@@ -11,11 +11,12 @@ public enum TLSFailure: Error, Hashable, Sendable {
     case certificateRefused(alert: UInt8)
     /// The server speaks no version from TLS 1.2 on.
     case protocolVersion
-    /// The server has no cipher suite with forward secrecy and authenticated encryption, or no group we accept.
+    /// The server has no cipher suite with forward secrecy and authenticated encryption, or no group or kind of key
+    /// that we accept.
     case noSharedCipher
-    /// What arrived is not TLS.
+    /// What arrived is not TLS, or breaks its rules.
     case notTLS
-    /// More bytes arrived than the limit allows.
+    /// More bytes arrived, or were announced, than the limit allows.
     case inputLimit
     /// The server closed the connection during the handshake.
     case closed
@@ -55,9 +56,11 @@ extension TLSFailure {
             self = .certificate(.weak)
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST, SSL_R_BAD_PACKET_LENGTH,
             SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_DATA_LENGTH_TOO_LONG, SSL_R_BAD_RECORD_TYPE, SSL_R_UNEXPECTED_MESSAGE,
-            SSL_R_UNEXPECTED_RECORD, SSL_R_LENGTH_MISMATCH, SSL_R_LENGTH_TOO_SHORT, SSL_R_EXCESSIVE_MESSAGE_SIZE,
-            SSL_R_RECORD_LENGTH_MISMATCH, SSL_R_RECORD_TOO_SMALL, SSL_R_UNKNOWN_ALERT_TYPE:
+            SSL_R_UNEXPECTED_RECORD, SSL_R_LENGTH_MISMATCH, SSL_R_LENGTH_TOO_SHORT, SSL_R_RECORD_LENGTH_MISMATCH,
+            SSL_R_RECORD_TOO_SMALL, SSL_R_UNKNOWN_ALERT_TYPE, SSL_R_COMPRESSION_DISABLED,
+            SSL_R_UNSUPPORTED_COMPRESSION_ALGORITHM, SSL_R_INVALID_COMPRESSION_ALGORITHM:
             self = .notTLS
+        case SSL_R_EXCESSIVE_MESSAGE_SIZE: self = .inputLimit
         case SSL_R_UNEXPECTED_EOF_WHILE_READING: self = .closed
         default: self = .other(reason)
         }
