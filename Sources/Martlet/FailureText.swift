@@ -11,8 +11,8 @@ enum FailureText {
     static let refusedByServer: StaticString =
         "the server closed the connection before accepting us: it may have refused our certificate"
 
-    static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool, host: String) -> LinkFailure {
-        if let tls, let failure = describe(tls, host: host) { return failure }
+    static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool) -> LinkFailure {
+        if let tls, let failure = describe(tls) { return failure }
         switch error {
         case nil: return LinkFailure("disconnected")
         case .tls: return LinkFailure(refusedByServer)
@@ -31,13 +31,13 @@ enum FailureText {
         }
     }
 
-    private static func describe(_ failure: TLSFailure, host: String) -> LinkFailure? {
+    private static func describe(_ failure: TLSFailure) -> LinkFailure? {
         switch failure {
-        case .certificate(let reason): return describe(reason, host: host)
+        case .certificate(let reason): return describe(reason)
         case .certificateRefused, .closed: return LinkFailure(refusedByServer)
         case .protocolVersion: return LinkFailure("the server offers no TLS version from 1.2 on")
         case .noSharedCipher:
-            return LinkFailure("the server offers no cipher with forward secrecy and authenticated encryption")
+            return LinkFailure("the server offers no cipher suite, group or key type that is accepted")
         case .notTLS: return LinkFailure("the server does not speak TLS")
         case .inputLimit: return LinkFailure("the server sent more at once than was agreed")
         case .alert(let alert): return numbered("the server ended TLS with alert ", alert)
@@ -49,15 +49,15 @@ enum FailureText {
         }
     }
 
-    private static func describe(_ failure: CertificateFailure, host: String) -> LinkFailure {
+    private static func describe(_ failure: CertificateFailure) -> LinkFailure {
         switch failure {
-        case .hostName:
-            var line = LogLine()
-            line.text("the server's certificate is not for the name ")
-            line.untrusted(host)
-            return LinkFailure(text: line.bytes)
-        case .untrustedIssuer: return LinkFailure("the server's certificate is not from a trust anchor of ours")
-        case .selfSigned: return LinkFailure("the server's certificate is self-signed and no trust anchor of ours")
+        case .hostName: return LinkFailure("the server's certificate is not for this name")
+        case .untrustedIssuer:
+            return LinkFailure(
+                "the server's certificate is not from a trust anchor of ours: check anchors in [identity]")
+        case .selfSigned:
+            return LinkFailure(
+                "the server's certificate is self-signed and no anchor of ours: check anchors in [identity]")
         case .expired: return LinkFailure("the server's certificate has expired")
         case .notYetValid:
             return LinkFailure("the server's certificate is not valid yet: is this device's clock right?")
@@ -65,6 +65,8 @@ enum FailureText {
         case .weak: return LinkFailure("the server's certificate uses a weak key or signature")
         case .badSignature: return LinkFailure("a signature in the server's certificate chain is wrong")
         case .forbiddenByIssuer: return LinkFailure("the server's certificate chain breaks a rule of its issuer")
+        case .chainTooLong: return LinkFailure("the server's certificate chain is too long")
+        case .notUnderstood: return LinkFailure("the server's certificate chain has a critical part that is unknown")
         case .other(let code):
             var line = LogLine()
             line.text("the server's certificate is not accepted, OpenSSL code ")

@@ -23,6 +23,7 @@ final class MosquittoLink: Link {
     /// Seconds that the broker keeps what it could not deliver to us.
     static let sessionExpiry: UInt32 = 3600
 
+    let server: [UInt8]
     private let configuration: Configuration
     private let tls: TLSContext
     private var connection: MosquittoConnection?
@@ -39,6 +40,13 @@ final class MosquittoLink: Link {
     init(_ configuration: Configuration, tls: TLSContext) {
         self.configuration = configuration
         self.tls = tls
+        let isIPv6 = configuration.host.bytes.contains(UInt8(ascii: ":"))
+        var line = LogLine()
+        if isIPv6 { line.text("[") }
+        line.untrusted(configuration.host)
+        line.text(isIPv6 ? "]:" : ":")
+        line.number(UInt64(configuration.port))
+        server = line.bytes
     }
 
     // MARK: Driving
@@ -85,9 +93,7 @@ final class MosquittoLink: Link {
             }
         } catch {
             var line = LogLine()
-            line.text("the name ")
-            line.untrusted(configuration.host)
-            line.text(" was not resolved: ")
+            line.text("the name was not resolved: ")
             line.untrusted(error.text)
             failure = LinkFailure(text: line.bytes)
             return
@@ -108,7 +114,7 @@ final class MosquittoLink: Link {
             try connection.open(address: address.span, port: configuration.port)
             self.connection = connection
         } catch {
-            failure = FailureText.describe(error, tls: tls.failure, wasConnected: false, host: configuration.host)
+            failure = FailureText.describe(error, tls: tls.failure, wasConnected: false)
         }
     }
 
@@ -171,6 +177,6 @@ extension MosquittoLink: MosquittoEvents {
     func closed(_ reason: MosquittoError?) {
         connection = nil
         engine?.closed(
-            FailureText.describe(reason, tls: tls.failure, wasConnected: isAccepted, host: configuration.host), .now())
+            FailureText.describe(reason, tls: tls.failure, wasConnected: isAccepted), .now())
     }
 }

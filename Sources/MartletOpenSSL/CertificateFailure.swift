@@ -14,7 +14,7 @@ public enum CertificateFailure: Error, Hashable, Sendable {
     case expired
     /// A certificate of the chain has not begun. With a clock that may be behind, the clock is the first suspect.
     case notYetValid
-    /// The certificate is not for this role: a server's must say serverAuth.
+    /// The certificate is not for this role: a server's must say serverAuth, and not that its key may not sign.
     case wrongPurpose
     /// A key is smaller than P-256 or RSA-2048, or a signature uses SHA-1 or MD5.
     case weak
@@ -22,6 +22,10 @@ public enum CertificateFailure: Error, Hashable, Sendable {
     case badSignature
     /// An issuer is no certification authority, or its path length or name constraints forbid this chain.
     case forbiddenByIssuer
+    /// More certificates than are looked at lie between the server's and an anchor.
+    case chainTooLong
+    /// A critical extension, or a constraint of an issuer, that is not understood.
+    case notUnderstood
     /// Another reason; the number is OpenSSL's `X509_V_ERR_…`.
     case other(Int32)
 
@@ -41,6 +45,11 @@ public enum CertificateFailure: Error, Hashable, Sendable {
         case X509_V_ERR_INVALID_CA, X509_V_ERR_PATH_LENGTH_EXCEEDED, X509_V_ERR_KEYUSAGE_NO_CERTSIGN,
             X509_V_ERR_PERMITTED_VIOLATION, X509_V_ERR_EXCLUDED_VIOLATION:
             self = .forbiddenByIssuer
+        case X509_V_ERR_CERT_CHAIN_TOO_LONG: self = .chainTooLong
+        case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, X509_V_ERR_INVALID_EXTENSION,
+            X509_V_ERR_UNSUPPORTED_EXTENSION_FEATURE, X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE,
+            X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX, X509_V_ERR_UNSUPPORTED_NAME_SYNTAX:
+            self = .notUnderstood
         default: self = .other(code)
         }
     }

@@ -86,10 +86,12 @@ struct ChainRules {
         guard ChainRules.isStrong(X509_get0_pubkey(certificate)) else {
             return isLeaf ? X509_V_ERR_EE_KEY_TOO_SMALL : X509_V_ERR_CA_KEY_TOO_SMALL
         }
-        // OpenSSL accepts a server certificate that does not say what it is for.
+        // OpenSSL accepts a server certificate that does not say what it is for, and one whose key is for encryption
+        // alone, as it was used before TLS 1.3 (RFC 8446 §4.4.2.2). Without key usages the second call has all bits.
         if isLeaf, purpose == .server {
             guard X509_get_extension_flags(certificate) & UInt32(EXFLAG_XKUSAGE) != 0,
-                X509_get_extended_key_usage(certificate) & UInt32(XKU_SSL_SERVER) != 0
+                X509_get_extended_key_usage(certificate) & UInt32(XKU_SSL_SERVER) != 0,
+                X509_get_key_usage(certificate) & UInt32(KU_DIGITAL_SIGNATURE) != 0
             else { return X509_V_ERR_INVALID_PURPOSE }
         }
         return X509_V_OK

@@ -60,6 +60,8 @@ extension Engine {
         restoreInFlight()
         log(.warning) {
             $0.text("not connected: ")
+            $0.untrusted(link.server)
+            $0.text(": ")
             $0.untrusted(failure.text)
             $0.text("; next try in ")
             $0.number((delay + 999) / 1000)

@@ -31,6 +31,8 @@ public struct LinkFailure: Sendable {
 
 /// One way to the back end. All calls, and all calls of the engine that it makes, are on one thread.
 public protocol Link: AnyObject {
+    /// What it connects to, for people: `broker.example:8883`.
+    var server: [UInt8] { get }
     /// Begins to connect. Later, not during this call, the engine hears `connected` or `closed`.
     func open(_ plan: ConnectionPlan)
     /// Ends the connection or the attempt at once; the engine hears nothing more of it.

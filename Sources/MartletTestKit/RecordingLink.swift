@@ -16,6 +16,7 @@ public final class RecordingLink: Link {
         public let connection: Int
     }
 
+    public let server: [UInt8] = [UInt8(ascii: "b")]
     public private(set) var state = State.closed
     /// One for each attempt.
     public private(set) var plans: [ConnectionPlan] = []

@@ -38,7 +38,8 @@ public final class TestAuthority {
     public let rootPath: String
     public let server: Identity
 
-    public init() throws {
+    /// - Parameter rootDays: how long the root is valid from a day ago on; 0: it has expired.
+    public init(rootDays: Int64 = 366) throws {
         let now = Int64(Date().timeIntervalSince1970)
         notBefore = now - 86_400
         notAfter = now + 365 * 86_400
@@ -46,7 +47,7 @@ public final class TestAuthority {
         try FileManager.default.createDirectory(
             at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         authority = try CertificateAuthority.selfSigned(
-            commonName: "Martlet test root", notBefore: notBefore, notAfter: notAfter)
+            commonName: "Martlet test root", notBefore: notBefore, notAfter: notBefore + rootDays * 86_400 + 1)
         rootPath = try TestAuthority.write(authority.certificate.pem(), folder, "root.pem")
         let key = try PrivateKey.generate(.p256)
         let certificate = try authority.issueServer(
@@ -84,34 +85,6 @@ public final class TestAuthority {
             key.publicKey, names: names, addresses: addresses, notBefore: notBefore ?? self.notBefore,
             notAfter: notAfter ?? self.notAfter)
         return try TestAuthority.identity(certificate, key, folder, UUID().uuidString)
-    }
-
-    /// A certificate that `issueServer` and `issueDevice` do not make, by the program `openssl`.
-    /// - Parameters:
-    ///   - extensions: lines as in its configuration file, `basicConstraints=CA:TRUE`.
-    ///   - key: what follows `-newkey`.
-    ///   - isSelfSigned: signed by its own key instead of by this authority.
-    public func forge(
-        commonName: String = "localhost", extensions: [String],
-        key: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], digest: String = "sha256",
-        isSelfSigned: Bool = false
-    ) throws -> CertificateFiles {
-        let name = UUID().uuidString
-        let files = CertificateFiles(
-            certificate: folder.appending(path: name + ".pem").path, key: folder.appending(path: name + ".key").path)
-        let lines =
-            ["[req]", "prompt=no", "distinguished_name=dn", "x509_extensions=v3"]
-            + ["[dn]", "CN=\(commonName)", "[v3]"] + extensions
-        let configuration = try write(Array((lines.joined(separator: "\n") + "\n").utf8), to: name + ".conf")
-        var arguments = ["req", "-x509", "-config", configuration, "-newkey"] + key
-        arguments += ["-nodes", "-\(digest)", "-days", "30", "-keyout", files.key, "-out", files.certificate]
-        if !isSelfSigned {
-            let root = folder.appending(path: "root.key").path
-            if !FileManager.default.fileExists(atPath: root) { _ = try write(authority.keyPEM(), to: "root.key") }
-            arguments += ["-CA", rootPath, "-CAkey", root]
-        }
-        try ChildProcess("openssl", arguments).waitForSuccess()
-        return files
     }
 
     /// Writes `bytes` as a file of the folder that only its owner can read; returns its path.

@@ -11,6 +11,24 @@ public final class Proxy: @unchecked Sendable {
         var broker: Int32
         /// Bytes of a packet from the broker that is not complete, while packets are filtered.
         var pending: [UInt8] = []
+        /// What passed in each direction.
+        var sent = 0
+        var received = 0
+        /// Nothing passes any more.
+        var isStalled = false
+    }
+
+    /// How much passes in each direction of a connection. What is beyond ends it, or stays away.
+    public struct Limit: Sendable {
+        public var fromClient = Int.max
+        public var fromBroker = Int.max
+        public var stalls = false
+
+        public init(fromClient: Int = .max, fromBroker: Int = .max, stalls: Bool = false) {
+            self.fromClient = fromClient
+            self.fromBroker = fromBroker
+            self.stalls = stalls
+        }
     }
 
     public let port: UInt16
@@ -23,6 +41,7 @@ public final class Proxy: @unchecked Sendable {
     private var holdingNow = false
     private var holdingClientsNow = false
     private var refusingNow = false
+    private var limitNow = Limit()
     private var droppedTypes: Set<UInt8> = []
     private var cutting = false
     private var stopping = false
@@ -71,6 +90,20 @@ public final class Proxy: @unchecked Sendable {
         set { change { refusingNow = newValue } }
     }
 
+    /// For bytes that pass from now on.
+    public var limit: Limit {
+        get { lock.withLock { limitNow } }
+        set { change { limitNow = newValue } }
+    }
+
+    /// Empties `sent` and `received`.
+    public func forget() {
+        lock.withLock {
+            fromClients = []
+            fromBroker = []
+        }
+    }
+
     /// MQTT packet types (4 = PUBACK) which the broker sends and the client never sees; not for TLS.
     public var dropped: Set<UInt8> {
         get { lock.withLock { droppedTypes } }
@@ -90,8 +123,10 @@ public final class Proxy: @unchecked Sendable {
             let (waiting, holds, holdsClients) = lock.withLock { (links, holdingNow, holdingClientsNow) }
             var states = [wake.read, listener.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             if !holds {
-                states += waiting.flatMap { holdsClients ? [$0.broker] : [$0.client, $0.broker] }
-                    .map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+                states += waiting.filter { !$0.isStalled }.flatMap {
+                    holdsClients ? [$0.broker] : [$0.client, $0.broker]
+                }
+                .map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             }
             poll(&states, nfds_t(states.count), -1)
             var bytes = [UInt8](repeating: 0, count: 64)
@@ -131,17 +166,28 @@ public final class Proxy: @unchecked Sendable {
             if ready.contains(link.client), !holdingClientsNow {
                 let bytes = take(link.client)
                 fromClients += bytes
-                if bytes.isEmpty || !put(bytes, link.broker) { return drop(index, reset: false) }
+                let room = max(0, limitNow.fromClient - links[index].sent)
+                links[index].sent += bytes.count
+                if bytes.isEmpty || !put(Array(bytes.prefix(room)), link.broker) { return drop(index, reset: false) }
+                if bytes.count > room { return end(index) }
             }
             if ready.contains(link.broker) {
                 let bytes = take(link.broker)
                 fromBroker += bytes
-                links[index].pending += bytes
+                let room = max(0, limitNow.fromBroker - links[index].received)
+                links[index].received += bytes.count
+                links[index].pending += bytes.prefix(room)
                 if bytes.isEmpty || !put(filtered(&links[index].pending), link.client) {
                     return drop(index, reset: false)
                 }
+                if bytes.count > room { return end(index) }
             }
         }
+    }
+
+    /// The connection reached its limit.
+    private func end(_ index: Int) {
+        if limitNow.stalls { links[index].isStalled = true } else { drop(index, reset: false) }
     }
 
     /// What may pass now; incomplete packets wait only while some are dropped.

@@ -13,6 +13,8 @@ public final class TCPServer: @unchecked Sendable {
         case reset
         /// The connection stays open, and nothing is ever said.
         case silence
+        /// One of these bytes each second.
+        case drip([UInt8])
     }
 
     public var port: UInt16 { listener.port }
@@ -48,8 +50,20 @@ public final class TCPServer: @unchecked Sendable {
         case .end: return
         case .reset: return socket.reset()
         case .silence: break
+        case .drip(let bytes): return drip(bytes, socket)
         }
         while take(socket) {}
+    }
+
+    private func drip(_ bytes: [UInt8], _ socket: LoopbackSocket) {
+        for byte in bytes {
+            try? socket.write([byte])
+            let next = Date(timeIntervalSinceNow: 1)
+            repeat {
+                if lock.withLock({ isStopping }) { return }
+                if let more = try? socket.read(65_536, seconds: 0.1), more.isEmpty { return }
+            } while Date() < next
+        }
     }
 
     /// False at the end of the connection.
