@@ -52,18 +52,6 @@ enum Forge {
         try check(X509_add_ext(certificate, made.pointer, -1))
     }
 
-    /// Replaces the subject alternative name by one DNS name with any bytes.
-    static func setDNSName(_ bytes: [UInt8], _ certificate: OpaquePointer) throws {
-        try set(NID_subject_alt_name, nil, certificate)
-        let names = try Handle(OPENSSL_sk_new_null(), GENERAL_NAMES_free)
-        let entry = try #require(GENERAL_NAME_new())
-        let value = try #require(ASN1_STRING_type_new(V_ASN1_IA5STRING))
-        ASN1_STRING_set(value, bytes, Int32(bytes.count))
-        GENERAL_NAME_set0_value(entry, GEN_DNS, value)
-        OPENSSL_sk_push(names.pointer, entry)
-        try check(X509_add1_ext_i2d(certificate, NID_subject_alt_name, UnsafeMutableRawPointer(names.pointer), 0, 0))
-    }
-
     /// Adds one more common name with any bytes.
     static func addCommonName(_ bytes: [UInt8], type: Int32 = V_ASN1_UTF8STRING, _ certificate: OpaquePointer) throws {
         let entry = try Handle(
