@@ -29,6 +29,9 @@ public final class Thread: @unchecked Sendable {  // `handle` is written once, b
         }
     }
 
+    /// Tells threads that live at the same time apart.
+    public static var current: UInt { UInt(pthread_self()) }
+
     fileprivate static func run(_ context: UnsafeMutableRawPointer) {
         Unmanaged<Start>.fromOpaque(context).takeRetainedValue().body()
     }

@@ -4,14 +4,12 @@ internal import CPosix
 
 /// Lets one thread wait for a socket, for time, and to be woken by other threads.
 public final class Waiter: Sendable {
-    private let event: Descriptor
+    private let event: EventDescriptor
 
-    public init() throws(PosixError) {
-        event = Descriptor(try check(CPosix_event(), "eventfd"))
-    }
+    public init() throws(PosixError) { event = try EventDescriptor() }
 
     /// Ends the present or the next `wait`. Any thread; also from a signal handler.
-    public func wake() { CPosix_event_signal(event.number) }
+    public func wake() { event.signal() }
 
     public struct Ready: Sendable {
         public var readable = false
@@ -26,7 +24,7 @@ public final class Waiter: Sendable {
         let timeout = milliseconds.map { Int32(clamping: $0) } ?? -1
         let code = CPosix_poll(socket, writing, event.number, &first, &second, timeout)
         if code < 0 { return Ready() }
-        if second != 0 { CPosix_event_clear(event.number) }
+        if second != 0 { event.clear() }
         // An error or a hang-up is found by reading or writing.
         let broken = first & Int16(POLLERR | POLLHUP | POLLNVAL) != 0
         return Ready(
