@@ -2,14 +2,16 @@
 
 public import MartletCommands
 public import MartletEnvelope
+internal import MartletMessages
 internal import MartletPosix
-internal import MartletSenML
+package import MartletSenML
 public import MartletSession
 
 /// One device: it connects by mutual TLS, reports signed telemetry, and obeys authenticated commands.
 ///
 /// All methods may be called from any thread, `onCommand` and `start` by one at a time. None waits for the network, but
-/// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers.
+/// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers. A
+/// program with a loop of its own has it run them there instead: see `descriptor`.
 ///
 /// The configuration is an INI file; relative paths begin at its directory:
 ///
@@ -46,22 +48,32 @@ public final class Device: Sendable {
     /// Reads the configuration and everything it names; connects to nothing yet.
     ///
     /// - Parameters:
-    ///   - program: name and version of the application, told to the back end; ASCII, at most 32 bytes each.
-    /// - Throws: `configuration`, `file`, `identity`, `state` or `system`, with a message for whoever installs it.
+    ///   - program: name and version of the application, told to the back end; at most 32 bytes each.
+    /// - Throws: `argument` for `program`; `configuration`, `file`, `identity`, `state` or `system`, with a message for whoever installs it.
     public init(
         configuration path: String, program: (name: StaticString, version: StaticString)? = nil,
         logLevel: LogLevel = .info, log: Log? = nil
     ) throws(MartletError) {
         core = try DeviceCore(
-            Configuration(path: path), program: program, logLevel: logLevel, log: log)
+            Configuration(path: path), program: program.map { Birth.Software($0.name, $0.version) },
+            logLevel: logLevel, log: log)
+    }
+
+    /// The same, with names that are made at run time.
+    package init(
+        configuration path: String, programName: [UInt8], programVersion: [UInt8], logLevel: LogLevel, log: Log?
+    ) throws(MartletError) {
+        core = try DeviceCore(
+            Configuration(path: path), program: Birth.Software(name: programName, version: programVersion),
+            logLevel: logLevel, log: log)
     }
 
     deinit { core.stop(flushing: 0) }
 
     /// Names a command that this device obeys, before `start`.
     ///
-    /// Handlers run one after the other on the library's second thread; a handler that waits delays other commands,
-    /// nothing else. A command takes effect at most once.
+    /// Handlers run one after the other on the library's second thread, or in `dispatch`; a handler that waits delays
+    /// other commands, nothing else. A command takes effect at most once.
     ///
     /// - Parameters:
     ///   - name: `[a-z][a-z0-9-]{0,31}`
@@ -79,6 +91,22 @@ public final class Device: Sendable {
     ) throws(MartletError) {
         try core.declare(name, parameters, handler)
     }
+
+    /// Makes `dispatch` the place where handlers run, instead of a thread of the library. Call it before `start`, once
+    /// or again.
+    ///
+    /// The descriptor can be read, for `poll` and its kind, when `dispatch` has something to do or the device was
+    /// stopped. It belongs to the device, and is closed with it: do not read, write or close it.
+    ///
+    /// - Throws: `wrongState` after `start`, `system`.
+    public func descriptor() throws(MartletError) -> Int32 { try core.descriptor() }
+
+    /// Runs, on the caller's thread, the handlers of all commands that wait now, and returns; does not wait for more.
+    /// While one thread is at it, another that calls this returns at once: what waits then makes the descriptor
+    /// readable again.
+    ///
+    /// - Throws: `wrongState` in a handler, after `stop`, and unless `descriptor` was called.
+    public func dispatch() throws(MartletError) { try core.dispatch() }
 
     /// Begins to connect, and goes on until `stop`.
     ///
@@ -127,6 +155,13 @@ public final class Device: Sendable {
         _ name: String, _ value: [UInt8], lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
         try core.report(name, .data(value.span), .none, lane, durable)
+    }
+
+    /// The same for a name and a unit that are made at run time; an empty unit is none.
+    package func report(
+        name: Span<UInt8>, _ value: borrowing SenMLRecord.Value, unit: Span<UInt8>
+    ) throws(MartletError) {
+        try core.report(name, value, unit, .normal, false)
     }
 
     /// What the device is doing.

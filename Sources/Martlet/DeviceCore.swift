@@ -43,7 +43,7 @@ final class DeviceCore: @unchecked Sendable {
 
     private let shared: Guarded<Shared>
     private let waiter: Waiter
-    private let handlers: HandlerThread
+    private let handlers: CallQueue
     private let logger: Device.Log?
     private let setup: Engine.Setup
     private let store: StateFile
@@ -54,8 +54,7 @@ final class DeviceCore: @unchecked Sendable {
     private var retryClosing: UInt64 = 0
 
     init(
-        _ configuration: Configuration, program: (name: StaticString, version: StaticString)?, logLevel: LogLevel,
-        log: Device.Log?
+        _ configuration: Configuration, program: Birth.Software?, logLevel: LogLevel, log: Device.Log?
     ) throws(MartletError) {
         let hashing: OpenSSLHashing
         do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
@@ -86,7 +85,12 @@ final class DeviceCore: @unchecked Sendable {
             throw MartletError(.system, file: "eventfd", error)
         }
         var software = [Birth.Software("martlet", MartletVersion.string)]
-        if let program { software.append(Birth.Software(program.name, program.version)) }
+        if let program {
+            if !program.isSayable {
+                throw MartletError(.argument, "the program's name and version have at most 32 bytes of UTF-8 each")
+            }
+            software.append(program)
+        }
         let publicKey = identity.key.publicKey.spki
         setup = Engine.Setup(
             identity: identity.device,
@@ -100,7 +104,7 @@ final class DeviceCore: @unchecked Sendable {
             topics: topics, batchLimits: configuration.batch, software: software,
             bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
         link = MosquittoLink(configuration, tls: tls)
-        handlers = HandlerThread(waiter: waiter)
+        handlers = CallQueue(waiter: waiter)
         logger = log
         closing = ReadingBatch(limits: configuration.batch)
         shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
@@ -118,6 +122,10 @@ final class DeviceCore: @unchecked Sendable {
         }
         handlers.add(handler)
     }
+
+    func descriptor() throws(MartletError) -> Int32 { try handlers.descriptor() }
+
+    func dispatch() throws(MartletError) { try handlers.dispatch() }
 
     func start() throws(MartletError) {
         let wasNew = shared.with { shared in
@@ -172,26 +180,41 @@ final class DeviceCore: @unchecked Sendable {
     func report(
         _ name: String, _ value: borrowing SenMLRecord.Value, _ unit: Unit, _ lane: Lane, _ durable: Bool
     ) throws(MartletError) {
+        let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
+        let value = copy value
+        let failure = name.withBytes { name -> MartletError? in
+            do throws(MartletError) {
+                try report(name, value, symbol, lane, durable)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    func report(
+        _ name: Span<UInt8>, _ value: borrowing SenMLRecord.Value, _ unit: Span<UInt8>, _ lane: Lane, _ durable: Bool
+    ) throws(MartletError) {
         if durable && !setup.queue.isDurable {
             throw MartletError(.unsupported, "durable reports need the spool on flash, which this version lacks")
         }
         if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
         let now = SystemClock.bootMilliseconds()
-        let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
         var isOver = false
-        let failure = name.withBytes { name in
-            shared.with { shared -> ReadingError? in
-                isOver = shared.phase.isOver
-                if isOver { return nil }
-                do throws(ReadingError) {
-                    if try shared.readings.append(name: name, unit: symbol, value: value, time: now) { waiter.wake() }
-                } catch {
-                    if error == .full { shared.status.droppedReadings += 1 }
-                    return error
+        let failure = shared.with { shared -> ReadingError? in
+            isOver = shared.phase.isOver
+            if isOver { return nil }
+            do throws(ReadingError) {
+                if try shared.readings.append(name: name, unit: unit, value: value, time: now) {
+                    waiter.wake()
                 }
-                return nil
+            } catch {
+                if error == .full { shared.status.droppedReadings += 1 }
+                return error
             }
+            return nil
         }
         if isOver { throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer") }
         switch failure {
@@ -319,7 +342,7 @@ extension DeviceCore: EngineOwner {
 }
 
 extension Birth.Software {
-    fileprivate init(_ name: StaticString, _ version: StaticString) {
+    init(_ name: StaticString, _ version: StaticString) {
         self.init(
             name: [UInt8](UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)),
             version: [UInt8](UnsafeBufferPointer(start: version.utf8Start, count: version.utf8CodeUnitCount)))

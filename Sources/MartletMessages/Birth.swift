@@ -28,7 +28,10 @@ public struct Birth: Equatable, Sendable {
             self.version = version
         }
 
-        var isSayable: Bool { name.isText(limit: Self.maximumLength) && version.isText(limit: Self.maximumLength) }
+        /// Whether a birth can carry it.
+        public var isSayable: Bool {
+            name.isText(limit: Self.maximumLength) && version.isText(limit: Self.maximumLength)
+        }
     }
 
     public init(
