@@ -33,11 +33,14 @@ let package = Package(
         .library(name: "MartletINI", targets: ["MartletINI"]),
         .library(name: "MartletController", targets: ["MartletController"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
+        // The C interface, for `Boards/c-library`.
+        .library(name: "martlet", type: .static, targets: ["MartletC"]),
         .executable(name: "SelfCheck", targets: ["SelfCheck"]),
     ],
     targets: [
         // C: own shims, and the module maps of the installed libraries.
         .target(name: "CPosix"),
+        .target(name: "CMartlet"),
         .target(name: "CSelfCheck"),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CMosquitto", providers: [.apt(["libmosquitto-dev"])]),
@@ -79,6 +82,7 @@ let package = Package(
                 "MartletCommands", "MartletSession",
             ]),
         library("MartletAsync", ["Martlet"]),
+        library("MartletC", ["CMartlet", "Martlet", "MartletPosix", "MartletMessages", "MartletSenML"]),
         library(
             "MartletController",
             [
@@ -141,7 +145,16 @@ let package = Package(
             name: "DeviceProgram", dependencies: ["Martlet"], path: "Tests/DeviceProgram", swiftSettings: language),
         tests(
             "MartletTests",
-            ["Martlet", "MartletAsync", "MartletController", "MartletTestKit", "DeviceProgram", "TestSupport"]),
+            [
+                "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletTestKit",
+                "DeviceProgram", "TestSupport",
+            ]),
+        // The C interface from C: misuse, and threads under the sanitizers. `Tests/c/run` builds and runs them.
+        .executableTarget(name: "CMisuse", dependencies: ["MartletC"], path: "Tests/c/CMisuse"),
+        .executableTarget(name: "CStress", dependencies: ["MartletC", "PlantedFaults"], path: "Tests/c/CStress"),
+        .target(
+            name: "PlantedFaults", dependencies: ["MartletPosix"], path: "Tests/c/PlantedFaults",
+            swiftSettings: language),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",

@@ -21,6 +21,7 @@ usage() {
 # load_board NAME: sets the variables of the board's board.conf, and
 #   build_options  for swift build
 #   runner         what starts a program of the board (empty for the host)
+#   gcc            the C compiler of Debian for it
 #   sysroot        the board's sysroot (empty for the host)
 # The host is a board without a folder: Embedded Swift for x86-64, with the machine's own libraries.
 load_board() {
@@ -28,7 +29,7 @@ load_board() {
     if [[ $board == host ]]; then
         [[ $(uname -m) == x86_64 ]] || fail "Swift has no Embedded standard library for this host; build for a board"
         build_options=(--toolset "$boards/common/embedded.json")
-        runner=() sysroot='' format=elf64-x86-64 page_size=4096
+        runner=() gcc=gcc sysroot='' format=elf64-x86-64 page_size=4096
         return
     fi
     [[ $board =~ ^[a-z0-9-]+$ && -f $boards/$board/board.conf ]] || fail "no board named '$board' in $boards"
@@ -37,6 +38,22 @@ load_board() {
     . "$boards/$board/board.conf"
     build_options=(--swift-sdks-path "$boards/$board" --swift-sdk "$board")
     runner=("$qemu" -cpu "$cpu" -L "$sysroot")
+}
+
+# build_product PACKAGE PRODUCT: builds it in release mode, and sets `scratch`, below which release/ holds it.
+build_product() {
+    scratch=$1/.build-$board
+    if [[ -n $sysroot ]]; then
+        "$boards/sysroot" "$board"
+        # SwiftPM does not see that a sysroot was made anew: what was built against another one goes.
+        cmp -s "$sysroot/.stamp" "$scratch/sysroot.stamp" || rm -rf "$scratch"
+        mkdir -p "$scratch"
+        cp "$sysroot/.stamp" "$scratch/sysroot.stamp"
+    fi
+    # Standard output is for the paths. Without --disable-local-rpath a host program looks for libraries beside itself.
+    # A toolset cannot ask for link-time optimisation.
+    swift build -c release --package-path "$1" --scratch-path "$scratch" "${build_options[@]}" \
+        --disable-local-rpath --experimental-lto-mode full --product "$2" >&2
 }
 
 # toolchain: the folder of the Swift toolchain's own tools (also where swiftc is only a launcher).
