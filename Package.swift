@@ -25,6 +25,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: language)
 }
 
+/// Builds in both modes, as the library does.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["CBench"] + dependencies, path: "Tests/Bench/\(name)", swiftSettings: settings)
+}
+
 let package = Package(
     name: "martlet",
     products: [
@@ -155,6 +161,9 @@ let package = Package(
         .target(
             name: "PlantedFaults", dependencies: ["MartletPosix"], path: "Tests/c/PlantedFaults",
             swiftSettings: language),
+        // Programs that Tests/Bench measures.
+        .target(name: "CBench", path: "Tests/Bench/CBench"),
+        benchmark("SteadyBench", ["Martlet"]),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#define _GNU_SOURCE
+
+#include "CBench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int count;
+static char **arguments;
+
+// glibc passes main's arguments to constructors; Embedded Swift has no CommandLine.
+__attribute__((constructor)) static void start(int argc, char **argv) {
+    count = argc;
+    arguments = argv;
+}
+
+const char *CBench_argument(int index) { return index + 1 < count ? arguments[index + 1] : NULL; }
+
+int CBench_number(int index, const char *usage) {
+    const char *text = CBench_argument(index);
+    long number = text ? strtol(text, NULL, 10) : 0;
+    if (number <= 0 || number > 100000000) CBench_fail(usage);
+    return (int)number;
+}
+
+void CBench_result(const char *name, double value) { printf("%s %.6g\n", name, value); }
+
+void CBench_fail(const char *text) {
+    fprintf(stderr, "%s\n", text);
+    exit(1);
+}
+
+void CBench_sleep(int microseconds) { usleep((useconds_t)microseconds); }
+
+__attribute__((weak)) extern void allocations_count(uint64_t *main_thread, uint64_t *other_threads);
+
+int CBench_allocations(uint64_t *main_thread, uint64_t *other_threads) {
+    if (!allocations_count) return 0;
+    allocations_count(main_thread, other_threads);
+    return 1;
+}

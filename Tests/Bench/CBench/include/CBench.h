@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the benchmark programs need of libc.
+
+#ifndef CBENCH_H
+#define CBENCH_H
+
+#include <stdint.h>
+
+/// Arguments after the program's name; NULL beyond the last.
+const char *CBench_argument(int index);
+
+/// The argument as a number; ends the program with `usage` if it is none, or not positive.
+int CBench_number(int index, const char *usage);
+
+/// Writes "name value\n" to standard output.
+void CBench_result(const char *name, double value);
+
+/// Ends the program with status 1 and this line on standard error.
+_Noreturn void CBench_fail(const char *text);
+
+void CBench_sleep(int microseconds);
+
+/// The first call begins to count the memory blocks that the program's own code takes, the second one ends it and tells
+/// them: those of the main thread, and of all others. False if yardstick/allocations.c, which counts, is not preloaded.
+int CBench_allocations(uint64_t *main_thread, uint64_t *other_threads);
+
+#endif

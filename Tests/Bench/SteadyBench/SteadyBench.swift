@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBench
+import Martlet
+
+/// A device that reports and sends, steadily: `SteadyBench CONFIGURATION BATCHES`.
+///
+/// The configuration closes a batch by its count of five readings, never by its age. Prints how many blocks of memory
+/// a reading and a message take after the device has warmed up.
+@main struct SteadyBench {
+    static let readings = 5
+    static let warmUp = 300
+
+    static func main() {
+        guard let path = CBench_argument(0) else { CBench_fail(usage) }
+        let batches = Int(CBench_number(1, usage))
+        do throws(MartletError) {
+            let device = try Device(configuration: String(cString: path))
+            try device.start()
+            wait("SteadyBench: no connection within 10 seconds") { device.status.connection == .connected }
+            try report(warmUp, to: device)
+            var application: UInt64 = 0
+            var library: UInt64 = 0
+            guard CBench_allocations(&application, &library) != 0 else {
+                CBench_fail("SteadyBench: preload the counter of allocations")
+            }
+            try report(batches, to: device)
+            _ = CBench_allocations(&application, &library)
+            wait("SteadyBench: the broker did not take all messages") { device.status.waitingMessages == 0 }
+            CBench_result("allocations-per-reading", Double(application) / Double(batches * readings))
+            CBench_result("allocations-per-message", Double(library) / Double(batches))
+            device.stop()
+        } catch {
+            CBench_fail(error.message)
+        }
+    }
+
+    private static let usage = "usage: SteadyBench CONFIGURATION BATCHES"
+
+    /// For at most 10 seconds.
+    private static func wait(_ failure: StaticString, until isDone: () -> Bool) {
+        for _ in 0..<1000 {
+            if isDone() { return }
+            CBench_sleep(10_000)
+        }
+        CBench_fail(failure.utf8Start)
+    }
+
+    /// Slower than the device signs and sends.
+    private static func report(_ batches: Int, to device: Device) throws(MartletError) {
+        for batch in 0..<batches {
+            for reading in 0..<readings {
+                try device.report("cpu/temperature", 51.25 + Double(batch % 7 + reading), unit: .celsius)
+            }
+            CBench_sleep(3000)
+        }
+    }
+}

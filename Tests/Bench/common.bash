@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Shared by the scripts in Tests/Bench: programs, certificates, a broker. Sourced, not run. Everything lies in $work,
+# which goes away at the end together with what was started.
+set -euo pipefail
+bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$bench/../.." && pwd)
+# shellcheck source=SCRIPTDIR/../../Samples/packages.bash
+. "$root/Samples/packages.bash"
+
+work=$(mktemp -d)
+pids=()
+finish() {
+    local pid
+    for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null || true; done
+    for pid in ${pids[@]+"${pids[@]}"}; do wait "$pid" 2>/dev/null || true; done
+    rm -rf "$work"
+}
+trap finish EXIT
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    [[ -z ${2:-} || ! -s $2 ]] || tail -n 20 "$2" >&2
+    exit 1
+}
+
+# embedded PRODUCT [PACKAGE] : builds a program as Embedded Swift for this machine.
+embedded() {
+    local package=(--package "${2:-$root}")
+    "$root/Boards/build" host "$1" "${package[@]}" >"$work/build.log" 2>&1 || die "$1 was not built" "$work/build.log"
+}
+
+# The flags that Boards/common gives C, but for speed instead of size.
+c_flags=(-std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -ffunction-sections -fdata-sections -fstack-protector-strong
+    -D_FORTIFY_SOURCE=2 -fno-asynchronous-unwind-tables -fomit-frame-pointer)
+
+# yardstick NAME [LIBRARIES…] : compiles our C program $work/NAME.
+yardstick() {
+    gcc "${c_flags[@]}" -o "$work/$1" "$bench/yardstick/$1.c" -Wl,--gc-sections -Wl,-z,now "${@:2}" ||
+        die "$1.c was not compiled"
+}
+
+# preload NAME : compiles a library to preload, $work/NAME.so.
+preload() {
+    gcc -std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -fno-omit-frame-pointer -shared -o "$work/$1.so" \
+        "$bench/yardstick/$1.c" || die "$1.c was not compiled"
+}
+
+# key NAME : a P-256 key $work/NAME.key, its public half NAME.pub.
+key() {
+    (umask 077 && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/$1.key" 2>/dev/null)
+    openssl pkey -in "$work/$1.key" -pubout -out "$work/$1.pub"
+}
+
+# certificate NAME EXTENSION… : a certificate $work/NAME.pem by our authority for a new key.
+certificate() {
+    local name=$1 extension
+    shift
+    key "$name"
+    openssl req -new -key "$work/$name.key" -subj "/CN=$name" -out "$work/$name.csr"
+    for extension in 'basicConstraints = critical,CA:FALSE' 'keyUsage = critical,digitalSignature' \
+        'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid:always' "$@"; do
+        printf '%s\n' "$extension"
+    done >"$work/$name.ext"
+    openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 30 \
+        -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
+}
+
+# credentials : an authority, a broker for localhost, the device pump-7, and a gateway's key.
+credentials() {
+    key ca
+    openssl req -x509 -key "$work/ca.key" -subj '/CN=Bench root' -days 30 -addext 'keyUsage = critical,keyCertSign,cRLSign' \
+        -out "$work/ca.pem"
+    certificate localhost 'extendedKeyUsage = serverAuth' 'subjectAltName = DNS:localhost,IP:127.0.0.1'
+    certificate pump-7 'extendedKeyUsage = clientAuth' 'subjectAltName = URI:urn:dev:mac:0024befffe804ff1'
+    certificate watcher 'extendedKeyUsage = clientAuth'
+    key gateway
+}
+
+# broker : starts mosquitto with mutual TLS on a free port of this machine; sets `port`.
+broker() {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    local user=
+    # Started by root, Debian's broker drops to a user that cannot read our files.
+    if ((EUID == 0)); then user='user root'; fi
+    cat >"$work/broker.conf" <<CONF
+$user
+listener $port 127.0.0.1
+cafile $work/ca.pem
+certfile $work/localhost.pem
+keyfile $work/localhost.key
+require_certificate true
+allow_anonymous true
+persistence false
+log_dest stderr
+log_type error
+log_type notice
+log_type information
+CONF
+    mosquitto -c "$work/broker.conf" >"$work/broker.log" 2>&1 &
+    pids+=($!)
+    local tries=100
+    until grep -qs 'running' "$work/broker.log"; do
+        ((tries-- > 0)) || die 'the broker did not start' "$work/broker.log"
+        sleep 0.1
+    done
+}
+
+# subscriber : takes everything; a broker refuses messages that nobody wants (MQTT 5 §3.4.2.1, 0x10).
+subscriber() {
+    mosquitto_sub -V 5 -h localhost -p "$port" --cafile "$work/ca.pem" --cert "$work/watcher.pem" \
+        --key "$work/watcher.key" -q 1 -t '#' >"$work/received" 2>&1 &
+    pids+=($!)
+    local tries=100
+    until grep -q 'mosq\|auto-' <(grep 'New client' "$work/broker.log"); do
+        ((tries-- > 0)) || die 'the subscriber did not connect' "$work/broker.log"
+        sleep 0.1
+    done
+}
+
+# configure LINE… : $work/martlet.conf of the device, with these lines in [telemetry].
+configure() {
+    {
+        printf '%s\n' '[device]' 'id = pump-7' 'state = state' '[mqtt]' 'host = localhost' "port = $port" \
+            '[identity]' 'key = pump-7.key' 'certificate = pump-7.pem' 'anchors = ca.pem' \
+            '[controllers]' 'gateway = gateway gateway.pub' '[telemetry]' "$@"
+    } >"$work/martlet.conf"
+}
