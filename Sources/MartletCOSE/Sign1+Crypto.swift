@@ -63,7 +63,7 @@ extension Sign1 {
         }
         let start = message.count
         let room = size(protected: protected.count, payload: payload.count)
-        message.append(contentsOf: repeatElement(0, count: room))
+        message.append(addingCapacity: room) { $0.append(repeating: 0, count: room) }
         var writer = CBORWriter(message.mutableSpan, from: start)
         writer.tag(18)
         writer.array(4)
