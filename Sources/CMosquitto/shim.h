@@ -8,6 +8,7 @@
 #include <mqtt_protocol.h>
 #include <netdb.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 // errno is a macro.

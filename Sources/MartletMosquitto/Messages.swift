@@ -15,11 +15,11 @@ extension MosquittoConnection {
         topic: Span<UInt8>, payload: Span<UInt8>, qos: QoS = .atLeastOnce, retained: Bool = false
     ) throws(MosquittoError) -> Int32 {
         guard state == .connected, let handle else { throw .wrongState }
+        guard inFlight < min(window, Int(limits.receiveMaximum)) else { throw .windowFull }
         guard isTopicName(topic) else { throw .invalidTopic }
         guard !retained || limits.retainAvailable, qos.rawValue <= limits.maximumQoS else { throw .unsupported }
         let header = 2 + topic.count + (qos == .atLeastOnce ? 2 : 0) + propertyLength
         guard fits(header: header, payload: payload.count) else { throw .packetTooLarge }
-        guard inFlight < min(window, Int(limits.receiveMaximum)) else { throw .windowFull }
         var id: Int32 = 0
         let code = withCString(topic) { topic in
             payload.withUnsafeBufferPointer { payload in
