@@ -69,19 +69,3 @@ private func offersSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> 
     // OpenSSL keeps its reference.
     return 0
 }
-
-/// Sees each read of a connection's input. Its argument is alive as long as the `SSL` that owns the BIO.
-func countsInput(
-    _ input: OpaquePointer?, _ operation: Int32, _ bytes: UnsafePointer<CChar>?, _ count: Int, _ number: Int32,
-    _ long: Int, _ result: Int32, _ processed: UnsafeMutablePointer<Int>?
-) -> Int {
-    guard operation == BIO_CB_READ | BIO_CB_RETURN, result > 0, let processed, let input,
-        let data = BIO_get_callback_arg(input)
-    else { return Int(result) }
-    let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
-    if connection.arrived(processed.pointee) { return Int(result) }
-    // After a read that succeeded no retry is pending, so −1 is a failure and not "nothing there yet". A failure
-    // without an error in the queue would be one of the socket, which libmosquitto takes for progress in a handshake.
-    COpenSSL_raise(SSL_R_EXCESSIVE_MESSAGE_SIZE)
-    return -1
-}

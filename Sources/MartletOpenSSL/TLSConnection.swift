@@ -75,11 +75,7 @@ final class TLSConnection {
             }
         case .address: _ = COpenSSL_set_tlsext_host_name(ssl, nil)
         }
-        if let input = SSL_get_rbio(ssl) {
-            let reference = Unmanaged.passUnretained(self).toOpaque()
-            BIO_set_callback_arg(input, reference.assumingMemoryBound(to: CChar.self))
-            BIO_set_callback_ex(input, countsInput)
-        }
+        countInput(of: ssl)
         if let kept = session {
             // A chain that would be refused now is judged anew.
             if boottime >= kept.verifiedAt, boottime - kept.verifiedAt < TLSConnection.maximumSessionAge,
