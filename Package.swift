@@ -164,6 +164,8 @@ let package = Package(
         // Programs that Tests/Bench measures.
         .target(name: "CBench", path: "Tests/Bench/CBench"),
         benchmark("SteadyBench", ["Martlet"]),
+        benchmark("LinkBench", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix"]),
+        benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",

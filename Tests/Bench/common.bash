@@ -36,7 +36,7 @@ c_flags=(-std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -ffunction-sections -fdata-s
 
 # yardstick NAME [LIBRARIES…] : compiles our C program $work/NAME.
 yardstick() {
-    gcc "${c_flags[@]}" -o "$work/$1" "$bench/yardstick/$1.c" -Wl,--gc-sections -Wl,-z,now "${@:2}" ||
+    gcc "${c_flags[@]}" -I "$bench/CBench/include" -o "$work/$1" "$bench/yardstick/$1.c" -Wl,--gc-sections -Wl,-z,now "${@:2}" ||
         die "$1.c was not compiled"
 }
 
@@ -77,7 +77,8 @@ credentials() {
     key gateway
 }
 
-# broker : starts mosquitto with mutual TLS on a free port of this machine; sets `port`.
+# broker [TYPE] : starts mosquitto with mutual TLS on a free port of this machine; sets `port`. Its log, also with lines
+# of TYPE, is $work/broker-PORT.log.
 broker() {
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     local user=
@@ -96,12 +97,13 @@ log_dest stderr
 log_type error
 log_type notice
 log_type information
+${1:+log_type $1}
 CONF
-    mosquitto -c "$work/broker.conf" >"$work/broker.log" 2>&1 &
+    local log=$work/broker-$port.log tries=100
+    mosquitto -c "$work/broker.conf" >"$log" 2>&1 &
     pids+=($!)
-    local tries=100
-    until grep -qs 'running' "$work/broker.log"; do
-        ((tries-- > 0)) || die 'the broker did not start' "$work/broker.log"
+    until grep -qs 'running' "$log"; do
+        ((tries-- > 0)) || die 'the broker did not start' "$log"
         sleep 0.1
     done
 }
@@ -109,20 +111,20 @@ CONF
 # subscriber : takes everything; a broker refuses messages that nobody wants (MQTT 5 §3.4.2.1, 0x10).
 subscriber() {
     mosquitto_sub -V 5 -h localhost -p "$port" --cafile "$work/ca.pem" --cert "$work/watcher.pem" \
-        --key "$work/watcher.key" -q 1 -t '#' >"$work/received" 2>&1 &
+        --key "$work/watcher.key" -i watcher -q 1 -t '#' -F '%t %x' >"$work/received" 2>&1 &
     pids+=($!)
-    local tries=100
-    until grep -q 'mosq\|auto-' <(grep 'New client' "$work/broker.log"); do
-        ((tries-- > 0)) || die 'the subscriber did not connect' "$work/broker.log"
+    local log=$work/broker-$port.log tries=100
+    until grep -q 'New client.* as watcher' "$log"; do
+        ((tries-- > 0)) || die 'the subscriber did not connect' "$log"
         sleep 0.1
     done
 }
 
-# configure LINE… : $work/martlet.conf of the device, with these lines in [telemetry].
+# configure NAME LINE… : the device's configuration $work/NAME.conf, with these lines at its end.
 configure() {
     {
         printf '%s\n' '[device]' 'id = pump-7' 'state = state' '[mqtt]' 'host = localhost' "port = $port" \
             '[identity]' 'key = pump-7.key' 'certificate = pump-7.pem' 'anchors = ca.pem' \
-            '[controllers]' 'gateway = gateway gateway.pub' '[telemetry]' "$@"
-    } >"$work/martlet.conf"
+            '[controllers]' 'gateway = gateway gateway.pub' "${@:2}"
+    } >"$work/$1.conf"
 }

@@ -4,6 +4,7 @@
 
 #include "CBench.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,10 +36,16 @@ void CBench_fail(const char *text) {
 
 void CBench_sleep(int microseconds) { usleep((useconds_t)microseconds); }
 
+int CBench_wait(int socket, bool writing) {
+    struct pollfd state = {.fd = socket, .events = writing ? POLLIN | POLLOUT : POLLIN};
+    if (poll(&state, 1, 10000) <= 0) return 0;
+    return (state.revents & ~POLLOUT ? CBENCH_READABLE : 0) | (state.revents & POLLOUT ? CBENCH_WRITABLE : 0);
+}
+
 __attribute__((weak)) extern void allocations_count(uint64_t *main_thread, uint64_t *other_threads);
 
-int CBench_allocations(uint64_t *main_thread, uint64_t *other_threads) {
-    if (!allocations_count) return 0;
+bool CBench_allocations(uint64_t *main_thread, uint64_t *other_threads) {
+    if (!allocations_count) return false;
     allocations_count(main_thread, other_threads);
-    return 1;
+    return true;
 }

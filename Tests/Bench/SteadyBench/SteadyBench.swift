@@ -21,7 +21,7 @@ import Martlet
             try report(warmUp, to: device)
             var application: UInt64 = 0
             var library: UInt64 = 0
-            guard CBench_allocations(&application, &library) != 0 else {
+            guard CBench_allocations(&application, &library) else {
                 CBench_fail("SteadyBench: preload the counter of allocations")
             }
             try report(batches, to: device)
@@ -49,9 +49,12 @@ import Martlet
     /// Slower than the device signs and sends.
     private static func report(_ batches: Int, to device: Device) throws(MartletError) {
         for batch in 0..<batches {
-            for reading in 0..<readings {
-                try device.report("cpu/temperature", 51.25 + Double(batch % 7 + reading), unit: .celsius)
-            }
+            let change = Double(batch % 7)
+            try device.report("cpu-temperature", 51.2 + change, unit: .celsius)
+            try device.report("load/1min", 0.42 + change, unit: .count)
+            try device.report("memory/available", 3_221_225_472 + change * 4096, unit: .byte)
+            try device.report("network/eth0/received", 123_456_789 + change * 1500, unit: .byte)
+            try device.report("cpu/use", 0.0625 + change / 64, unit: .ratio)
             CBench_sleep(3000)
         }
     }

@@ -5,7 +5,10 @@
 #ifndef CBENCH_H
 #define CBENCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "measure.h"
 
 /// Arguments after the program's name; NULL beyond the last.
 const char *CBench_argument(int index);
@@ -21,8 +24,13 @@ _Noreturn void CBench_fail(const char *text);
 
 void CBench_sleep(int microseconds);
 
+enum { CBENCH_READABLE = 1, CBENCH_WRITABLE = 2 };
+
+/// Waits for at most 10 seconds; CBENCH_READABLE and CBENCH_WRITABLE, or 0. An error is readable.
+int CBench_wait(int socket, bool writing);
+
 /// The first call begins to count the memory blocks that the program's own code takes, the second one ends it and tells
 /// them: those of the main thread, and of all others. False if yardstick/allocations.c, which counts, is not preloaded.
-int CBench_allocations(uint64_t *main_thread, uint64_t *other_threads);
+bool CBench_allocations(uint64_t *main_thread, uint64_t *other_threads);
 
 #endif
