@@ -61,7 +61,7 @@ let package = Package(
         library("MartletCOSE", ["MartletCBOR"]),
         library("MartletEnvelope", ["MartletCBOR", "MartletCOSE"]),
         library("MartletMessages", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
-        library("MartletSenML", ["MartletCBOR"], links: ["m"]),
+        library("MartletSenML", ["MartletCBOR"]),
         library("MartletReplayWindow"),
         library("MartletINI"),
 
