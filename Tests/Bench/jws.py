@@ -2,6 +2,7 @@
 """The same readings as a device's signed message, as JSON (RFC 8428) in a compact JWS (RFC 7515)."""
 import base64
 import json
+import struct
 import subprocess
 
 LABELS = {-3: "bt", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 6: "t"}
@@ -14,7 +15,6 @@ def decode(data, at=0):
     width = 0 if info < 24 else 1 << info - 24
     argument = info if info < 24 else int.from_bytes(data[at:at + width], "big")
     if major == 7 and info in (25, 26, 27):
-        import struct
         return struct.unpack(">" + {25: "e", 26: "f", 27: "d"}[info], data[at:at + width])[0], at + width
     at += width
     if major == 0:
@@ -58,17 +58,34 @@ def raw_signature(der):
     return raw
 
 
-def jws(envelope, key):
-    """The JWS of the envelope's readings, signed by the key in the file `key`, and how many readings there are."""
+def plain(value):
+    """A claim as JSON has it."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return base64url(value).decode() if isinstance(value, bytes) else value
+
+
+def jws(header, records, key):
+    text = b".".join(
+        base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, records))
+    der = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-sign", key], input=text, stdout=subprocess.PIPE, check=True).stdout
+    return text + b"." + base64url(raw_signature(der))
+
+
+def sizes(envelope, key):
+    """Bytes of COSE and of JWS, signed by the key in the file `key`: with nothing but the readings and the key's id,
+    and with all that the envelope says; and the number of readings."""
     (protected, _, payload, _), end = decode(envelope)
     assert end == len(envelope)
     header, _ = decode(protected)
-    issuer = header[15][1]
+    claims = header[15]
     records = [{LABELS[label]: shortest(value) for label, value in record.items()} for record in decode(payload)[0]]
-    records[0] = {"bn": issuer + ":", **records[0]}
-    head = {"alg": "ES256", "kid": base64url(header[4]).decode()}
-    text = b".".join(
-        base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (head, records))
-    der = subprocess.run(
-        ["openssl", "dgst", "-sha256", "-sign", key], input=text, stdout=subprocess.PIPE, check=True).stdout
-    return text + b"." + base64url(raw_signature(der)), len(records)
+    records[0] = {"bn": claims[1] + ":", **records[0]}
+    least = {"alg": "ES256", "kid": plain(header[4])}
+    names = {1: "iss", 6: "iat", -65537: "m"}
+    everything = {**least, **{names[label]: plain(value) for label, value in claims.items()}}
+    # Algorithm and key id alone are a header of 13 bytes instead of this one, whose length takes a byte more.
+    smallest = len(envelope) - len(protected) - 1 + 13
+    return ((smallest, len(jws(least, records, key))), (len(envelope), len(jws(everything, records, key))),
+            len(records))

@@ -38,7 +38,7 @@ static inline SSL_CTX *tls_context(const char *directory) {
              context, "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:"
                       "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"),
          "TLS 1.2 suites");
-    must((int)SSL_CTX_set1_groups_list(context, "P-256:X25519:P-384"), "groups");
+    must((int)SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384"), "groups");
     must((int)SSL_CTX_set1_sigalgs_list(
              context, "ECDSA+SHA256:ed25519:ECDSA+SHA384:ECDSA+SHA512:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"
                       "rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512"), "signature algorithms");
