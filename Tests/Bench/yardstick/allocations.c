@@ -45,7 +45,7 @@ void allocations_count(uint64_t *main_thread, uint64_t *other_threads) {
     *other_threads = counts[1];
 }
 
-// Swift keeps frame pointers, so the stack is a list; libraries between two Swift functions may break it.
+// In a program with frame pointers the stack is a list; libraries between two Swift functions may break it.
 static void record(void **frame, bool is_main) {
     void *found[DEPTH] = {0};
     for (int depth = 0; depth < DEPTH; depth++) {
