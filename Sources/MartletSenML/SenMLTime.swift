@@ -21,9 +21,8 @@ public enum SenMLTime: Equatable, Sendable {
     /// The nearest whole number of milliseconds; nil if it does not fit.
     public var milliseconds: Int64? {
         let scaled = seconds * 1000
-        // From here on every Double is whole.
-        guard scaled.magnitude < 0x1p52 else { return Int64(exactly: scaled) }
         // `rounded` would need libm, whose pages are a third of a megabyte of each program's memory.
+        guard scaled.magnitude < 0x1p63 else { return nil }
         let whole = Int64(scaled)
         let rest = scaled - Double(whole)
         return rest >= 0.5 ? whole + 1 : rest <= -0.5 ? whole - 1 : whole
