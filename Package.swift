@@ -166,6 +166,10 @@ let package = Package(
         benchmark("SteadyBench", ["Martlet"]),
         benchmark("LinkBench", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix"]),
         benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
+        .target(name: "CArguments", path: "Tests/Bench/CArguments"),
+        .executableTarget(
+            name: "FormatBench", dependencies: ["CArguments", "MartletSenML", "MartletTelemetry"],
+            path: "Tests/Bench/FormatBench", swiftSettings: settings),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",
