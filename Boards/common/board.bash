@@ -51,9 +51,9 @@ build_product() {
         cp "$sysroot/.stamp" "$scratch/sysroot.stamp"
     fi
     # Standard output is for the paths. Without --disable-local-rpath a host program looks for libraries beside itself.
-    # A toolset cannot ask for link-time optimisation.
+    # A toolset cannot ask for link-time optimisation, nor can it omit frame pointers, which arm64 programs do anyway.
     swift build -c release --package-path "$1" --scratch-path "$scratch" "${build_options[@]}" \
-        --disable-local-rpath --experimental-lto-mode full --product "$2" >&2
+        --disable-local-rpath --omit-frame-pointers --experimental-lto-mode full --product "$2" >&2
 }
 
 # toolchain: the folder of the Swift toolchain's own tools (also where swiftc is only a launcher).
