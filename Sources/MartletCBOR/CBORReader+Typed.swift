@@ -43,6 +43,29 @@ extension CBORReader {
         return content
     }
 
+    /// Where the content of a text string lies that may be no UTF-8: for a caller who allows less than that.
+    @inline(__always)
+    package mutating func unvalidatedText() throws(CBORError) -> Range<Int> {
+        let start = offset
+        let content: Range<Int>
+        // The most frequent ones have less than 24 bytes.
+        if let initial = nextByte, case 0x60..<0x78 = initial {
+            offset = start &+ 1
+            content = try string(UInt64(initial &- 0x60), at: start)
+        } else {
+            content = try longText(at: start)
+        }
+        try end(start)
+        return content
+    }
+
+    @inline(never)
+    private mutating func longText(at start: Int) throws(CBORError) -> Range<Int> {
+        let (initial, length) = try head()
+        guard initial >> 5 == 3 else { throw unexpected(at: start) }
+        return try string(length, at: start)
+    }
+
     /// The number of elements that follow: never more than bytes remain.
     @inline(never)
     public mutating func array() throws(CBORError) -> Int {
@@ -62,6 +85,32 @@ extension CBORReader {
     public mutating func map() throws(CBORError) -> Int {
         let start = offset
         guard case .map(let count) = try next() else { throw .unexpected(at: start) }
+        return count
+    }
+
+    /// `map`, without a call if it has 1 to 23 pairs.
+    @inline(__always)
+    package mutating func shortMap() throws(CBORError) -> Int {
+        if let count = try openShort(0xa0, isMap: true) { return count }
+        return try map()
+    }
+
+    /// `array`, without a call if it has 1 to 23 elements.
+    @inline(__always)
+    package mutating func shortArray() throws(CBORError) -> Int {
+        if let count = try openShort(0x80, isMap: false) { return count }
+        return try array()
+    }
+
+    @inline(__always)
+    private mutating func openShort(_ major: UInt8, isMap: Bool) throws(CBORError) -> Int? {
+        let start = offset
+        guard let initial = nextByte, case 1..<24 = initial &- major else { return nil }
+        offset = start &+ 1
+        let count = Int(initial &- major)
+        let children = isMap ? count &* 2 : count
+        guard children <= input.count &- offset else { throw .truncated(at: start) }
+        try open(children: children, isMap: isMap, at: start)
         return count
     }
 
@@ -85,14 +134,37 @@ extension CBORReader {
     }
 
     /// An integer or a float. An integer that a Double cannot hold is rounded to the nearest.
-    @inline(never)
+    @inline(__always)
     public mutating func number() throws(CBORError) -> Double {
         let start = offset
-        switch try next() {
-        case .unsigned(let value): return Double(value)
-        case .negative(let value): return -1 - Double(value)
-        case .float(let value): return value
-        default: throw .unexpected(at: start)
+        let number: Double
+        if nextByte == 0xfb {
+            number = try Self.double(Double(bitPattern: bigEndian(UInt64.self, at: start)), at: start)
+        } else {
+            number = try shortNumber(at: start)
         }
+        try end(start)
+        return number
+    }
+
+    /// A number that is no double precision float.
+    @inline(never)
+    private mutating func shortNumber(at start: Int) throws(CBORError) -> Double {
+        let (initial, argument) = try head()
+        switch initial {
+        case 0x00..<0x20: return Double(argument)
+        case 0x20..<0x40: return -1 - Double(argument)
+        case 0xf9...0xfa: return try Self.float(initial, argument, at: start)
+        default: throw unexpected(at: start)
+        }
+    }
+
+    /// Why the item at `start` is refused where one of another type is asked for: what is wrong with the item itself
+    /// comes first.
+    @inline(never)
+    private mutating func unexpected(at start: Int) -> CBORError {
+        offset = start
+        do throws(CBORError) { _ = try next() } catch { return error }
+        return .unexpected(at: start)
     }
 }

@@ -8,23 +8,26 @@
 public struct CBORReader: ~Copyable, ~Escapable {
     /// An open array, map or tag; at depth 0 the top level, which has no end.
     private struct Container {
-        var remaining = 0
-        var isMap = false
-        /// Where the key that is being read starts.
-        var keyStart = 0
-        /// Where the key before it starts; -1 if there is none.
-        var previousKey = -1
+        /// Twice the number of children to come, and 1 in a map, whose keys and values are its children.
+        var state: UInt
+        /// Where the container that was opened in it last starts.
+        var child = 0
+        /// One more than where the last key starts; 0 if there is none.
+        var lastKey = 0
 
-        var awaitsKey: Bool { isMap && remaining & 1 == 0 }
+        static var topLevel: Container { Container(state: .max - 1) }
+
+        var isEmpty: Bool { state < 2 }
+        var awaitsKey: Bool { state & 3 == 1 }
     }
 
-    private let input: Span<UInt8>
-    private var innermost = Container()
-    private var outer = InlineArray<16, Container>(repeating: Container())
+    let input: Span<UInt8>
+    private var innermost = Container.topLevel
+    private var outer = InlineArray<16, Container>(repeating: .topLevel)
     private var depth = 0
 
     /// The offset of the next item head.
-    public private(set) var offset = 0
+    public internal(set) var offset = 0
 
     /// Reads `bytes` from `offset` on; ranges and errors count from the beginning of `bytes`.
     @_lifetime(copy bytes)
@@ -37,49 +40,24 @@ public struct CBORReader: ~Copyable, ~Escapable {
     @inline(never)
     public mutating func next() throws(CBORError) -> CBORItem {
         let start = offset
-        guard start < input.count else { throw .truncated(at: start) }
-        let initial = input[start]
-        let information = initial & 31
-        offset = start + 1
-        if innermost.awaitsKey {
-            innermost.keyStart = start
-        }
-        let value = information < 24 ? UInt64(information) : try argument(initial, at: start)
-        let left = UInt64(input.count - offset)
-
+        let (initial, value) = try head()
         let item: CBORItem
         switch initial >> 5 {
-        case 0:
-            item = .unsigned(value)
-        case 1:
-            item = .negative(value)
-        case 2, 3:
-            guard value <= left else { throw .truncated(at: start) }
-            let content = offset..<offset + Int(value)
-            offset = content.upperBound
-            item = initial < 0x60 ? .bytes(content) : .text(content)
-            guard initial < 0x60 || Self.isUTF8(input.extracting(content)) else { throw .notUTF8(at: start) }
-        case 4:
-            guard value <= left else { throw .truncated(at: start) }
-            item = .array(Int(value))
-            if value > 0 {
-                try open(children: Int(value), isMap: false, at: start)
-                return item
-            }
-        case 5:
-            guard value <= left / 2 else { throw .truncated(at: start) }
-            item = .map(Int(value))
-            if value > 0 {
-                try open(children: Int(value) * 2, isMap: true, at: start)
-                return item
-            }
+        case 0: item = .unsigned(value)
+        case 1: item = .negative(value)
+        case 2: item = .bytes(try string(value, at: start))
+        case 3:
+            let content = try string(value, at: start)
+            guard input.isUTF8(in: content) else { throw .notUTF8(at: start) }
+            item = .text(content)
+        case 4: return .array(try open(value, isMap: false, at: start))
+        case 5: return .map(try open(value, isMap: true, at: start))
         case 6:
             try open(children: 1, isMap: false, at: start)
             return .tag(value)
-        default:
-            item = try Self.simpleOrFloat(information, value, at: start)
+        default: item = try Self.simpleOrFloat(initial, value, at: start)
         }
-        try close()
+        try close(start)
         return item
     }
 
@@ -101,106 +79,197 @@ public struct CBORReader: ~Copyable, ~Escapable {
     /// Whether the next item is null, which is then consumed; otherwise nothing is.
     @inline(never)
     public mutating func isNull() throws(CBORError) -> Bool {
-        guard offset < input.count, input[offset] == 0xf6 else { return false }
+        guard nextByte == 0xf6 else { return false }
         _ = try next()
         return true
     }
 
-    /// The argument in the bytes that follow the initial one. In major type 7 other rules decide what is shortest.
+    /// The initial byte of the next item.
+    var nextByte: UInt8? {
+        @inline(__always) get { input.byte(at: offset) }
+    }
+
+    /// Reads an integer from -24 to 23 and gives the byte that it is encoded in; nil, and nothing is read, if another
+    /// item is next.
+    @inline(__always)
+    package mutating func shortInteger() throws(CBORError) -> UInt8? {
+        let start = offset
+        guard let initial = input.byte(at: start), initial & 0xdf < 24 else { return nil }
+        offset = start &+ 1
+        try end(start)
+        return initial
+    }
+
+    /// Reads the next item's initial byte and argument.
+    @inline(__always)
+    mutating func head() throws(CBORError) -> (initial: UInt8, argument: UInt64) {
+        let start = offset
+        guard let initial = input.byte(at: start) else { throw .truncated(at: start) }
+        if initial & 31 < 24 {
+            offset = start &+ 1
+            return (initial, UInt64(initial & 31))
+        }
+        return (initial, try argument(initial, at: start))
+    }
+
+    /// The argument in the bytes that follow the initial one, in its shortest form: what has room in half of the bytes,
+    /// or in the initial byte, must not have more. In major type 7 other rules decide.
+    @inline(never)
     private mutating func argument(_ initial: UInt8, at start: Int) throws(CBORError) -> UInt64 {
-        let width: Int
+        let value: UInt64
+        let least: UInt64
         switch initial & 31 {
-        case 24: width = 1
-        case 25: width = 2
-        case 26: width = 4
-        case 27: width = 8
-        case 31: throw Self.hasIndefiniteForm(initial >> 5) ? .indefiniteLength(at: start) : .reserved(at: start)
+        case 24: (value, least) = (UInt64(try bigEndian(UInt8.self, at: start)), 24)
+        case 25: (value, least) = (UInt64(try bigEndian(UInt16.self, at: start)), 1 << 8)
+        case 26: (value, least) = (UInt64(try bigEndian(UInt32.self, at: start)), 1 << 16)
+        case 27: (value, least) = (try bigEndian(UInt64.self, at: start), 1 << 32)
+        // Strings, arrays and maps have an indefinite form; in major type 7 it is the break.
+        case 31 where initial >= 0x40 && initial >> 5 != 6: throw .indefiniteLength(at: start)
         default: throw .reserved(at: start)
         }
-        guard width <= input.count - offset else { throw .truncated(at: start) }
-        var value: UInt64 = 0
-        for index in offset..<offset + width {
-            value = value << 8 | UInt64(input[index])
-        }
-        offset += width
-        if initial < 0xe0 {
-            // Half of the width must not suffice; one byte must not fit into the initial one.
-            guard width == 1 ? value >= 24 : value >> UInt64(width * 4) != 0 else { throw .notShortest(at: start) }
-        }
+        guard value >= least || initial >= 0xe0 else { throw .notShortest(at: start) }
         return value
     }
 
-    /// Strings, arrays and maps have one; in major type 7 it is the break.
-    private static func hasIndefiniteForm(_ major: UInt8) -> Bool {
-        major >= 2 && major != 6
+    /// The integer that follows the initial byte at `start`, most significant byte first. `start` is not negative, and
+    /// the guard sees to it that the integer ends inside the input: the load needs no further check.
+    @inline(__always)
+    mutating func bigEndian<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type, at start: Int
+    ) throws(CBORError) -> Value {
+        guard MemoryLayout<Value>.size < input.count &- start else { throw .truncated(at: start) }
+        offset = start &+ 1 &+ MemoryLayout<Value>.size
+        return Value(bigEndian: input.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start &+ 1, as: type))
+    }
+
+    /// Where the content of the string lies whose head was read; it is skipped.
+    @inline(__always)
+    mutating func string(_ length: UInt64, at start: Int) throws(CBORError) -> Range<Int> {
+        let first = offset
+        guard length <= UInt64(truncatingIfNeeded: input.count &- first) else { throw .truncated(at: start) }
+        offset = first &+ Int(truncatingIfNeeded: length)
+        return Range(uncheckedBounds: (first, offset))
+    }
+
+    /// Begins the array or map whose head was read; gives its number of elements or pairs.
+    @inline(never)
+    mutating func open(_ count: UInt64, isMap: Bool, at start: Int) throws(CBORError) -> Int {
+        let left = UInt64(truncatingIfNeeded: input.count &- offset)
+        guard count <= (isMap ? left / 2 : left) else { throw .truncated(at: start) }
+        let count = Int(truncatingIfNeeded: count)
+        if count == 0 {
+            try close(start)
+        } else {
+            try open(children: isMap ? count &* 2 : count, isMap: isMap, at: start)
+        }
+        return count
+    }
+
+    @inline(__always)
+    mutating func open(children: Int, isMap: Bool, at start: Int) throws(CBORError) {
+        guard depth < outer.count else { throw .tooDeep(at: start) }
+        innermost.child = start
+        outer[depth] = innermost
+        innermost = Container(state: UInt(bitPattern: children) &* 2 | (isMap ? 1 : 0))
+        depth &+= 1
+    }
+
+    /// Ends the item that starts at `start`, and every container of which it is the last child.
+    @inline(never)
+    mutating func close(_ start: Int) throws(CBORError) {
+        try end(start)
+    }
+
+    /// `close` without a call, for the items that are most frequent. A map does not end with a key.
+    @inline(__always)
+    mutating func end(_ start: Int) throws(CBORError) {
+        if innermost.awaitsKey {
+            try endKey(start)
+        } else {
+            innermost.state &-= 2
+            if innermost.isEmpty { try closeContainers() }
+        }
+    }
+
+    @inline(never)
+    private mutating func closeContainers() throws(CBORError) {
+        repeat {
+            guard depth > 0 else { return }
+            depth &-= 1
+            innermost = outer[depth]
+            if innermost.awaitsKey { return try closeKey() }
+            innermost.state &-= 2
+        } while innermost.isEmpty
+    }
+
+    /// The key that ends here is a container.
+    @inline(never)
+    private mutating func closeKey() throws(CBORError) {
+        try endKey(innermost.child)
+    }
+
+    /// The key that ends here must sort after the one before, by the bytes of their encoding.
+    @inline(__always)
+    private mutating func endKey(_ start: Int) throws(CBORError) {
+        let last = innermost.lastKey &- 1
+        innermost.lastKey = start &+ 1
+        innermost.state &-= 2
+        if let first = input.byte(at: last), first >= input[start] {
+            try Self.compareKeys(input.extracting(first: offset), last, start)
+        }
+    }
+
+    /// Encoded items are never prefixes of each other, so keys that differ do so before either of them ends.
+    @inline(never)
+    private static func compareKeys(_ input: Span<UInt8>, _ last: Int, _ start: Int) throws(CBORError) {
+        var distance = 0
+        while let byte = input.byte(at: start &+ distance) {
+            let other = input[last &+ distance]
+            guard other <= byte else { throw .keyOrder(at: start) }
+            if other < byte { return }
+            distance &+= 1
+        }
+        throw .duplicateKey(at: start)
     }
 
     private static func simpleOrFloat(
-        _ information: UInt8, _ value: UInt64, at start: Int
+        _ initial: UInt8, _ argument: UInt64, at start: Int
     ) throws(CBORError) -> CBORItem {
-        switch information {
-        case 20: return .bool(false)
-        case 21: return .bool(true)
-        case 22: return .null
-        case 23: return .undefined
-        case 25:
-            let half = UInt16(truncatingIfNeeded: value)
+        switch initial {
+        case 0xf4: return .bool(false)
+        case 0xf5: return .bool(true)
+        case 0xf6: return .null
+        case 0xf7: return .undefined
+        case 0xf9...0xfb: return .float(try float(initial, argument, at: start))
+        default:
+            guard initial < 0xf8 || argument >= 32 else { throw .reserved(at: start) }
+            return .simple(UInt8(truncatingIfNeeded: argument))
+        }
+    }
+
+    /// The value of a half, single or double, which must be the shortest form of it.
+    @inline(__always)
+    static func float(_ initial: UInt8, _ argument: UInt64, at start: Int) throws(CBORError) -> Double {
+        switch initial {
+        case 0xf9:
+            let half = UInt16(truncatingIfNeeded: argument)
             let single = FloatBits.single(fromHalf: half)
             guard !single.isNaN || half == FloatBits.nan else { throw .notShortest(at: start) }
-            return .float(Double(single))
-        case 26:
-            let single = Float(bitPattern: UInt32(truncatingIfNeeded: value))
+            return Double(single)
+        case 0xfa:
+            let single = Float(bitPattern: UInt32(truncatingIfNeeded: argument))
             guard !single.isNaN, FloatBits.half(exactly: single) == nil else { throw .notShortest(at: start) }
-            return .float(Double(single))
-        case 27:
-            let double = Double(bitPattern: value)
-            guard !double.isNaN, FloatBits.single(exactly: double) == nil else { throw .notShortest(at: start) }
-            return .float(double)
+            return Double(single)
         default:
-            guard information < 20 || value >= 32 else { throw .reserved(at: start) }
-            return .simple(UInt8(truncatingIfNeeded: value))
+            return try double(Double(bitPattern: argument), at: start)
         }
     }
 
-    private static func isUTF8(_ text: Span<UInt8>) -> Bool {
-        for index in text.indices where text[index] >= 0x80 {
-            return (try? UTF8Span(validating: text)) != nil
-        }
-        return true
-    }
-
-    private mutating func open(children: Int, isMap: Bool, at start: Int) throws(CBORError) {
-        guard depth < outer.count else { throw .tooDeep(at: start) }
-        outer[depth] = innermost
-        innermost = Container(remaining: children, isMap: isMap)
-        depth += 1
-    }
-
-    /// Ends an item, and every container of which it is the last child.
-    private mutating func close() throws(CBORError) {
-        while depth > 0 {
-            if innermost.awaitsKey {
-                try checkKey()
-            }
-            innermost.remaining -= 1
-            guard innermost.remaining == 0 else { return }
-            depth -= 1
-            innermost = outer[depth]
-        }
-    }
-
-    /// The key that ends here must sort after the previous one. Encoded items are never prefixes of each other, so
-    /// keys that differ do so before either of them ends.
-    private mutating func checkKey() throws(CBORError) {
-        let start = innermost.keyStart
-        let previous = innermost.previousKey
-        innermost.previousKey = start
-        guard previous >= 0 else { return }
-        var index = start
-        while input[index] == input[previous + index - start] {
-            index += 1
-            guard index < offset else { throw .duplicateKey(at: start) }
-        }
-        guard input[index] > input[previous + index - start] else { throw .keyOrder(at: start) }
+    /// A double precision float must not have the value of a shorter one. A NaN is not less and not greater either.
+    @inline(__always)
+    static func double(_ value: Double, at start: Int) throws(CBORError) -> Double {
+        let single = Double(Float(value))
+        guard single < value || single > value else { throw .notShortest(at: start) }
+        return value
     }
 }

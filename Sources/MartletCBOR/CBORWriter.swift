@@ -7,7 +7,8 @@
 /// the order of their encoded bytes, is the caller's promise.
 public struct CBORWriter: ~Copyable, ~Escapable {
     private var buffer: MutableSpan<UInt8>
-    private var overflowed = false
+    /// Where the buffer ends; -1 once something did not fit, so that nothing does any more.
+    private var end: Int
 
     /// Where the next byte goes: bytes written so far, if writing began at 0.
     public private(set) var count: Int
@@ -15,12 +16,20 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     /// Writes from `offset` on.
     @_lifetime(copy buffer)
     public init(_ buffer: consuming MutableSpan<UInt8>, from offset: Int = 0) {
+        end = buffer.count
         count = offset < 0 || offset > buffer.count ? buffer.count : offset
         self.buffer = buffer
     }
 
     public mutating func unsigned(_ value: UInt64) {
         head(0x00, value)
+    }
+
+    /// A key of a map, and its value.
+    @inline(never)
+    public mutating func unsigned(_ key: UInt64, _ value: UInt64) {
+        unsigned(key)
+        unsigned(value)
     }
 
     /// The integer -1 - `value`.
@@ -34,6 +43,12 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         } else {
             head(0x00, UInt64(bitPattern: value))
         }
+    }
+
+    /// An integer from -24 to 23 as the byte that it is encoded in.
+    @inline(never)
+    package mutating func shortInteger(_ encoded: UInt8) {
+        put(encoded)
     }
 
     public mutating func bytes(_ value: Span<UInt8>) {
@@ -70,11 +85,11 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     }
 
     public mutating func bool(_ value: Bool) {
-        put(value ? 0xf5 : 0xf4, 0, width: 0)
+        put(value ? 0xf5 : 0xf4)
     }
 
     public mutating func null() {
-        put(0xf6, 0, width: 0)
+        put(0xf6)
     }
 
     /// In the shortest of half, single and double precision that keeps the value. Every NaN is written as f97e00.
@@ -96,26 +111,25 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     /// Bytes as they are: the content of a string begun with `bytes(count:)`, or items encoded elsewhere.
     @inline(never)
     public mutating func raw(_ encoded: Span<UInt8>) {
-        guard reserve(encoded.count) else { return }
         let start = count
+        guard reserve(encoded.count) else { return }
         buffer.withUnsafeMutableBytes { (buffer) in
             encoded.withUnsafeBytes { (encoded) in
                 UnsafeMutableRawBufferPointer(rebasing: buffer[start...]).copyMemory(from: encoded)
             }
         }
-        count += encoded.count
     }
 
     /// Where the last byte ends: the number of bytes written, if writing began at 0. Throws `noSpace` if any write did not fit.
     public consuming func finish() throws(CBORError) -> Int {
-        guard !overflowed else { throw .noSpace }
+        guard end >= 0 else { throw .noSpace }
         return count
     }
 
     @inline(never)
     private mutating func head(_ major: UInt8, _ value: UInt64) {
         if value < 24 {
-            put(major | UInt8(value), 0, width: 0)
+            put(major | UInt8(truncatingIfNeeded: value))
         } else if value <= 0xff {
             put(major | 24, value, width: 1)
         } else if value <= 0xffff {
@@ -127,24 +141,41 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         }
     }
 
-    /// The initial byte, then the `width` low bytes of `value`, most significant first.
-    private mutating func put(_ initial: UInt8, _ value: UInt64, width: Int) {
-        guard reserve(1 + width) else { return }
-        buffer[count] = initial
-        count += 1
-        var shift = width * 8
-        while shift > 0 {
-            shift -= 8
-            buffer[count] = UInt8(truncatingIfNeeded: value >> UInt64(shift))
-            count += 1
+    @inline(__always)
+    private mutating func put(_ initial: UInt8) {
+        let start = count
+        guard reserve(1) else { return }
+        buffer[start] = initial
+    }
+
+    /// The initial byte, then the 1, 2, 4 or 8 low bytes of the argument, most significant byte first.
+    @inline(never)
+    private mutating func put(_ initial: UInt8, _ argument: UInt64, width: Int) {
+        let start = count
+        guard reserve(1 &+ width) else { return }
+        buffer[start] = initial
+        store(argument, width: width, at: start &+ 1)
+    }
+
+    @inline(__always)
+    private mutating func store(_ value: UInt64, width: Int, at start: Int) {
+        var bytes = buffer.mutableBytes
+        switch width {
+        case 1: bytes.storeBytes(of: UInt8(truncatingIfNeeded: value), toByteOffset: start, as: UInt8.self)
+        case 2: bytes.storeBytes(of: UInt16(truncatingIfNeeded: value).bigEndian, toByteOffset: start, as: UInt16.self)
+        case 4: bytes.storeBytes(of: UInt32(truncatingIfNeeded: value).bigEndian, toByteOffset: start, as: UInt32.self)
+        default: bytes.storeBytes(of: value.bigEndian, toByteOffset: start, as: UInt64.self)
         }
     }
 
+    /// Moves `count` over `length` bytes, if they fit.
+    @inline(__always)
     private mutating func reserve(_ length: Int) -> Bool {
-        guard !overflowed, length <= buffer.count - count else {
-            overflowed = true
+        guard length <= end &- count else {
+            end = -1
             return false
         }
+        count &+= length
         return true
     }
 }

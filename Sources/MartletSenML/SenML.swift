@@ -14,16 +14,12 @@ public enum SenML {
     /// Whether `name` may name a reading: section 4.5.1, and 1 to 64 bytes.
     public static func isName(_ name: Span<UInt8>) -> Bool {
         guard (1...64).contains(name.count), isAlphanumeric(name[0]) else { return false }
-        return hasNameCharactersOnly(name)
+        return hasNameCharactersOnly(name, in: name.indices)
     }
 
     /// Whether `unit` may be a unit: 1 to 16 visible ASCII characters. That it is registered is not checked.
     public static func isUnit(_ unit: Span<UInt8>) -> Bool {
-        guard (1...16).contains(unit.count) else { return false }
-        for index in unit.indices {
-            guard (0x21...0x7e).contains(unit[index]) else { return false }
-        }
-        return true
+        isUnit(unit, in: unit.indices)
     }
 
     /// Whether `number` may be a value or a sum: NaN and the infinities have no place in SenML.
@@ -43,35 +39,24 @@ public enum SenML {
         default: false
         }
     }
-
-    /// Letters, digits and - . / : _ (section 4.5.1), of which the first character of a name is not checked here.
-    static func hasNameCharactersOnly(_ bytes: Span<UInt8>) -> Bool {
-        for index in bytes.indices {
-            switch bytes[index] {
-            case 0x61...0x7a, 0x41...0x5a, 0x2d...0x3a, 0x5f: continue
-            default: return false
-            }
-        }
-        return true
-    }
 }
 
-/// The integer labels of section 6, table 4; a base label n is the CBOR integer -1 - n.
+/// The integer labels of section 6, table 4, as they are encoded: in one byte, from 0x20 on for -1 and below.
 enum Label {
-    static let name: UInt64 = 0
-    static let unit: UInt64 = 1
-    static let value: UInt64 = 2
-    static let stringValue: UInt64 = 3
-    static let booleanValue: UInt64 = 4
-    static let sum: UInt64 = 5
-    static let time: UInt64 = 6
-    static let updateTime: UInt64 = 7
-    static let dataValue: UInt64 = 8
+    static let name: UInt8 = 0
+    static let unit: UInt8 = 1
+    static let value: UInt8 = 2
+    static let stringValue: UInt8 = 3
+    static let booleanValue: UInt8 = 4
+    static let sum: UInt8 = 5
+    static let time: UInt8 = 6
+    static let updateTime: UInt8 = 7
+    static let dataValue: UInt8 = 8
 
-    static let baseVersion: UInt64 = 0
-    static let baseName: UInt64 = 1
-    static let baseTime: UInt64 = 2
-    static let baseUnit: UInt64 = 3
-    static let baseValue: UInt64 = 4
-    static let baseSum: UInt64 = 5
+    static let baseVersion: UInt8 = 0x20
+    static let baseName: UInt8 = 0x21
+    static let baseTime: UInt8 = 0x22
+    static let baseUnit: UInt8 = 0x23
+    static let baseValue: UInt8 = 0x24
+    static let baseSum: UInt8 = 0x25
 }

@@ -21,8 +21,8 @@ public struct SenMLReader: ~Copyable, ~Escapable {
     private var reader: CBORReader
     private var base = Base()
     private var version = SenML.version
-    /// Nil before the header of the pack is read.
-    private var recordsLeft: Int?
+    private var recordsLeft = 0
+    /// Whether no record was read yet, nor the header of the pack.
     private var isFirst = true
 
     /// The record that `next` has read last.
@@ -36,29 +36,25 @@ public struct SenMLReader: ~Copyable, ~Escapable {
 
     /// Reads a record into `record`; false once the pack has ended and nothing follows it.
     public mutating func next() throws(SenMLError) -> Bool {
-        let left: Int
-        if let recordsLeft {
-            left = recordsLeft
-        } else {
-            left = try read { (cbor) throws(CBORError) in try cbor.array() }
-            guard left > 0 else { throw .emptyPack }
+        if isFirst {
+            recordsLeft = try read { (cbor) throws(CBORError) in try cbor.shortArray() }
+            guard recordsLeft > 0 else { throw .emptyPack }
         }
-        guard left > 0 else {
+        guard recordsLeft > 0 else {
             try read { (cbor) throws(CBORError) in try cbor.finish() }
             return false
         }
-        recordsLeft = left - 1
+        recordsLeft &-= 1
 
         let start = reader.offset
         record.clear()
-        let fields = try read { (cbor) throws(CBORError) in try cbor.map() }
+        let fields = try read { (cbor) throws(CBORError) in try cbor.shortMap() }
         for _ in 0..<fields {
             let at = reader.offset
-            switch try read({ (cbor) throws(CBORError) in try cbor.next() }) {
-            case .unsigned(let label): try field(label, at: at)
-            case .negative(let label): try baseField(label, at: at)
-            case .text(let label) where label.isEmpty || input[label.upperBound - 1] != 0x5f: try skip()
-            default: throw .label(at: at)
+            if let label = try read({ (cbor) throws(CBORError) in try cbor.shortInteger() }) {
+                try field(label, at: at)
+            } else {
+                try otherField(at: at)
             }
         }
         try resolve(at: start)
@@ -74,42 +70,52 @@ public struct SenMLReader: ~Copyable, ~Escapable {
         }
     }
 
-    private mutating func field(_ label: UInt64, at: Int) throws(SenMLError) {
+    private mutating func field(_ label: UInt8, at: Int) throws(SenMLError) {
         switch label {
-        case Label.name: record.name = try nameText(at: at)
-        case Label.unit: record.unit = try unitText(at: at)
-        case Label.value: try set(.number(number(at: at)), at: at)
+        case Label.name, Label.baseName:
+            let name = try name(at: at)
+            if label == Label.name { record.name = name } else { record.baseName = name }
+        case Label.unit, Label.baseUnit:
+            let unit = try unit(at: at)
+            if label == Label.unit { record.unit = unit } else { base.unit = unit }
+        case Label.value, Label.sum, Label.time, Label.updateTime, Label.baseTime, Label.baseValue, Label.baseSum:
+            let number = try number(at: at)
+            switch label {
+            case Label.value: try set(.number(number), at: at)
+            case Label.time: record.time = .relative(seconds: number)
+            case Label.sum: record.sum = number
+            case Label.updateTime: record.updateTime = number
+            case Label.baseTime: base.time = number
+            case Label.baseValue: base.value = number
+            default: base.sum = number
+            }
         case Label.stringValue: try set(.string(text()), at: at)
         case Label.booleanValue: try set(.boolean(read { (cbor) throws(CBORError) in try cbor.bool() }), at: at)
-        case Label.sum: record.sum = try number(at: at)
-        case Label.time: record.time = .relative(seconds: try number(at: at))
-        case Label.updateTime: record.updateTime = try number(at: at)
         case Label.dataValue: try set(.data(read { (cbor) throws(CBORError) in try cbor.bytes() }), at: at)
-        default: try skip()
-        }
-    }
-
-    private mutating func baseField(_ label: UInt64, at: Int) throws(SenMLError) {
-        switch label {
         case Label.baseVersion:
             let value = try read { (cbor) throws(CBORError) in try cbor.unsigned() }
             guard isFirst ? (1...SenML.version).contains(value) : value == version else { throw .version(at: at) }
             version = value
-        case Label.baseName: record.baseName = try nameText(at: at)
-        case Label.baseTime: base.time = try number(at: at)
-        case Label.baseUnit: base.unit = try unitText(at: at)
-        case Label.baseValue: base.value = try number(at: at)
-        case Label.baseSum: base.sum = try number(at: at)
         default: try skip()
+        }
+    }
+
+    /// A field with a label beyond those that RFC 8428 gives a meaning.
+    private mutating func otherField(at: Int) throws(SenMLError) {
+        switch try read({ (cbor) throws(CBORError) in try cbor.next() }) {
+        case .unsigned, .negative: try skip()
+        case .text(let label) where label.isEmpty || input[label.upperBound - 1] != 0x5f: try skip()
+        default: throw .label(at: at)
         }
     }
 
     /// Applies the base fields, and checks what only the whole record shows. The base value is added to a number;
     /// values of other types, and a record with a sum alone, do not have it.
     private mutating func resolve(at start: Int) throws(SenMLError) {
-        let length = record.baseName.count + record.name.count
+        let (baseName, name) = (record.baseName, record.name)
+        let length = (baseName.upperBound &- baseName.lowerBound) &+ (name.upperBound &- name.lowerBound)
         guard (1...SenML.longestResolvedName).contains(length),
-            SenML.isAlphanumeric(input[record.baseName.isEmpty ? record.name.lowerBound : record.baseName.lowerBound])
+            SenML.isAlphanumeric(input[baseName.isEmpty ? name.lowerBound : baseName.lowerBound])
         else { throw .name(at: start) }
 
         guard record.value != nil || record.sum != nil else { throw .noValue(at: start) }
@@ -128,6 +134,7 @@ public struct SenMLReader: ~Copyable, ~Escapable {
         record.value = value
     }
 
+    @inline(__always)
     private mutating func number(at: Int) throws(SenMLError) -> Double {
         try Self.finite(read { (cbor) throws(CBORError) in try cbor.number() }, at: at)
     }
@@ -137,20 +144,35 @@ public struct SenMLReader: ~Copyable, ~Escapable {
         return number
     }
 
-    private mutating func text() throws(SenMLError) -> Range<Int> {
-        try read { (cbor) throws(CBORError) in try cbor.text() }
-    }
-
-    private mutating func nameText(at: Int) throws(SenMLError) -> Range<Int> {
-        let name = try text()
-        guard SenML.hasNameCharactersOnly(input.extracting(name)) else { throw .name(at: at) }
+    @inline(__always)
+    private mutating func name(at: Int) throws(SenMLError) -> Range<Int> {
+        let start = reader.offset
+        let name = try ascii()
+        guard SenML.hasNameCharactersOnly(input, in: name) else { throw refusal(of: name, from: start, .name(at: at)) }
         return name
     }
 
-    private mutating func unitText(at: Int) throws(SenMLError) -> Range<Int> {
-        let unit = try text()
-        guard SenML.isUnit(input.extracting(unit)) else { throw .unit(at: at) }
+    @inline(__always)
+    private mutating func unit(at: Int) throws(SenMLError) -> Range<Int> {
+        let start = reader.offset
+        let unit = try ascii()
+        guard SenML.isUnit(input, in: unit) else { throw refusal(of: unit, from: start, .unit(at: at)) }
         return unit
+    }
+
+    @inline(__always)
+    private mutating func ascii() throws(SenMLError) -> Range<Int> {
+        try read { (cbor) throws(CBORError) in try cbor.unvalidatedText() }
+    }
+
+    /// A text that is not UTF-8 is refused for that.
+    @inline(never)
+    private func refusal(of text: Range<Int>, from start: Int, _ error: SenMLError) -> SenMLError {
+        input.isUTF8(in: text) ? error : .cbor(.notUTF8(at: start))
+    }
+
+    private mutating func text() throws(SenMLError) -> Range<Int> {
+        try read { (cbor) throws(CBORError) in try cbor.text() }
     }
 
     private mutating func skip() throws(SenMLError) {

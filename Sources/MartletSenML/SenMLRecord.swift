@@ -58,27 +58,27 @@ public struct SenMLRecord: ~Escapable {
         writer.field(Label.name, text: name)
         writer.field(Label.unit, text: unit)
         if case .number(let number)? = value {
-            writer.unsigned(Label.value)
+            writer.shortInteger(Label.value)
             writer.number(number)
         }
         if case .string(let string)? = value {
-            writer.unsigned(Label.stringValue)
+            writer.shortInteger(Label.stringValue)
             writer.text(string)
         }
         if case .boolean(let boolean)? = value {
-            writer.unsigned(Label.booleanValue)
+            writer.shortInteger(Label.booleanValue)
             writer.bool(boolean)
         }
         if let sum {
-            writer.unsigned(Label.sum)
+            writer.shortInteger(Label.sum)
             writer.number(sum)
         }
         if let time {
-            writer.unsigned(Label.time)
+            writer.shortInteger(Label.time)
             writer.seconds(milliseconds: time)
         }
         if case .data(let data)? = value {
-            writer.unsigned(Label.dataValue)
+            writer.shortInteger(Label.dataValue)
             writer.bytes(data)
         }
         base?.write(to: &writer)
@@ -91,25 +91,20 @@ extension SenMLRecord.Base {
     }
 
     fileprivate func write(to writer: inout CBORWriter) {
-        writer.baseField(Label.baseName, text: name)
+        writer.field(Label.baseName, text: name)
         if let time {
-            writer.negative(Label.baseTime)
+            writer.shortInteger(Label.baseTime)
             writer.seconds(milliseconds: time)
         }
-        writer.baseField(Label.baseUnit, text: unit)
+        writer.field(Label.baseUnit, text: unit)
     }
 }
 
 extension CBORWriter {
-    fileprivate mutating func field(_ label: UInt64, text: Span<UInt8>) {
+    /// Nothing if the text is empty.
+    fileprivate mutating func field(_ label: UInt8, text: Span<UInt8>) {
         guard !text.isEmpty else { return }
-        unsigned(label)
-        self.text(text)
-    }
-
-    fileprivate mutating func baseField(_ label: UInt64, text: Span<UInt8>) {
-        guard !text.isEmpty else { return }
-        negative(label)
+        shortInteger(label)
         self.text(text)
     }
 
