@@ -51,16 +51,13 @@ public struct Birth: Equatable, Sendable {
         guard software.count <= Software.maximumCount, software.allSatisfy({ $0.isSayable }) else { return nil }
         return writeMap(limit: 1024) { writer in
             writer.map(6)
-            writer.unsigned(0)
-            writer.unsigned(run)
-            writer.unsigned(1)
-            writer.unsigned(connection)
+            writer.unsigned(0, run)
+            writer.unsigned(1, connection)
             writer.unsigned(2)
             writer.bytes(challenge.bytes.span)
             writer.unsigned(3)
             writer.laneHeads(heads)
-            writer.unsigned(4)
-            writer.unsigned(trustVersion)
+            writer.unsigned(4, trustVersion)
             writer.unsigned(5)
             writer.array(software.count)
             for item in software {

@@ -42,11 +42,9 @@ public struct Command: Equatable, Sendable {
             writer.unsigned(1)
             writer.values(arguments)
             if let deadline {
-                writer.unsigned(2)
-                writer.unsigned(deadline)
+                writer.unsigned(2, deadline)
             }
-            writer.unsigned(3)
-            writer.unsigned(UInt64(priority))
+            writer.unsigned(3, UInt64(priority))
         }
         guard let bytes, (try? Command(decoding: bytes.span)) != nil else { return nil }
         return bytes

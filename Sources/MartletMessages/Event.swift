@@ -40,8 +40,7 @@ public struct Event: Equatable, Sendable {
         if values.count > Self.maximumValues { return nil }
         return writeMap(limit: 1024) { writer in
             writer.map(2)
-            writer.unsigned(0)
-            writer.unsigned(UInt64(kind.rawValue))
+            writer.unsigned(0, UInt64(kind.rawValue))
             writer.unsigned(1)
             writer.array(values.count)
             for value in values {

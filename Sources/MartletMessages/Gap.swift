@@ -35,14 +35,10 @@ public struct Gap: Equatable, Sendable {
     public func encoded() -> [UInt8] {
         writeMap(limit: 96) { writer in
             writer.map(5)
-            writer.unsigned(0)
-            writer.unsigned(first)
-            writer.unsigned(1)
-            writer.unsigned(last)
-            writer.unsigned(2)
-            writer.unsigned(readings)
-            writer.unsigned(3)
-            writer.unsigned(UInt64(reason.rawValue))
+            writer.unsigned(0, first)
+            writer.unsigned(1, last)
+            writer.unsigned(2, readings)
+            writer.unsigned(3, UInt64(reason.rawValue))
             writer.unsigned(4)
             if let digest { writer.bytes(digest.bytes.span) } else { writer.null() }
         } ?? []

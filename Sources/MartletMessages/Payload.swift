@@ -89,9 +89,9 @@ extension [UInt8] {
 
     /// A copy of `bytes`.
     public init(copying bytes: Span<UInt8>) {
-        self.init()
-        reserveCapacity(bytes.count)
-        for index in bytes.indices { append(bytes[index]) }
+        self.init(capacity: bytes.count) { copy in
+            for index in bytes.indices { copy.append(bytes[index]) }
+        }
     }
 }
 

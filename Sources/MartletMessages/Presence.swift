@@ -19,10 +19,8 @@ public struct Presence: Equatable, Sendable {
             writer.map(3)
             writer.unsigned(0)
             writer.bool(isOnline)
-            writer.unsigned(1)
-            writer.unsigned(run)
-            writer.unsigned(2)
-            writer.unsigned(connection)
+            writer.unsigned(1, run)
+            writer.unsigned(2, connection)
         } ?? []
     }
 

@@ -26,12 +26,10 @@ public struct Resume: Equatable, Sendable {
     public func encoded() -> [UInt8] {
         writeMap(limit: 256) { writer in
             writer.map(4)
-            writer.unsigned(0)
-            writer.unsigned(time)
+            writer.unsigned(0, time)
             writer.unsigned(1)
             if let journal { writer.head(journal) } else { writer.null() }
-            writer.unsigned(2)
-            writer.unsigned(leastTrustVersion)
+            writer.unsigned(2, leastTrustVersion)
             writer.unsigned(3)
             writer.laneHeads(heads)
         } ?? []

@@ -39,24 +39,26 @@ public struct ReadingBatch {
     private enum Kind { case number(Double), boolean(Bool), string, data }
 
     private struct Record {
-        let name: Range<Int>
-        let unit: Range<Int>
-        let value: Range<Int>
-        let kind: Kind
-        let time: UInt64
+        var name = 0..<0
+        var unit = 0..<0
+        var value = 0..<0
+        var kind = Kind.string
+        var time: UInt64 = 0
     }
 
     public let limits: Limits
-    private var records: [Record] = []
-    private var bytes: [UInt8] = []
+    /// The first `count` of them are readings.
+    private var records: [Record]
+    public private(set) var count = 0
+    /// The first `used` of them are names, units and values.
+    private var bytes: [UInt8]
+    private var used = 0
 
     public init(limits: Limits) {
         self.limits = limits
-        records.reserveCapacity(limits.count)
-        bytes.reserveCapacity(limits.bytes)
+        records = [Record](repeating: Record(), count: limits.count)
+        bytes = [UInt8](repeating: 0, count: limits.bytes)
     }
-
-    public var count: Int { records.count }
 
     /// Adds a reading taken at `time`, boot time in milliseconds. An empty unit is none. On an error nothing was
     /// added.
@@ -75,8 +77,8 @@ public struct ReadingBatch {
         case .data(let content): length = content.count
         }
         if length > Self.maximumValueLength { throw .tooLong }
-        let room = limits.bytes - bytes.count - 24 * (records.count + 1)
-        if records.count >= limits.count || name.count + unit.count + length > room { throw .full }
+        let room = limits.bytes - used - 24 * (count + 1)
+        if count >= limits.count || name.count + unit.count + length > room { throw .full }
         let kind: Kind
         var content = 0..<0
         switch copy value {
@@ -89,17 +91,21 @@ public struct ReadingBatch {
             kind = .data
             content = store(data)
         }
-        records.append(Record(name: store(name), unit: store(unit), value: content, kind: kind, time: time))
+        records[count] = Record(name: store(name), unit: store(unit), value: content, kind: kind, time: time)
+        count += 1
     }
 
     private mutating func store(_ content: Span<UInt8>) -> Range<Int> {
-        let start = bytes.count
-        for index in content.indices { bytes.append(content[index]) }
-        return start..<bytes.count
+        let start = used
+        for index in content.indices {
+            bytes[used] = content[index]
+            used += 1
+        }
+        return start..<used
     }
 
     /// Boot time in milliseconds at which the batch must be closed; nil while it is empty.
-    public var due: UInt64? { records.first.map { $0.time &+ limits.age } }
+    public var due: UInt64? { count > 0 ? records[0].time &+ limits.age : nil }
 
     /// Writes the readings as a SenML pack. Gives the number of bytes written; 0 if `payload` is too small, which
     /// `packSize(limits)` bytes are not.
@@ -108,9 +114,9 @@ public struct ReadingBatch {
     /// times are then relative to `now`, not positive.
     public func encode(into payload: inout [UInt8], now: UInt64, wallClock: Int64?) -> Int {
         var writer = CBORWriter(payload.mutableSpan)
-        writer.array(records.count)
-        let first = records.first?.time ?? 0
-        for index in records.indices {
+        writer.array(count)
+        let first = count > 0 ? records[0].time : 0
+        for index in 0..<count {
             let record = records[index]
             let name = bytes.span.extracting(record.name)
             let unit = bytes.span.extracting(record.unit)
@@ -138,8 +144,8 @@ public struct ReadingBatch {
 
     /// Forgets the readings.
     public mutating func removeAll() {
-        records.removeAll(keepingCapacity: true)
-        bytes.removeAll(keepingCapacity: true)
+        count = 0
+        used = 0
     }
 
     /// Bytes that suffice for any batch within `limits`.
