@@ -155,6 +155,11 @@ let package = Package(
                 "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletTestKit",
                 "DeviceProgram", "TestSupport",
             ]),
+        // What SenML costs, in instructions.
+        .target(name: "CArguments", path: "Tests/Bench/CArguments"),
+        .executableTarget(
+            name: "FormatBench", dependencies: ["CArguments", "MartletSenML", "MartletTelemetry"],
+            path: "Tests/Bench/FormatBench", swiftSettings: settings),
         // The C interface from C: misuse, and threads under the sanitizers. `Tests/c/run` builds and runs them.
         .executableTarget(name: "CMisuse", dependencies: ["MartletC"], path: "Tests/c/CMisuse"),
         .executableTarget(name: "CStress", dependencies: ["MartletC", "PlantedFaults"], path: "Tests/c/CStress"),
@@ -166,10 +171,6 @@ let package = Package(
         benchmark("SteadyBench", ["Martlet"]),
         benchmark("LinkBench", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix"]),
         benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
-        .target(name: "CArguments", path: "Tests/Bench/CArguments"),
-        .executableTarget(
-            name: "FormatBench", dependencies: ["CArguments", "MartletSenML", "MartletTelemetry"],
-            path: "Tests/Bench/FormatBench", swiftSettings: settings),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(
             "MartletControllerTests",

@@ -8,7 +8,8 @@ internal import MartletSession
 internal import MartletTelemetry
 
 /// What the configuration file says; see `Device.init` for its keys. Sections of other names are the program's own.
-struct Configuration {
+/// A class, because it is large.
+final class Configuration {
     struct Controller {
         let name: [UInt8]
         let isGateway: Bool
@@ -21,19 +22,19 @@ struct Configuration {
     /// The directory that relative paths begin at.
     private let directory: [UInt8]
 
-    var id: [UInt8] = []
-    var stateDirectory = ""
-    var host = ""
-    var port: UInt16 = 8883
-    var prefix: [UInt8]
-    var usesVersion311 = false
-    var keepAlive: UInt16 = 60
-    var key = ""
-    var certificate = ""
-    var anchors = ""
-    var controllers: [Controller] = []
-    var batch = ReadingBatch.Limits()
-    var queueBytes = 256 * 1024
+    private(set) var id: [UInt8] = []
+    private(set) var stateDirectory = ""
+    private(set) var host = ""
+    private(set) var port: UInt16 = 8883
+    private(set) var prefix: [UInt8]
+    private(set) var usesVersion311 = false
+    private(set) var keepAlive: UInt16 = 60
+    private(set) var key = ""
+    private(set) var certificate = ""
+    private(set) var anchors = ""
+    private(set) var controllers: [Controller] = []
+    private(set) var batch = ReadingBatch.Limits()
+    private(set) var queueBytes = 256 * 1024
 
     static let maximumFileSize = 64 * 1024
 
@@ -61,19 +62,19 @@ struct Configuration {
         try requireEverything()
     }
 
-    private mutating func read(_ section: INISection) throws(MartletError) {
-        let kind = section.kind.span
+    private func read(_ section: INISection) throws(MartletError) {
+        let kind = section.kind
         for entry in section.entries {
             let isKnown: Bool
-            if kind.isEqual(to: "device") {
+            if kind.span.isEqual(to: "device") {
                 isKnown = try readDevice(entry)
-            } else if kind.isEqual(to: "mqtt") {
+            } else if kind.span.isEqual(to: "mqtt") {
                 isKnown = try readMQTT(entry)
-            } else if kind.isEqual(to: "identity") {
+            } else if kind.span.isEqual(to: "identity") {
                 isKnown = readIdentity(entry)
-            } else if kind.isEqual(to: "telemetry") {
+            } else if kind.span.isEqual(to: "telemetry") {
                 isKnown = try readTelemetry(entry)
-            } else if kind.isEqual(to: "controllers") {
+            } else if kind.span.isEqual(to: "controllers") {
                 try readController(entry)
                 isKnown = true
             } else {
@@ -94,35 +95,37 @@ struct Configuration {
         }
     }
 
-    private mutating func readDevice(_ entry: INIEntry) throws(MartletError) -> Bool {
+    private func readDevice(_ entry: INIEntry) throws(MartletError) -> Bool {
+        let value = entry.value
         if entry.hasKey("id") {
-            if !DeviceID.isValid(entry.value.span) {
+            if !DeviceID.isValid(value.span) {
                 throw fault(entry.line) {
                     $0.text("not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
                 }
             }
-            id = entry.value
+            id = value
         } else if entry.hasKey("state") {
-            stateDirectory = path(entry.value)
+            stateDirectory = path(value)
         } else {
             return false
         }
         return true
     }
 
-    private mutating func readMQTT(_ entry: INIEntry) throws(MartletError) -> Bool {
+    private func readMQTT(_ entry: INIEntry) throws(MartletError) -> Bool {
+        let value = entry.value
         if entry.hasKey("host") {
-            if entry.value.isEmpty { throw fault(entry.line) { $0.text("the host is empty: name the broker") } }
-            host = String(checked: entry.value)
+            if value.isEmpty { throw fault(entry.line) { $0.text("the host is empty: name the broker") } }
+            host = String(checked: value)
         } else if entry.hasKey("port") {
             port = UInt16(clamping: try integer(entry, 1...65535))
         } else if entry.hasKey("prefix") {
-            if !Topics.isValidPrefix(entry.value.span) {
+            if !Topics.isValidPrefix(value.span) {
                 throw fault(entry.line) {
                     $0.text("not a topic prefix: levels of letters, digits, '.', '_', '-', joined by '/', 64 bytes")
                 }
             }
-            prefix = entry.value
+            prefix = value
         } else if entry.hasKey("protocol") {
             if entry.hasValue("3.1.1") {
                 usesVersion311 = true
@@ -137,7 +140,7 @@ struct Configuration {
         return true
     }
 
-    private mutating func readIdentity(_ entry: INIEntry) -> Bool {
+    private func readIdentity(_ entry: INIEntry) -> Bool {
         if entry.hasKey("key") {
             key = path(entry.value)
         } else if entry.hasKey("certificate") {
@@ -150,7 +153,7 @@ struct Configuration {
         return true
     }
 
-    private mutating func readTelemetry(_ entry: INIEntry) throws(MartletError) -> Bool {
+    private func readTelemetry(_ entry: INIEntry) throws(MartletError) -> Bool {
         if entry.hasKey("batch-count") {
             batch.count = Int(try integer(entry, 1...256))
         } else if entry.hasKey("batch-bytes") {
@@ -166,7 +169,7 @@ struct Configuration {
     }
 
     /// `NAME = ROLE FILE`
-    private mutating func readController(_ entry: INIEntry) throws(MartletError) {
+    private func readController(_ entry: INIEntry) throws(MartletError) {
         var name: [UInt8] = []
         let stem: StaticString = "urn:martlet:"
         for index in 0..<stem.utf8CodeUnitCount { name.append(stem.utf8Start[index]) }

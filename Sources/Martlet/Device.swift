@@ -139,12 +139,10 @@ public final class Device: Sendable {
     public func report(
         _ name: String, _ value: String, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
-        let failure = value.withBytes { value -> MartletError? in
-            do throws(MartletError) {
-                try core.report(name, .string(value), .none, lane, durable)
-                return nil
-            } catch {
-                return error
+        var failure: MartletError?
+        value.withBytes { value in
+            do throws(MartletError) { try core.report(name, .string(value), .none, lane, durable) } catch {
+                failure = error
             }
         }
         if let failure { throw failure }

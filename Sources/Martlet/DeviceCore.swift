@@ -77,7 +77,8 @@ final class DeviceCore: @unchecked Sendable {
             default: throw Identity.fault(configuration.anchors, "TLS cannot be set up with these certificates")
             }
         }
-        guard let topics = Topics(prefix: configuration.prefix.span, device: configuration.id.span) else {
+        let (prefix, id) = (configuration.prefix, configuration.id)
+        guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")
         }
         store = try StateFile(configuration.stateDirectory)
@@ -182,13 +183,9 @@ final class DeviceCore: @unchecked Sendable {
     ) throws(MartletError) {
         let symbol = Span(_unsafeStart: unit.symbol.utf8Start, count: unit.symbol.utf8CodeUnitCount)
         let value = copy value
-        let failure = name.withBytes { name -> MartletError? in
-            do throws(MartletError) {
-                try report(name, value, symbol, lane, durable)
-                return nil
-            } catch {
-                return error
-            }
+        var failure: MartletError?
+        name.withBytes { name in
+            do throws(MartletError) { try report(name, value, symbol, lane, durable) } catch { failure = error }
         }
         if let failure { throw failure }
     }

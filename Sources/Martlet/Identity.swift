@@ -10,7 +10,7 @@ internal import MartletPosix
 internal import MartletSession
 
 /// The keys and certificates that the configuration names, read and checked against each other.
-struct Identity {
+final class Identity {
     let key: PrivateKey
     let chain: [Certificate]
     let anchors: [Certificate]

@@ -66,9 +66,10 @@ extension String {
     /// its own, Swift 6.3.1 may give the stack away while the span is in use.
     var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
 
-    /// The same without a copy, for the time of the call.
-    func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
-        utf8.withContiguousStorageIfAvailable { body($0.span) } ?? body(Span())
+    /// Calls `body` once with the same bytes, without a copy.
+    @inline(never)
+    func withBytes(_ body: (Span<UInt8>) -> Void) {
+        _ = utf8.withContiguousStorageIfAvailable { body($0.span) }
     }
 
     /// Bytes that were checked to be UTF-8 where they came from; empty if they are not. Repairing them, as

@@ -7,6 +7,7 @@ public struct Digest: Hashable, Sendable {
     public init(_ bytes: InlineArray<32, UInt8>) { self.bytes = bytes }
 
     /// nil unless `bytes` has 32 bytes.
+    @inline(never)
     public init?(copying bytes: Span<UInt8>) {
         if bytes.count != 32 { return nil }
         var copy = InlineArray<32, UInt8>(repeating: 0)

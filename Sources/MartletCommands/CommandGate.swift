@@ -16,8 +16,8 @@ public struct AcceptedCommand: Sendable {
     public let deadline: UInt64?
 }
 
-/// What the gate makes of a message on the command topic.
-public enum Verdict {
+/// What the gate makes of a message on the command topic. Indirect: its cases are large, and copied often.
+public indirect enum Verdict {
     case dropped(Refusal)
     /// The signature held, but the command is refused or was seen before: this is the answer.
     case answered(Receipt)
@@ -50,6 +50,14 @@ public struct GateMoment: Sendable {
         self.previousChallenge = previousChallenge
         self.isResumed = isResumed
         self.waiting = waiting
+    }
+
+    /// Whether `nonce` is one of the two challenges.
+    @inline(never)
+    func accepts(_ nonce: Bytes16) -> Bool {
+        if nonce == challenge { return true }
+        guard let previousChallenge else { return false }
+        return nonce == previousChallenge
     }
 }
 
@@ -129,7 +137,7 @@ public final class CommandGate {
         else { throw .incomplete }
         if !controller.window.allows(sequence) { throw .replayed }
 
-        let isCurrent = nonce == moment.challenge || nonce == moment.previousChallenge
+        let isCurrent = moment.accepts(nonce)
         guard isCurrent ? budget.take(now: moment.now) : staleBudget.take(now: moment.now) else { throw .overBudget }
         let digest = try verify(opened, message)
 
@@ -229,7 +237,7 @@ public final class CommandGate {
             let opened = try open(message, as: .resume)
             if opened.controller.role != .gateway { throw .unknownKey }
             guard let nonce = opened.envelope.claims.nonce else { throw .incomplete }
-            guard nonce == moment.challenge || nonce == moment.previousChallenge else { throw .replayed }
+            guard moment.accepts(nonce) else { throw .replayed }
             guard resumeBudget.take(now: moment.now) else { throw .overBudget }
             _ = try verify(opened, message)
             guard let resume = try? Resume(decoding: message.extracting(opened.envelope.payload)) else {

@@ -23,11 +23,18 @@ struct Ledger {
     /// The most ids that are kept; the oldest finished ones go first.
     static let capacity = 128
 
-    struct Entry {
+    final class Entry {
         let key: CommandKey
         let digest: Digest
         /// nil while the handler has not ended.
         var receipt: Receipt?
+
+        init(key: CommandKey, digest: Digest) {
+            self.key = key
+            self.digest = digest
+        }
+
+        var hasEnded: Bool { if case .some = receipt { true } else { false } }
     }
 
     private var entries: [Entry] = []
@@ -39,20 +46,19 @@ struct Ledger {
     /// False if all places are taken by commands that have not ended.
     mutating func accept(_ key: CommandKey, digest: Digest) -> Bool {
         if entries.count >= Self.capacity {
-            guard let oldest = entries.firstIndex(where: { $0.receipt != nil }) else { return false }
+            guard let oldest = entries.firstIndex(where: { $0.hasEnded }) else { return false }
             entries.remove(at: oldest)
         }
-        entries.append(Entry(key: key, digest: digest, receipt: nil))
+        entries.append(Entry(key: key, digest: digest))
         return true
     }
 
     /// The receipt of a command that ended just now; nil if it was not waiting for one.
-    mutating func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue]) -> Receipt? {
-        guard let index = entries.firstIndex(where: { $0.key == key && $0.receipt == nil }) else { return nil }
+    func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue]) -> Receipt? {
+        guard let entry = entry(key), !entry.hasEnded else { return nil }
         let receipt = Receipt(
-            command: key.id, controller: key.controller, outcome: outcome, digest: entries[index].digest,
-            results: results)
-        entries[index].receipt = receipt
+            command: key.id, controller: key.controller, outcome: outcome, digest: entry.digest, results: results)
+        entry.receipt = receipt
         return receipt
     }
 }

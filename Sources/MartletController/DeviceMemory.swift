@@ -53,12 +53,7 @@ public struct DeviceMemory: Equatable, Sendable {
         let connection = try reader.unsigned()
         try reader.array(exactly: Lane.allCases.count)
         var heads = LaneHeads()
-        for lane in Lane.allCases where try !reader.isNull() {
-            try reader.array(exactly: 2)
-            let sequence = try reader.unsigned()
-            let digest = Digest(copying: bytes.extracting(try reader.bytes(exactly: 32)))
-            heads[lane] = digest.map { ChainHead(sequence: sequence, digest: $0) }
-        }
+        for lane in Lane.allCases where try !reader.isNull() { heads[lane] = try reader.head(bytes) }
         try reader.finish()
         return DeviceMemory(issuer: issuer, run: run, connection: connection, heads: heads)
     }

@@ -5,7 +5,9 @@ public import MartletCOSE
 
 /// A received envelope, strictly decoded: COSE_Sign1 with tag 18, every header protected, the claims complete.
 /// Until `verify` returns, nothing that it says is known to be true.
-public struct Envelope: Sendable {
+///
+/// A class, because it is large: copies of it were a tenth of a program.
+public final class Envelope: Sendable {
     /// The most bytes of an envelope.
     public static let maximumSize = 16 * 1024
 
@@ -50,16 +52,16 @@ public struct Envelope: Sendable {
         do throws(CBORError) { try reading.read(message, range) } catch { throw .claims(error) }
         if let refusal = reading.refusal { throw refusal }
         guard let issuer = reading.issuer else { throw .missing(ClaimLabel.issuer) }
-        guard let claims = reading.claims else { throw .missing(ClaimLabel.martlet) }
+        if !reading.isComplete { throw .missing(ClaimLabel.martlet) }
         if !PartyName.isValid(message.extracting(issuer)) { throw .badClaim(ClaimLabel.issuer) }
         if let audience = reading.audience, !PartyName.isValid(message.extracting(audience)) {
             throw .badClaim(ClaimLabel.audience)
         }
         // Of the purposes only a birth introduces a key.
-        if !x5chain.isEmpty && claims.purpose != .birth { throw .cose(.badParameter(COSEHeader.Label.x5chain)) }
+        if !x5chain.isEmpty && reading.claims.purpose != .birth { throw .cose(.badParameter(COSEHeader.Label.x5chain)) }
         self.issuer = issuer
         audience = reading.audience
-        self.claims = claims
+        claims = reading.claims
     }
 
     /// Verifies that `key` signed this message for `purpose`, which the caller knows from where it arrived.
@@ -88,24 +90,24 @@ public struct Envelope: Sendable {
 private struct ClaimsReading {
     var issuer: Range<Int>?
     var audience: Range<Int>?
-    var claims: Claims?
+    var claims = Claims(purpose: .birth)
+    /// Whether the claim was there that says the purpose.
+    var isComplete = false
     var refusal: EnvelopeError?
 
     mutating func read(_ message: Span<UInt8>, _ range: Range<Int>) throws(CBORError) {
         var reader = CBORReader(message.extracting(first: range.upperBound), from: range.lowerBound)
-        var timed = Claims(purpose: .birth)
         for _ in 0..<(try reader.map()) {
             switch try reader.integer() {
             case ClaimLabel.issuer: issuer = try reader.text()
             case ClaimLabel.audience: audience = try reader.text()
-            case ClaimLabel.expires: timed.expires = try seconds(&reader)
-            case ClaimLabel.notBefore: timed.notBefore = try seconds(&reader)
-            case ClaimLabel.issuedAt: timed.issuedAt = try seconds(&reader)
-            case ClaimLabel.id: timed.id = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
-            case ClaimLabel.nonce: timed.nonce = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
-            case ClaimLabel.uptime: timed.uptime = try reader.unsigned()
-            // The last key in deterministic order: what was collected before goes with it.
-            case ClaimLabel.martlet: try readMartlet(message, &reader, timed)
+            case ClaimLabel.expires: claims.expires = try seconds(&reader)
+            case ClaimLabel.notBefore: claims.notBefore = try seconds(&reader)
+            case ClaimLabel.issuedAt: claims.issuedAt = try seconds(&reader)
+            case ClaimLabel.id: claims.id = try reader.bytes16(message)
+            case ClaimLabel.nonce: claims.nonce = try reader.bytes16(message)
+            case ClaimLabel.uptime: claims.uptime = try reader.unsigned()
+            case ClaimLabel.martlet: try readMartlet(message, &reader)
             default:
                 refusal = .unknownClaim
                 try reader.skip()
@@ -123,9 +125,9 @@ private struct ClaimsReading {
     }
 
     private mutating func readMartlet(
-        _ message: Span<UInt8>, _ reader: inout CBORReader, _ timed: Claims
+        _ message: Span<UInt8>, _ reader: inout CBORReader
     ) throws(CBORError) {
-        var claims = timed
+        isComplete = true
         try reader.array(exactly: 6)
         let purpose = Purpose(rawValue: UInt8(clamping: try reader.unsigned()))
         if let purpose { claims.purpose = purpose } else { refusal = .badClaim(ClaimLabel.martlet) }
@@ -134,22 +136,14 @@ private struct ClaimsReading {
             if claims.lane == nil { refusal = .badClaim(ClaimLabel.martlet) }
         }
         if try !reader.isNull() { claims.sequence = try reader.unsigned() }
-        if try !reader.isNull() {
-            try reader.array(exactly: 2)
-            let sequence = try reader.unsigned()
-            let digest = Digest(copying: message.extracting(try reader.bytes(exactly: 32)))
-            claims.previous = digest.map { ChainHead(sequence: sequence, digest: $0) }
-        }
+        if try !reader.isNull() { claims.previous = try reader.head(message) }
         if try !reader.isNull() {
             claims.clock = ClockState(rawValue: UInt8(clamping: try reader.unsigned()))
             if claims.clock == nil { refusal = .badClaim(ClaimLabel.martlet) }
         }
         if try !reader.isNull() {
             try reader.array(exactly: 2)
-            let id = Bytes16(copying: message.extracting(try reader.bytes(exactly: 16)))
-            let milliseconds = try reader.unsigned()
-            claims.boot = id.map { BootTime(id: $0, milliseconds: milliseconds) }
+            claims.boot = BootTime(id: try reader.bytes16(message), milliseconds: try reader.unsigned())
         }
-        self.claims = claims
     }
 }

@@ -57,6 +57,7 @@ public struct Bytes16: Hashable, Sendable {
     public init(_ bytes: InlineArray<16, UInt8>) { self.bytes = bytes }
 
     /// nil unless `bytes` has 16 bytes.
+    @inline(never)
     public init?(copying bytes: Span<UInt8>) {
         if bytes.count != 16 { return nil }
         var copy = InlineArray<16, UInt8>(repeating: 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A line `key = value`.
-public struct INIEntry: Sendable {
+public final class INIEntry: Sendable {
     /// 1 byte or more of visible ASCII without `=`.
     public let key: [UInt8]
     /// UTF-8 without control characters but tabs; no blanks around it; perhaps empty. It may be a secret: no error of

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A heading and the entries below it.
-public struct INISection: Sendable {
+public final class INISection: @unchecked Sendable {  // changed only while the file is parsed
     /// The first word of the heading: 1 byte or more of visible ASCII.
     public let kind: [UInt8]
     /// The second word of the heading; empty if it has one word only.

@@ -2,6 +2,7 @@
 
 internal import MartletCBOR
 public import MartletCOSE
+internal import MartletEnvelope
 
 /// Why readings were given up. Codes are part of the protocol.
 public enum GapReason: UInt8, CaseIterable, Sendable {
@@ -56,10 +57,7 @@ public struct Gap: Equatable, Sendable {
             case 1: last = try reader.unsigned()
             case 2: readings = try reader.unsigned()
             case 3: reason = try reader.unsigned()
-            case 4:
-                if try !reader.isNull() {
-                    digest = Digest(copying: payload.extracting(try reader.bytes(exactly: 32)))
-                }
+            case 4: digest = try reader.isNull() ? nil : try reader.digest(payload)
             default: return false
             }
             return true

@@ -37,18 +37,6 @@ func writeMap(limit: Int, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
 }
 
 extension CBORReader {
-    mutating func bytes16(_ payload: Span<UInt8>) throws(CBORError) -> Bytes16? {
-        Bytes16(copying: payload.extracting(try bytes(exactly: 16)))
-    }
-
-    /// [sequence, hash]
-    mutating func head(_ payload: Span<UInt8>) throws(CBORError) -> ChainHead? {
-        try array(exactly: 2)
-        let sequence = try unsigned()
-        let digest = Digest(copying: payload.extracting(try bytes(exactly: 32)))
-        return digest.map { ChainHead(sequence: sequence, digest: $0) }
-    }
-
     /// {lane: [sequence, hash]}
     mutating func laneHeads(_ payload: Span<UInt8>) throws(CBORError) -> LaneHeads {
         var heads = LaneHeads()
@@ -85,9 +73,11 @@ extension CBORWriter {
 
 extension [UInt8] {
     /// Whether it is UTF-8 of at most `limit` bytes.
+    @inline(never)
     func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
 
     /// A copy of `bytes`.
+    @inline(never)
     public init(copying bytes: Span<UInt8>) {
         self.init(capacity: bytes.count) { copy in
             for index in bytes.indices { copy.append(bytes[index]) }
@@ -96,27 +86,19 @@ extension [UInt8] {
 }
 
 /// The last envelope of each lane.
-public struct LaneHeads: Hashable, Sendable {
-    private var alarm: ChainHead?
-    private var normal: ChainHead?
-    private var bulk: ChainHead?
+public struct LaneHeads: Equatable, Sendable {
+    private var heads = InlineArray<3, ChainHead?>(repeating: nil)
 
     public init() {}
 
     public subscript(lane: Lane) -> ChainHead? {
-        get {
-            switch lane {
-            case .alarm: alarm
-            case .normal: normal
-            case .bulk: bulk
-            }
-        }
-        set {
-            switch lane {
-            case .alarm: alarm = newValue
-            case .normal: normal = newValue
-            case .bulk: bulk = newValue
-            }
-        }
+        @inline(never)
+        get { heads[Int(lane.rawValue)] }
+        set { heads[Int(lane.rawValue)] = newValue }
+    }
+
+    public static func == (a: LaneHeads, b: LaneHeads) -> Bool {
+        for lane in Lane.allCases where a[lane] != b[lane] { return false }
+        return true
     }
 }

@@ -125,7 +125,7 @@ public struct Receipt: Equatable, Sendable {
             case 0: command = try reader.bytes16(payload)
             case 1: controller = try reader.unsigned()
             case 2: outcome = try reader.unsigned()
-            case 3: digest = Digest(copying: payload.extracting(try reader.bytes(exactly: 32)))
+            case 3: digest = try reader.digest(payload)
             case 4: results = try reader.values(payload)
             case 5: challenge = try reader.bytes16(payload)
             default: return false

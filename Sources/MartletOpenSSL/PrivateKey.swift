@@ -62,6 +62,7 @@ public final class PrivateKey {
     ///
     /// `digest` is the SHA-256 of `message`; the caller has it already, so ES256 does not hash again. Ed25519 does not
     /// use it.
+    @inline(never)
     public func sign(
         _ message: Span<UInt8>, digest: borrowing InlineArray<32, UInt8>
     ) throws(OpenSSLError) -> InlineArray<64, UInt8> {

@@ -64,6 +64,7 @@ public final class PublicKey {
     ///
     /// `digest` is the SHA-256 of `message`; Ed25519 does not use it. r and s must be from 1 to n − 1. A high s is
     /// valid, so a signature is no identity: (r, n − s) verifies too.
+    @inline(never)
     public func verifies(
         _ signature: borrowing InlineArray<64, UInt8>, _ message: Span<UInt8>,
         digest: borrowing InlineArray<32, UInt8>

@@ -164,7 +164,7 @@ extension Engine {
     // MARK: Sending
 
     var hasSomethingToSend: Bool {
-        needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.next != nil || !lane.gaps.isEmpty
+        needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.hasNext || !lane.gaps.isEmpty
     }
 
     /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
@@ -183,14 +183,14 @@ extension Engine {
         }
         repeat {
             while sendFromOutbox() {}
-            while outbox.next == nil, let gap = lane.gaps.gaps.first {
+            while !outbox.hasNext, let gap = lane.gaps.gaps.first {
                 var claims = stamp(.gap, now)
                 claims.lane = lane.lane
                 guard post(.gap, gap.encoded(), claims: claims, gap: gap) else { break }
                 _ = lane.gaps.take()
                 _ = sendFromOutbox()
             }
-            if outbox.next == nil {
+            if !outbox.hasNext {
                 while lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) }) {}
             }
         } while refuseUnsendable()
@@ -206,8 +206,10 @@ extension Engine {
 
     /// False if there is nothing to send or the link takes nothing now.
     private func sendFromOutbox() -> Bool {
-        guard let entry = outbox.next, publish(entry.leaf, entry.envelope.span, .outbox(entry.id)) else { return false }
-        outbox.mark(entry.id, sent: true)
+        guard let entry = outbox.next else { return false }
+        let envelope = entry.envelope
+        guard publish(entry.leaf, envelope.span, .outbox(entry.id)) else { return false }
+        entry.isSent = true
         return true
     }
 

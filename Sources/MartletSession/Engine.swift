@@ -91,19 +91,20 @@ public final class Engine {
     var unsendable: [Sent] = []
     let telemetryTopic: [UInt8]
 
-    public struct Setup {
-        public var identity: DeviceIdentity
-        public var sealer: EnvelopeSealer
-        public var gate: CommandGate
-        public var entropy: any Entropy
-        public var store: any StateStore
-        public var queue: any EnvelopeQueue
-        public var topics: Topics
-        public var batchLimits: ReadingBatch.Limits
-        public var software: [Birth.Software]
-        public var bootID: Bytes16?
+    /// What an engine is made of. A class, because it is large and read once.
+    public final class Setup {
+        public let identity: DeviceIdentity
+        public let sealer: EnvelopeSealer
+        public let gate: CommandGate
+        public let entropy: any Entropy
+        public let store: any StateStore
+        public let queue: any EnvelopeQueue
+        public let topics: Topics
+        public let batchLimits: ReadingBatch.Limits
+        public let software: [Birth.Software]
+        public let bootID: Bytes16?
         /// Milliseconds since 1970.
-        public var buildTime: Int64
+        public let buildTime: Int64
 
         public init(
             identity: DeviceIdentity, sealer: EnvelopeSealer, gate: CommandGate, entropy: any Entropy,
@@ -152,7 +153,7 @@ public final class Engine {
         self.link = link
         self.owner = owner
         guard reserve() else { return nil }
-        if saved != nil && previous == nil {
+        if saved != nil, case nil = previous {
             log(.error) { $0.text("the state file is damaged: going on with fresh numbers") }
             tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
         }

@@ -22,6 +22,7 @@ public struct LinkFailure: Sendable {
 
     public init(text: [UInt8]) { self.text = text }
 
+    @inline(never)
     public init(_ text: StaticString) {
         var line = LogLine()
         line.text(text)

@@ -7,13 +7,22 @@ internal import MartletMessages
 struct Outbox {
     static let capacity = 64
 
-    struct Entry {
+    final class Entry {
         let id: UInt64
         let leaf: Leaf
         let envelope: [UInt8]
         /// What a gap record tells. Such an entry is never dropped.
         let gap: Gap?
         var isSent = false
+
+        init(id: UInt64, leaf: Leaf, envelope: [UInt8], gap: Gap?) {
+            self.id = id
+            self.leaf = leaf
+            self.envelope = envelope
+            self.gap = gap
+        }
+
+        var isDroppable: Bool { if case nil = gap { !isSent } else { false } }
     }
 
     enum Appended { case asLast, insteadOfOldest, notAtAll }
@@ -24,7 +33,7 @@ struct Outbox {
     mutating func append(_ leaf: Leaf, _ envelope: [UInt8], gap: Gap? = nil) -> Appended {
         var appended = Appended.asLast
         if entries.count >= Self.capacity {
-            guard let oldest = entries.firstIndex(where: { !$0.isSent && $0.gap == nil }) else { return .notAtAll }
+            guard let oldest = entries.firstIndex(where: { $0.isDroppable }) else { return .notAtAll }
             entries.remove(at: oldest)
             appended = .insteadOfOldest
         }
@@ -33,10 +42,12 @@ struct Outbox {
         return appended
     }
 
+    var hasNext: Bool { entries.contains { !$0.isSent } }
+
     var next: Entry? { entries.first { !$0.isSent } }
 
-    mutating func mark(_ id: UInt64, sent: Bool) {
-        if let index = entries.firstIndex(where: { $0.id == id }) { entries[index].isSent = sent }
+    func mark(_ id: UInt64, sent: Bool) {
+        if let entry = entries.first(where: { $0.id == id }) { entry.isSent = sent }
     }
 
     mutating func remove(_ id: UInt64) {

@@ -51,12 +51,7 @@ struct RunState: Equatable {
             run = try reader.unsigned()
             next = try reader.unsigned()
             head = nil
-            if try !reader.isNull() {
-                try reader.array(exactly: 2)
-                let sequence = try reader.unsigned()
-                let digest = Digest(copying: bytes.span.extracting(try reader.bytes(exactly: 32)))
-                head = digest.map { ChainHead(sequence: sequence, digest: $0) }
-            }
+            if try !reader.isNull() { head = try reader.head(bytes.span) }
             gaps = []
             for _ in 0..<(try reader.array()) {
                 let range = try reader.bytes()

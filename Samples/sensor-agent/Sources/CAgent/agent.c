@@ -104,9 +104,9 @@ int CAgent_write(int descriptor, const uint8_t *bytes, size_t length) {
     return 0;
 }
 
-int CAgent_format(double value, char *text, size_t capacity) {
-    int length = snprintf(text, capacity, "%.15g", value);
-    if (strtod(text, NULL) != value) length = snprintf(text, capacity, "%.17g", value);
+int CAgent_format(const double *value, char *text, size_t capacity) {
+    int length = snprintf(text, capacity, "%.15g", *value);
+    if (strtod(text, NULL) != *value) length = snprintf(text, capacity, "%.17g", *value);
     return length < (int)capacity ? length : (int)capacity - 1;
 }
 

@@ -63,6 +63,7 @@ struct Agent {
     }
 
     /// Connects, and reads and reports until a signal asks to stop.
+    @inline(never)
     private static func serve(
         _ path: Path, _ configuration: Configuration, _ sensors: Sensors, _ log: Log
     ) -> Status {
@@ -96,6 +97,7 @@ struct Agent {
     /// Long enough for the processor's use to mean something.
     private static let onceDelay: Int64 = 250
 
+    @inline(never)
     private static func printOnce(_ sensors: Sensors, _ log: Log) -> Status {
         guard CAgent_wait(-1, onceDelay) == 0 else { return .failure }
         let report = sensors.read()

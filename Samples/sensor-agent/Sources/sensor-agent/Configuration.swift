@@ -76,22 +76,24 @@ struct Configuration {
     /// `all`, or names with commas or blanks between them. In the order of the agent, each once.
     private static func sensors(_ value: [UInt8]) throws(Failure) -> [SensorKind] {
         let blanks = value.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: " ") : $0 }
+        if blanks.equals("all") { return SensorKind.allCases }
         var rest = Scanner(blanks.span)
-        var words: [[UInt8]] = []
-        while let word = rest.word() { words.append(word.array) }
-        if words.count == 1, words[0].equals("all") { return SensorKind.allCases }
-        for word in words where !SensorKind.allCases.contains(where: { word.equals($0.name) }) {
-            var text = Text("unknown sensor '")
-            text.add(quoting: word)
-            text.add("', write all or some of")
-            for kind in SensorKind.allCases {
-                text.add(" ")
-                text.add(kind.name)
+        var kinds: [SensorKind] = []
+        while let word = rest.word() {
+            guard let kind = SensorKind.allCases.first(where: { word.equals($0.name) }) else {
+                var text = Text("unknown sensor '")
+                text.add(quoting: word.array)
+                text.add("', write all or some of")
+                for kind in SensorKind.allCases {
+                    text.add(" ")
+                    text.add(kind.name)
+                }
+                throw Failure(text: text)
             }
-            throw Failure(text: text)
+            kinds.append(kind)
         }
-        guard !words.isEmpty else { throw Failure(text: Text("no sensor is named, write all or remove the line")) }
-        return SensorKind.allCases.filter { kind in words.contains { $0.equals(kind.name) } }
+        guard !kinds.isEmpty else { throw Failure(text: Text("no sensor is named, write all or remove the line")) }
+        return SensorKind.allCases.filter { kinds.contains($0) }
     }
 
     private static func failure(_ path: Path, _ line: Int?, _ reason: Text) -> Failure {

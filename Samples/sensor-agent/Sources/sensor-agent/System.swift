@@ -73,7 +73,8 @@ enum System {
         let capacity = 32
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer in
             buffer.initialize(repeating: 0)
-            guard CAgent_format(number, buffer.baseAddress, capacity) > 0, let digits = buffer.baseAddress else {
+            var number = number
+            guard CAgent_format(&number, buffer.baseAddress, capacity) > 0, let digits = buffer.baseAddress else {
                 return
             }
             text.add(quoting: bytes(digits))

@@ -29,7 +29,7 @@ int CAgent_disk(const char *path, uint64_t *size, uint64_t *available);
 int CAgent_write(int descriptor, const uint8_t *bytes, size_t count);
 
 /// The shortest of "%.15g" and "%.17g" that reads back as `value`, at most `capacity` - 1 characters; its length.
-int CAgent_format(double value, char *text, size_t capacity);
+int CAgent_format(const double *value, char *text, size_t capacity);
 
 /// The text of an errno; a constant.
 const char *CAgent_error_text(int code);

@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One number in a file of its own: the reading is (number + offset) × factor / divisor.
-struct Channel {
+final class Channel {
     let name: String
     let unit: StaticString
-    var source: Source
-    var offset = 0.0
-    var factor = 1.0
+    private var source: Source
+    private let offset: Double
+    private let factor: Double
     /// Apart from the factor, because 51200 / 1000 is 51.2 and 51200 × 0.001 is not.
-    var divisor = 1.0
-    var parse: (Span<UInt8>) -> Double? = Channel.number
+    private let divisor: Double
+    private let parse: (Span<UInt8>) -> Double?
+
+    init(
+        name: String, unit: StaticString, file: Path, offset: Double = 0, factor: Double = 1, divisor: Double = 1,
+        parse: @escaping (Span<UInt8>) -> Double? = { Channel.number(in: $0) }
+    ) {
+        self.name = name
+        self.unit = unit
+        source = Source(file)
+        self.offset = offset
+        self.factor = factor
+        self.divisor = divisor
+        self.parse = parse
+    }
+
+    func read(into report: inout Report) {
+        guard let number = source.read(into: &report, parse) else { return }
+        report.add(name, (number + offset) * factor / divisor, unit)
+    }
 
     /// The one number of a file.
     static func number(in bytes: Span<UInt8>) -> Double? {
@@ -23,7 +41,7 @@ struct Channel {
 final class Channels: Sensor {
     static let maximumCount = 128
 
-    private var channels: [Channel]
+    private let channels: [Channel]
 
     /// Nil if there is none.
     init?(_ channels: [Channel]) {
@@ -32,11 +50,6 @@ final class Channels: Sensor {
     }
 
     func read(into report: inout Report) {
-        for i in channels.indices {
-            let parse = channels[i].parse
-            guard let number = channels[i].source.read(into: &report, parse) else { continue }
-            let channel = channels[i]
-            report.add(channel.name, (number + channel.offset) * channel.factor / channel.divisor, channel.unit)
-        }
+        for channel in channels { channel.read(into: &report) }
     }
 }

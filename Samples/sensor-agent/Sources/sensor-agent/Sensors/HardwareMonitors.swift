@@ -23,7 +23,7 @@ enum HardwareMonitors {
                 channels.append(
                     Channel(
                         name: board.names.claim(ReadingName("hwmon").appending(chipName).appending(label)), unit: unit,
-                        source: Source(base.appending("_input")), divisor: divisor))
+                        file: base.appending("_input"), divisor: divisor))
             }
         }
         return channels

@@ -26,18 +26,18 @@ enum IndustrialIO {
                 if isRaw, files.contains("in_".bytes + id + "_input".bytes) { continue }
                 guard let (unit, factor, divisor) = quantity(typeOf(id.span)) else { continue }
                 let path = device.path.appending("/in_").appending(id)
-                var channel = Channel(
-                    name: board.names.claim(name.appending(id)), unit: unit,
-                    source: Source(path.appending(isRaw ? "_raw" : "_input")), factor: factor, divisor: divisor)
+                var (offset, scale) = (0.0, 1.0)
                 if isRaw {
                     // Scale and offset belong to the channel, or to all channels of its type.
                     let shared = device.path.appending("/in_").appending(id.filter { !$0.isDigit })
-                    let scale = board.number(path.appending("_scale")) ?? board.number(shared.appending("_scale"))
-                    let offset = board.number(path.appending("_offset")) ?? board.number(shared.appending("_offset"))
-                    channel.factor *= scale ?? 1
-                    channel.offset = offset ?? 0
+                    scale = board.number(path.appending("_scale")) ?? board.number(shared.appending("_scale")) ?? 1
+                    offset = board.number(path.appending("_offset")) ?? board.number(shared.appending("_offset")) ?? 0
                 }
-                channels.append(channel)
+                channels.append(
+                    Channel(
+                        name: board.names.claim(name.appending(id)), unit: unit,
+                        file: path.appending(isRaw ? "_raw" : "_input"), offset: offset, factor: factor * scale,
+                        divisor: divisor))
             }
         }
         return channels

@@ -9,13 +9,11 @@ enum OneWire {
             let name = board.names.claim(ReadingName("w1").appending(device.name))
             let hasTemperature = board.names(in: device.path).contains("temperature".bytes)
             // Kernels before 5.9 have the second file only.
+            let file = device.path.appending(hasTemperature ? "/temperature" : "/w1_slave")
             channels.append(
-                hasTemperature
-                    ? Channel(
-                        name: name, unit: "Cel", source: Source(device.path.appending("/temperature")), divisor: 1000)
-                    : Channel(
-                        name: name, unit: "Cel", source: Source(device.path.appending("/w1_slave")), divisor: 1000,
-                        parse: parseSlave))
+                Channel(name: name, unit: "Cel", file: file, divisor: 1000) { bytes in
+                    hasTemperature ? Channel.number(in: bytes) : parseSlave(bytes)
+                })
         }
         return channels
     }

@@ -10,7 +10,7 @@ enum ThermalZones {
             channels.append(
                 Channel(
                     name: board.names.claim(ReadingName("thermal").appending(type)), unit: "Cel",
-                    source: Source(zone.path.appending("/temp")), divisor: 1000))
+                    file: zone.path.appending("/temp"), divisor: 1000))
         }
         return channels
     }
