@@ -106,7 +106,7 @@ let package = Package(
             dependencies: [
                 "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE",
                 "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry",
-                "MartletCommands", "MartletSession", "MartletTestKit",
+                "MartletCommands", "MartletSession", "MartletTestKit", "MartletINI",
             ],
             swiftSettings: settings),
 
@@ -155,11 +155,6 @@ let package = Package(
                 "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletTestKit",
                 "DeviceProgram", "TestSupport",
             ]),
-        // What SenML costs, in instructions.
-        .target(name: "CArguments", path: "Tests/Bench/CArguments"),
-        .executableTarget(
-            name: "FormatBench", dependencies: ["CArguments", "MartletSenML", "MartletTelemetry"],
-            path: "Tests/Bench/FormatBench", swiftSettings: settings),
         // The C interface from C: misuse, and threads under the sanitizers. `Tests/c/run` builds and runs them.
         .executableTarget(name: "CMisuse", dependencies: ["MartletC"], path: "Tests/c/CMisuse"),
         .executableTarget(name: "CStress", dependencies: ["MartletC", "PlantedFaults"], path: "Tests/c/CStress"),
@@ -169,6 +164,7 @@ let package = Package(
         // Programs that Tests/Bench measures.
         .target(name: "CBench", path: "Tests/Bench/CBench"),
         benchmark("SteadyBench", ["Martlet"]),
+        benchmark("FormatBench", ["MartletSenML", "MartletTelemetry"]),
         benchmark("LinkBench", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix"]),
         benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),

@@ -18,25 +18,33 @@ usage() {
     exit 2
 }
 
-# load_board NAME: sets the variables of the board's board.conf, and
+# load_board BOARD: a name in Boards/, or the folder of a board elsewhere (with a slash). Sets the variables of its
+# board.conf, and
+#   board          its name
+#   folder         its folder (empty for the host)
 #   build_options  for swift build
+#   llvm           for the code generator, which runs in the linker
 #   runner         what starts a program of the board (empty for the host)
 #   gcc            the C compiler of Debian for it
 #   sysroot        the board's sysroot (empty for the host)
 # The host is a board without a folder: Embedded Swift for x86-64, with the machine's own libraries.
 load_board() {
-    board=$1
-    if [[ $board == host ]]; then
+    board=$(basename "$1") folder=''
+    if [[ $1 == host ]]; then
         [[ $(uname -m) == x86_64 ]] || fail "Swift has no Embedded standard library for this host; build for a board"
         build_options=(--toolset "$boards/common/embedded.json")
-        runner=() gcc=gcc sysroot='' format=elf64-x86-64 page_size=4096
+        llvm=(-enable-machine-outliner) runner=() gcc=gcc sysroot='' format=elf64-x86-64 loader=ld-linux-x86-64.so.2 instructions=x86-64 page_size=4096
         return
     fi
-    [[ $board =~ ^[a-z0-9-]+$ && -f $boards/$board/board.conf ]] || fail "no board named '$board' in $boards"
-    sysroot=$boards/$board/$board.artifactbundle/sdk/sysroot
+    if [[ $1 == */* ]]; then folder=$1; else folder=$boards/$1; fi
+    [[ $board =~ ^[a-z0-9-]+$ && -f $folder/board.conf ]] || fail "no board '$1': no $folder/board.conf"
+    folder=$(cd "$folder" && pwd)
+    sysroot=$folder/$board.artifactbundle/sdk/sysroot
+    llvm_options='' forbidden=''
     # shellcheck source=SCRIPTDIR/../pi-64/board.conf
-    . "$boards/$board/board.conf"
-    build_options=(--swift-sdks-path "$boards/$board" --swift-sdk "$board")
+    . "$folder/board.conf"
+    build_options=(--swift-sdks-path "$folder" --swift-sdk "$board")
+    read -ra llvm <<<"-enable-machine-outliner $llvm_options"
     runner=("$qemu" -cpu "$cpu" -L "$sysroot")
 }
 
@@ -44,7 +52,7 @@ load_board() {
 build_product() {
     scratch=$1/.build-$board
     if [[ -n $sysroot ]]; then
-        "$boards/sysroot" "$board"
+        "$boards/sysroot" "$folder"
         # SwiftPM does not see that a sysroot was made anew: what was built against another one goes.
         cmp -s "$sysroot/.stamp" "$scratch/sysroot.stamp" || rm -rf "$scratch"
         mkdir -p "$scratch"
@@ -52,7 +60,9 @@ build_product() {
     fi
     # Standard output is for the paths. Without --disable-local-rpath a host program looks for libraries beside itself.
     # A toolset cannot ask for link-time optimisation, nor can it omit frame pointers, which arm64 programs do anyway.
-    swift build -c release --package-path "$1" --scratch-path "$scratch" "${build_options[@]}" \
+    local option code=()
+    for option in "${llvm[@]}"; do code+=(-Xlinker -mllvm -Xlinker "$option"); done
+    swift build -c release --package-path "$1" --scratch-path "$scratch" "${build_options[@]}" "${code[@]}" \
         --disable-local-rpath --omit-frame-pointers --experimental-lto-mode full --product "$2" >&2
 }
 

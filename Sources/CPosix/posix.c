@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+_Static_assert(sizeof(time_t) == 8 && sizeof(off_t) == 8, "times end in 2038, files at 2 GiB");
 _Static_assert(CPOSIX_NO_SUCH_HOST == EAI_NONAME, "CPosix.h gives the code of netdb.h");
 
 static int result(int value) { return value < 0 ? -errno : value; }

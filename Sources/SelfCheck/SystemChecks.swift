@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CSelfCheck
+import MartletINI
 import MartletOpenSSL
 import MartletPosix
 
@@ -10,7 +11,8 @@ enum SystemChecks {
         [
             Check("files: written, replaced, read; loose, linked and foreign names are refused", files),
             Check("clocks: both go on, and the wall clock is beyond 2^32 ms", clocks),
-            Check("certificates: ends of validity beyond 2038 and 2106", certificates),
+            Check("certificates: ends of validity beyond 2038 and 2106, up to 9999", certificates),
+            Check("configuration: numbers beyond 2^31 and 2^32, up to the ends of Int64", numbers),
             Check("TLS: a context with an anchor and a certificate; none without, none with a foreign key", context),
         ]
     }
@@ -55,17 +57,19 @@ enum SystemChecks {
     }
 
     private static let start: Int64 = 1_700_000_000
+    /// 9999-12-31 23:59:59: a certificate without a proper end (RFC 5280 §4.1.2.5).
+    private static let lastSecond: Int64 = 253_402_300_799
 
     private static func authority() throws(Failure) -> CertificateAuthority {
         try require(
-            try? CertificateAuthority.selfSigned(commonName: "self check", notBefore: start, notAfter: 1 << 33),
+            try? CertificateAuthority.selfSigned(commonName: "self check", notBefore: start, notAfter: lastSecond),
             "authority")
     }
 
     private static func certificates() throws(Failure) {
         let authority = try authority()
         let key = try require(try? PrivateKey.generate(.ed25519), "key").publicKey
-        for end in [(1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 33] as [Int64] {
+        for end in [(1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 4_070_908_800, 1 << 33, lastSecond] as [Int64] {
             let certificate = try require(
                 try? authority.issueDevice(
                     key, commonName: "device-1", uri: "urn:dev:mac:0024befffe804ff1", notBefore: start, notAfter: end),
@@ -77,6 +81,29 @@ enum SystemChecks {
                 let prefix = [UInt8](der[..<length])
                 try require((try? Certificate(der: prefix.span)) == nil, "read up to", number: Int64(length))
             }
+        }
+    }
+
+    private static func numbers() throws(Failure) {
+        let file = bytes(
+            """
+            [n]
+            a=2147483648
+            b=4294967296
+            c=-4294967297
+            d=9223372036854775807
+            e=-9223372036854775808
+            f=9223372036854775808
+            g=-9223372036854775809
+            h=18446744073709551616
+            """)
+        let values = try require(try? INI(parsing: file.span), "not read")
+        let entries = try require(values.section("n"), "no section").entries
+        let expected: [Int64?] = [1 << 31, 1 << 32, -1 - (1 << 32), .max, .min, nil, nil, nil]
+        try require(entries.count == expected.count, "entries")
+        for (entry, number) in zip(entries, expected) {
+            try require(entry.integer(in: .min ... .max) == number, "number in line", number: Int64(entry.line))
+            try require(entry.integer(in: 1...3600) == nil, "beyond the range, line", number: Int64(entry.line))
         }
     }
 

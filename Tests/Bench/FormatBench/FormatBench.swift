@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CArguments
+import CBench
 import MartletSenML
 import MartletTelemetry
 
@@ -63,36 +63,24 @@ private func decode(_ pack: Span<UInt8>) -> Double? {
 
 @main struct FormatBench {
     static func main() {
-        guard CArguments_count() == 3, let rounds = number(CArguments_argument(2)), let batch = makeBatch() else {
-            return print("usage: FormatBench encode|decode ROUNDS")
-        }
+        let usage = "usage: FormatBench encode|decode ROUNDS"
+        let rounds = CBench_number(1, usage)
+        guard let action = CBench_argument(0), let batch = makeBatch() else { CBench_fail(usage) }
         var pack = [UInt8](repeating: 0, count: ReadingBatch.packSize(batch.limits))
         let size = encode(batch, into: &pack)
         var checksum = 0.0
-        if UInt8(bitPattern: CArguments_argument(1)[0]) == UInt8(ascii: "e") {
+        switch UInt8(bitPattern: action[0]) {
+        case UInt8(ascii: "e"):
             for _ in 0..<rounds { checksum += Double(encode(batch, into: &pack)) + Double(pack[size - 1]) }
-        } else {
+        case UInt8(ascii: "d"):
             let input = pack.span.extracting(first: size)
             for _ in 0..<rounds {
-                guard let sum = decode(input) else { return print("the pack is refused") }
+                guard let sum = decode(input) else { CBench_fail("the pack is refused") }
                 checksum += sum
             }
+        default: CBench_fail(usage)
         }
-        print("bytes", terminator: " ")
-        print(size, terminator: " checksum ")
-        print(checksum)
-    }
-
-    /// Decimal digits up to the terminating zero.
-    private static func number(_ text: UnsafePointer<CChar>) -> Int? {
-        var value = 0
-        var index = 0
-        while text[index] != 0 {
-            let digit = Int(text[index]) - 0x30
-            guard (0...9).contains(digit), value < 10_000_000 else { return nil }
-            value = value * 10 + digit
-            index += 1
-        }
-        return index > 0 ? value : nil
+        CBench_result("bytes", Double(size))
+        CBench_result("checksum", checksum)
     }
 }
