@@ -8,4 +8,12 @@ char *CMartlet_error_buffer(void) { return text; }
 
 const char *martlet_error_text(void) { return text; }
 
+int32_t martlet_report_number(martlet_device *device, const char *name, double value, const char *unit) {
+    return CMartlet_report_number(device, name, &value, unit);
+}
+
+int32_t martlet_call_add_number(martlet_call *call, double value) {
+    return CMartlet_call_add_number(call, &value);
+}
+
 const char *martlet_version(void) { return MARTLET_VERSION; }

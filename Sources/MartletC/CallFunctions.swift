@@ -82,8 +82,9 @@ public func martlet_call_add_integer(_ call: OpaquePointer?, _ value: Int64) -> 
 }
 
 @c @implementation
-public func martlet_call_add_number(_ call: OpaquePointer?, _ value: Double) -> Int32 {
-    add(call) { () throws(Failure) in
+public func CMartlet_call_add_number(_ call: OpaquePointer?, _ value: UnsafePointer<Double>?) -> Int32 {
+    let value = value?.pointee ?? 0
+    return add(call) { () throws(Failure) in
         if !value.isFinite { throw .argument("NaN and infinity are no values") }
         return .number(value)
     }

@@ -112,10 +112,12 @@ public func martlet_start(_ device: OpaquePointer?) -> Int32 {
 }
 
 @c @implementation
-public func martlet_report_number(
-    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: Double, _ unit: UnsafePointer<CChar>?
+public func CMartlet_report_number(
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: UnsafePointer<Double>?,
+    _ unit: UnsafePointer<CChar>?
 ) -> Int32 {
-    result { () throws(Failure) in
+    let value = value?.pointee ?? 0
+    return result { () throws(Failure) in
         let unit = try unit.map { (unit) throws(Failure) in try MartletC.name(unit, limit: maximumUnit) }
         try report(device, name, .number(value), unit: unit)
     }
