@@ -132,9 +132,9 @@ final class MosquittoLink: Link {
         return tls.peerIsValid(at: seconds)
     }
 
-    func subscribe(_ topic: [UInt8]) -> Bool {
+    func subscribe(_ topics: [[UInt8]]) -> Bool {
         guard let connection else { return false }
-        return (try? connection.subscribe(filter: topic.span)) != nil
+        return (try? connection.subscribe(filters: topics)) != nil
     }
 
     func publish(_ topic: [UInt8], _ payload: Span<UInt8>, retained: Bool) -> PublishResult {

@@ -50,7 +50,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
     private var backoff = Backoff()
     /// Addresses of the host that this attempt has not tried.
     private var addresses: [[UInt8]] = []
-    private var granted = 0
+    private var isReady = false
     /// Why the connection was ended by us.
     private var ownTrouble: LinkTrouble?
     /// What was wrong at an earlier address of this attempt, if a server answered there: that tells more than that
@@ -151,7 +151,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
     private func open(_ now: UInt64) {
         let address = addresses.popLast() ?? []
         phase = .opening(deadline: now &+ Self.connectDeadline)
-        granted = 0
+        isReady = false
         ownTrouble = nil
         tls.prepare(time: SystemClock.unixMilliseconds() / 1000, boottime: now, acceptNotYetValid: false)
         tls.resetInputCount()
@@ -203,7 +203,7 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
 
     /// Hands the connection what its window takes.
     private func send() {
-        guard case .connected = phase, let connection, granted == configuration.subscriptions.count else { return }
+        guard case .connected = phase, let connection, isReady else { return }
         var refused: [UInt64] = []
         shared.with { shared in
             for index in shared.outgoing.indices where shared.outgoing[index].id == nil {
@@ -251,14 +251,17 @@ extension ControllerLink: MosquittoEvents {
         phase = .connected(since: SystemClock.bootMilliseconds())
         addresses = []
         answered = nil
-        if configuration.subscriptions.isEmpty { delegate.linkChanged(.ready) }
-        for filter in configuration.subscriptions {
-            guard (try? connection?.subscribe(filter: filter.span)) != nil else {
-                ownTrouble = .mosquitto(.invalidTopic)
-                connection?.disconnect()
-                return
-            }
+        if configuration.subscriptions.isEmpty {
+            becomeReady()
+        } else if (try? connection?.subscribe(filters: configuration.subscriptions)) == nil {
+            ownTrouble = .mosquitto(.invalidTopic)
+            connection?.disconnect()
         }
+    }
+
+    private func becomeReady() {
+        isReady = true
+        delegate.linkChanged(.ready)
     }
 
     public func received(topic: Span<UInt8>, payload: Span<UInt8>, retained: Bool) -> Bool {
@@ -280,8 +283,7 @@ extension ControllerLink: MosquittoEvents {
             connection?.disconnect()
             return
         }
-        granted += 1
-        if granted == configuration.subscriptions.count { delegate.linkChanged(.ready) }
+        becomeReady()
     }
 
     public func alive() { tls.resetInputCount() }

@@ -78,7 +78,9 @@ private func onSubscribe(
     _ codes: UnsafePointer<Int32>?, _ properties: OpaquePointer?
 ) {
     if count > 0, let codes {
-        connection(context)?.didSubscribe(id: id, code: UInt8(truncatingIfNeeded: codes[0]))
+        var worst: UInt8 = 0
+        for index in 0..<Int(count) { worst = max(worst, UInt8(truncatingIfNeeded: codes[index])) }
+        connection(context)?.didSubscribe(id: id, code: worst)
     }
     CMosquitto_clear_errno()
 }

@@ -32,13 +32,28 @@ extension MosquittoConnection {
         return id
     }
 
-    /// Subscribes with QoS 1 at most and returns the packet identifier that `subscribed` tells again.
-    public func subscribe(filter: Span<UInt8>) throws(MosquittoError) -> Int32 {
+    /// Subscribes to all `filters`, one or more, by one packet with QoS 1 at most, and returns the packet identifier that
+    /// `subscribed` tells again.
+    public func subscribe(filters: [[UInt8]]) throws(MosquittoError) -> Int32 {
         guard state == .connected, let handle else { throw .wrongState }
-        guard isText(filter) else { throw .invalidTopic }
-        guard fits(header: 2 + propertyLength + 2 + filter.count + 1, payload: 0) else { throw .packetTooLarge }
+        var texts: [CChar] = []
+        var starts: [Int] = []
+        for filter in filters {
+            guard isText(filter.span) else { throw .invalidTopic }
+            starts.append(texts.count)
+            for byte in filter { texts.append(CChar(bitPattern: byte)) }
+            texts.append(0)
+        }
+        // For each filter two bytes of length and one of options; the zero byte counts for one of them.
+        guard fits(header: 2 + propertyLength + texts.count + 2 * starts.count, payload: 0) else {
+            throw .packetTooLarge
+        }
         var id: Int32 = 0
-        let code = withCString(filter) { mosquitto_subscribe_v5(handle, &id, $0, 1, 0, nil) }
+        let code = texts.withUnsafeMutableBufferPointer { texts in
+            var pointers: [UnsafeMutablePointer<CChar>?] = []
+            for start in starts { pointers.append(texts.baseAddress.map { $0 + start }) }
+            return mosquitto_subscribe_multiple(handle, &id, Int32(pointers.count), pointers, 1, 0, nil)
+        }
         try check(code)
         return id
     }

@@ -18,7 +18,8 @@ public protocol MosquittoEvents: AnyObject {
     /// PUBACK for what `publish` returned as `id`. MQTT 3.1.1 has no reason codes: 0.
     func acknowledged(id: Int32, reasonCode: UInt8)
 
-    /// SUBACK for what `subscribe` returned as `id`: the granted QoS, or a failure from 0x80.
+    /// SUBACK for what `subscribe` returned as `id`: the granted QoS, or a failure from 0x80; of several filters the
+    /// highest.
     func subscribed(id: Int32, reasonCode: UInt8)
 
     /// The broker answered a keep-alive: every byte before it belonged to a complete packet.

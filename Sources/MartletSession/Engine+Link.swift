@@ -22,7 +22,7 @@ extension Engine {
     public func connected(isProvisional: Bool, _ now: TimeSample) {
         phase = .connected(since: now.boot)
         self.isProvisional = isProvisional
-        subscriptions = 0
+        isSubscribed = false
         needsBirth = true
         needsPresence = true
         holdUntil = 0
@@ -31,9 +31,8 @@ extension Engine {
         log(.info) {
             $0.text(isProvisional ? "connected; the server's certificate waits for trusted time" : "connected")
         }
-        for purpose in [Purpose.resume, .command] {
-            if !link.subscribe(topics.topic(.signed(purpose))) { return }
-        }
+        // In one packet: a broker may hold back the answer to a second one until the first is acknowledged by TCP.
+        _ = link.subscribe([topics.topic(.signed(.resume)), topics.topic(.signed(.command))])
     }
 
     /// SUBACK.
@@ -47,7 +46,7 @@ extension Engine {
             closed(LinkFailure("subscription refused"), now)
             return
         }
-        subscriptions += 1
+        isSubscribed = true
         send(now)
     }
 
@@ -169,7 +168,7 @@ extension Engine {
 
     /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
     func send(_ now: TimeSample) {
-        guard case .connected = phase, subscriptions == 2, now.boot >= holdUntil else { return }
+        guard case .connected = phase, isSubscribed, now.boot >= holdUntil else { return }
         holdUntil = 0
         sendTime = now.boot
         if needsBirth {

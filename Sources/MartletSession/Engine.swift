@@ -74,7 +74,7 @@ public final class Engine {
     /// Boot time in milliseconds of the present or last `send`.
     var sendTime: UInt64 = 0
     var isResumed = false
-    var subscriptions = 0
+    var isSubscribed = false
     var needsBirth = false
     var needsPresence = false
     /// Accepted commands whose handlers have not ended.
@@ -170,7 +170,7 @@ public final class Engine {
         case .opening(let deadline): due = deadline
         case .connected(let since):
             due = challenge.due
-            if subscriptions < 2 { due = min(challenge.due, since &+ Self.connectDeadline) }
+            if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
@@ -190,7 +190,7 @@ public final class Engine {
                 closed(LinkFailure("the server did not accept the connection in time"), now)
             }
         case .connected(let since):
-            if subscriptions < 2, now.boot >= since &+ Self.connectDeadline {
+            if !isSubscribed, now.boot >= since &+ Self.connectDeadline {
                 link.abort()
                 closed(LinkFailure("the server did not confirm the subscriptions in time"), now)
             } else if let oldest = inFlight.first, now.boot >= oldest.since &+ Self.acknowledgementDeadline {

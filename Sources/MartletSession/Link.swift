@@ -43,7 +43,7 @@ public protocol Link: AnyObject {
     /// Sends what is queued, says goodbye, and ends; the engine hears `closed`.
     func disconnect()
     /// False if it could not be sent; the connection then closes.
-    func subscribe(_ topic: [UInt8]) -> Bool
+    func subscribe(_ topics: [[UInt8]]) -> Bool
     /// Sends with QoS 1.
     func publish(_ topic: [UInt8], _ payload: Span<UInt8>, retained: Bool) -> PublishResult
 }

@@ -62,10 +62,10 @@ public final class RecordingLink: Link {
 
     public func isServerValid(at seconds: Int64) -> Bool { serverValidity.contains(seconds) }
 
-    public func subscribe(_ topic: [UInt8]) -> Bool {
+    public func subscribe(_ topics: [[UInt8]]) -> Bool {
         if state != .open { violations += 1 }
         if refusesSubscriptions { return false }
-        subscriptions.append(topic)
+        subscriptions += topics
         return true
     }
 

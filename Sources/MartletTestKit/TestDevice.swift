@@ -127,7 +127,7 @@ public final class TestDevice {
         if link.state == .closed { _ = waitUntilDue() }
         if link.state != .opening { return }
         accept(isProvisional: isProvisional)
-        for _ in link.subscriptions { engine.subscribed(reasonCode: 1, now) }
+        if !link.subscriptions.isEmpty { engine.subscribed(reasonCode: 1, now) }
     }
 
     /// CONNACK, without the subscriptions.

@@ -80,7 +80,7 @@ final class Client: MosquittoEvents {
     @discardableResult
     func subscribe(_ filter: String) throws -> Int32 {
         guard let connection else { throw MosquittoError.wrongState }
-        let id = try connection.subscribe(filter: Array(filter.utf8).span)
+        let id = try connection.subscribe(filters: [Array(filter.utf8)])
         try drive { self.events.contains { if case .subscribed(id, _) = $0 { true } else { false } } || self.closed }
         return id
     }

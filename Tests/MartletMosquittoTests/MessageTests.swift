@@ -45,13 +45,13 @@ import Testing
         #expect(client.connection?.inFlight == 0)
     }
 
-    @Test func `SUBACK tells a refusal`() throws {
+    @Test func `one SUBSCRIBE has all filters, and SUBACK tells the refusal of one`() throws {
         let broker = try ScriptedBroker(try Client())
         try broker.accept()
-        let bytes = Array("a/#".utf8)
-        let id = try #require(try broker.client.connection?.subscribe(filter: bytes.span))
-        #expect(try broker.packet() == [0x82, 9, 0, UInt8(id), 0, 0, 3] + bytes + [1])
-        try broker.answer([0x90, 4, 0, UInt8(id), 0, 0x87]) { $0.events.count == 2 }
+        let (first, second) = (Array("a/#".utf8), Array("b".utf8))
+        let id = try #require(try broker.client.connection?.subscribe(filters: [first, second]))
+        #expect(try broker.packet() == [0x82, 13, 0, UInt8(id), 0, 0, 3] + first + [1, 0, 1] + second + [1])
+        try broker.answer([0x90, 5, 0, UInt8(id), 0, 0x87, 1]) { $0.events.count == 2 }
         #expect(broker.client.events.last == .subscribed(id, reasonCode: 0x87))
     }
 
