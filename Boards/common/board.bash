@@ -33,14 +33,16 @@ load_board() {
     if [[ $1 == host ]]; then
         [[ $(uname -m) == x86_64 ]] || fail "Swift has no Embedded standard library for this host; build for a board"
         build_options=(--toolset "$boards/common/embedded.json")
-        llvm=(-enable-machine-outliner) runner=() gcc=gcc sysroot='' format=elf64-x86-64 loader=ld-linux-x86-64.so.2 instructions=x86-64 page_size=4096
+        llvm=(-enable-machine-outliner) runner=() gcc=gcc sysroot=''
+        format=elf64-x86-64 loader=ld-linux-x86-64.so.2 instructions=x86-64 page_size=4096 forbidden=''
+        forbidden_libraries=''
         return
     fi
     if [[ $1 == */* ]]; then folder=$1; else folder=$boards/$1; fi
     [[ $board =~ ^[a-z0-9-]+$ && -f $folder/board.conf ]] || fail "no board '$1': no $folder/board.conf"
     folder=$(cd "$folder" && pwd)
     sysroot=$folder/$board.artifactbundle/sdk/sysroot
-    llvm_options='' forbidden=''
+    llvm_options='' forbidden='' forbidden_libraries=''
     # shellcheck source=SCRIPTDIR/../pi-64/board.conf
     . "$folder/board.conf"
     build_options=(--swift-sdks-path "$folder" --swift-sdk "$board")
