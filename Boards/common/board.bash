@@ -33,7 +33,7 @@ load_board() {
     if [[ $1 == host ]]; then
         [[ $(uname -m) == x86_64 ]] || fail "Swift has no Embedded standard library for this host; build for a board"
         build_options=(--toolset "$boards/common/embedded.json")
-        llvm=(-enable-machine-outliner) runner=() gcc=gcc sysroot=''
+        llvm=() runner=() gcc=gcc sysroot=''
         format=elf64-x86-64 loader=ld-linux-x86-64.so.2 instructions=x86-64 page_size=4096 forbidden=''
         forbidden_libraries=''
         return
@@ -46,6 +46,7 @@ load_board() {
     # shellcheck source=SCRIPTDIR/../pi-64/board.conf
     . "$folder/board.conf"
     build_options=(--swift-sdks-path "$folder" --swift-sdk "$board")
+    # Code that repeats moves into functions of its own.
     read -ra llvm <<<"-enable-machine-outliner $llvm_options"
     runner=("$qemu" -cpu "$cpu" -L "$sysroot")
 }
