@@ -44,7 +44,7 @@ need_swift() {
     local version
     version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
     case ${version:-none} in
-        none) echo 'no swift in PATH: install Swift 6.2 or later (swift.org/install) and try again' >&2; return 1 ;;
-        [0-5].* | 6.[01]) echo "Swift $version is too old: 6.2 or later is needed" >&2; return 1 ;;
+        none) echo 'no swift in PATH: install Swift 6.3 or later (swift.org/install) and try again' >&2; return 1 ;;
+        [0-5].* | 6.[0-2]) echo "Swift $version is too old: 6.3 or later is needed" >&2; return 1 ;;
     esac
 }

@@ -42,7 +42,7 @@ load_board() {
     [[ $board =~ ^[a-z0-9-]+$ && -f $folder/board.conf ]] || fail "no board '$1': no $folder/board.conf"
     folder=$(cd "$folder" && pwd)
     sysroot=$folder/$board.artifactbundle/sdk/sysroot
-    llvm_options='' forbidden='' forbidden_libraries=''
+    llvm_options='' static_arch='' forbidden='' forbidden_libraries=''
     # shellcheck source=SCRIPTDIR/../pi-64/board.conf
     . "$folder/board.conf"
     build_options=(--swift-sdks-path "$folder" --swift-sdk "$board")
@@ -69,10 +69,31 @@ build_product() {
         --disable-local-rpath --omit-frame-pointers --experimental-lto-mode full --product "$2" >&2
 }
 
+# offences FILE WORK: a line for each thing in a program or library that the board's code must not have. WORK is a folder
+# for notes.
+offences() {
+    local file=$1 work=$2 tools unknown library
+    tools=$(toolchain)
+    # An instruction that the board's oldest CPU does not have is unknown to a disassembler for that CPU. The attributes,
+    # which would widen what it knows, are those of the first object that was linked.
+    "$tools/llvm-objcopy" --remove-section=.ARM.attributes "$file" "$work/code"
+    "$tools/llvm-objdump" -d --mcpu="$instructions" "$work/code" >"$work/instructions"
+    unknown=$(grep -cF '<unknown>' "$work/instructions" || true)
+    ((unknown == 0)) || echo "holds $unknown instructions that $instructions does not have"
+    if [[ -n $forbidden ]] && grep -qE "$forbidden" "$work/instructions"; then
+        echo "holds instructions that $board must not have, see its board.conf"
+    fi
+    library=$("$tools/llvm-objdump" -p "$file" | awk '$1 == "NEEDED" { print $2 }')
+    if [[ -n $forbidden_libraries ]] && grep -qxE "$forbidden_libraries" <<<"$library"; then
+        echo "needs a library that $board's code cannot call, see its board.conf"
+    fi
+}
+
 # toolchain: the folder of the Swift toolchain's own tools (also where swiftc is only a launcher).
 toolchain() {
     local resources
     resources=$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+    [[ -n $resources ]] || fail 'swiftc not found: install Swift, see https://swift.org/install'
     (cd "$resources/../../bin" && pwd)
 }
 

@@ -68,6 +68,8 @@ int CPosix_make_directory(const char *path) { return result(mkdir(path, 0700)); 
 
 int CPosix_lock(int descriptor) { return result(flock(descriptor, LOCK_EX | LOCK_NB)); }
 
+void CPosix_unlock(int descriptor) { flock(descriptor, LOCK_UN); }
+
 int CPosix_open_lock_at(int directory, const char *name) {
     return result(openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 }

@@ -157,7 +157,7 @@ final class Configuration {
         if entry.hasKey("batch-count") {
             batch.count = Int(try integer(entry, 1...256))
         } else if entry.hasKey("batch-bytes") {
-            batch.bytes = Int(try integer(entry, 1024...8192))
+            batch.bytes = Int(try integer(entry, 2048...8192))
         } else if entry.hasKey("batch-age") {
             batch.age = UInt64(try integer(entry, 0...86_400)) * 1000
         } else if entry.hasKey("queue-bytes") {

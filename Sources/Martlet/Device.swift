@@ -33,7 +33,7 @@ public import MartletSession
 ///     operator = operate operator.pub may send commands; PEM public keys
 ///     [telemetry]
 ///     batch-count = 32                readings in one signed message, 1 to 256
-///     batch-bytes = 4096              bytes in one signed message, 1024 to 8192
+///     batch-bytes = 4096              bytes in one signed message, 2048 to 8192
 ///     batch-age = 5                   seconds that a reading waits for others, 0 to 86400
 ///     queue-bytes = 262144            memory for messages that are not delivered, 32768 to 1073741824
 ///
@@ -187,7 +187,8 @@ public final class Device: Sendable {
     /// both threads. What could not be sent is lost; the back end is told so when the device comes back.
     /// The device cannot be started again.
     ///
-    /// It also waits for a handler that runs, and for the system's resolver if that is looking for the broker. Called
+    /// A command whose handler has not ended by then gets no receipt: to stop because of a command, do so after its
+    /// handler. It also waits for a handler that runs, and for the system's resolver if that is looking for the broker. Called
     /// from a handler it does not wait for that handler; called on the network thread, or while another call of it
     /// goes on, it returns before the end.
     public func stop(flushing seconds: UInt32 = 5) { core.stop(flushing: seconds) }

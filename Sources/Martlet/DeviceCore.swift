@@ -136,8 +136,10 @@ final class DeviceCore: @unchecked Sendable {
         }
         if !wasNew { throw Self.notNew }
         guard let engine = Engine(setup, link: link, owner: self, now: .now()) else {
+            handlers.end()
             end()
-            throw MartletError(.state, "the device's state cannot be saved: is the disk full or read-only?")
+            throw MartletError(
+                .state, "the device's state cannot be saved, or there is no randomness: is the disk full or read-only?")
         }
         self.engine = engine
         link.engine = engine
@@ -163,7 +165,7 @@ final class DeviceCore: @unchecked Sendable {
         }
     }
 
-    private static var notNew: MartletError { MartletError(.wrongState, "the device was started already") }
+    private static var notNew: MartletError { MartletError(.wrongState, "the device was started or stopped already") }
 
     private func requireNew() throws(MartletError) {
         let isNew = shared.with { if case .new = $0.phase { true } else { false } }
@@ -251,7 +253,10 @@ final class DeviceCore: @unchecked Sendable {
             shared.thread = nil
             return thread
         }
-        if wasNew { store.unlock() }
+        if wasNew {
+            handlers.end()
+            store.unlock()
+        }
         guard let thread else { return }
         waiter.wake()
         thread.join()
@@ -265,12 +270,13 @@ final class DeviceCore: @unchecked Sendable {
         var deadline: UInt64?
         while true {
             let now = TimeSample.now()
-            for finished in handlers.takeFinished() {
-                engine.finished(finished.key, finished.outcome, results: finished.results, now)
-            }
             if case .stopping(let until) = shared.with({ $0.phase }), deadline == nil {
                 deadline = until
                 engine.beginStop()
+            }
+            // After the look at the phase: what ended before `stop` is told.
+            for finished in handlers.takeFinished() {
+                engine.finished(finished.key, finished.outcome, results: finished.results, now)
             }
             closeBatches(engine, now, force: deadline != nil)
             engine.advance(now)

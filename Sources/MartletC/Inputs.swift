@@ -8,11 +8,11 @@ internal import MartletMessages
 
 /// The bytes of a name before its zero byte; at most `limit` + 1 bytes are read.
 func name(_ pointer: UnsafePointer<CChar>?, limit: Int) throws(Failure) -> UnsafeBufferPointer<UInt8> {
-    guard let pointer else { throw .argument("a name or path is NULL") }
+    guard let pointer else { throw .argument("a name, unit or path is NULL") }
     for count in 0...limit where pointer[count] == 0 {
         return UnsafeBufferPointer(start: UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self), count: count)
     }
-    throw .argument("a name or path is too long, or does not end with a zero byte")
+    throw .argument("a name, unit or path is too long, or does not end with a zero byte")
 }
 
 /// A text or data value.

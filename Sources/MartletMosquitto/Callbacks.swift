@@ -77,10 +77,10 @@ private func onSubscribe(
     _ handle: OpaquePointer?, _ context: UnsafeMutableRawPointer?, _ id: Int32, _ count: Int32,
     _ codes: UnsafePointer<Int32>?, _ properties: OpaquePointer?
 ) {
-    if count > 0, let codes {
-        var worst: UInt8 = 0
-        for index in 0..<Int(count) { worst = max(worst, UInt8(truncatingIfNeeded: codes[index])) }
-        connection(context)?.didSubscribe(id: id, code: worst)
+    var worst: UInt8 = 0
+    if let codes {
+        for index in 0..<max(0, Int(count)) { worst = max(worst, UInt8(truncatingIfNeeded: codes[index])) }
     }
+    connection(context)?.didSubscribe(id: id, codes: Int(count), worst: worst)
     CMosquitto_clear_errno()
 }

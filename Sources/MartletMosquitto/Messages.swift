@@ -55,6 +55,7 @@ extension MosquittoConnection {
             return mosquitto_subscribe_multiple(handle, &id, Int32(pointers.count), pointers, 1, 0, nil)
         }
         try check(code)
+        subscriptions.append((id, filters.count))
         return id
     }
 

@@ -36,6 +36,8 @@ public final class MosquittoConnection {
     var limits = MosquittoLimits()
     /// Messages handed over and not done: QoS 1 until PUBACK, QoS 0 until the socket took it.
     public internal(set) var inFlight = 0
+    /// What waits for its SUBACK, and the number of its filters, each of which has a code there (MQTT 5 §3.9.3).
+    var subscriptions: [(id: Int32, filters: Int)] = []
 
     /// The library is on the stack: it must not be entered again, and not be freed.
     private var inLibrary = false
@@ -312,8 +314,14 @@ public final class MosquittoConnection {
         if !writing { events.acknowledged(id: id, reasonCode: code) }
     }
 
-    func didSubscribe(id: Int32, code: UInt8) {
-        if !ended { events.subscribed(id: id, reasonCode: code) }
+    /// `codes`: how many; `worst`: the highest of them.
+    func didSubscribe(id: Int32, codes: Int, worst: UInt8) {
+        guard !ended else { return }
+        guard let index = subscriptions.firstIndex(where: { $0.id == id }), subscriptions[index].filters == codes else {
+            return end(.protocolError)
+        }
+        subscriptions.remove(at: index)
+        events.subscribed(id: id, reasonCode: worst)
     }
 }
 

@@ -28,7 +28,7 @@ extension TLSConnection {
 
     /// The connection that it tells is alive as long as the `SSL` that owns the BIO.
     private func counted(_ source: OpaquePointer) -> OpaquePointer? {
-        guard let input = BIO_new(method) else { return nil }
+        guard let method, let input = BIO_new(method) else { return nil }
         guard BIO_up_ref(source) == 1 else {
             BIO_free(input)
             return nil

@@ -105,6 +105,8 @@ public final class DirectoryLock: Sendable {
     private let file: Descriptor
 
     init(_ file: Descriptor) { self.file = file }
+
+    deinit { CPosix_unlock(file.number) }
 }
 
 /// Files that are not secret.

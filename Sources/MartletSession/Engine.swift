@@ -255,8 +255,12 @@ public final class Engine {
         if case .waiting = phase { wasClosed = true }
         if case .connected = phase {
             let presence = Presence(isOnline: false, run: run, connection: connection)
-            _ = link.publish(topics.topic(.presence), presence.encoded().span, retained: true)
-            link.disconnect()
+            // After a DISCONNECT the broker forgets the will, which says the same: one of the two must stay.
+            if case .taken = link.publish(topics.topic(.presence), presence.encoded().span, retained: true) {
+                link.disconnect()
+            } else {
+                link.abort()
+            }
         } else {
             link.abort()
         }

@@ -55,6 +55,16 @@ import Testing
         #expect(broker.client.events.last == .subscribed(id, reasonCode: 0x87))
     }
 
+    @Test(arguments: [[0x90, 4, 0, 1, 0, 1], [0x90, 6, 0, 1, 0, 1, 1, 1], [0x90, 5, 0, 2, 0, 1, 1]] as [[UInt8]])
+    func `SUBACK has a code for each filter, and the packet's identifier`(answer: [UInt8]) throws {
+        let broker = try ScriptedBroker(try Client())
+        try broker.accept()
+        #expect(try broker.client.connection?.subscribe(filters: [Array("a".utf8), Array("b".utf8)]) == 1)
+        _ = try broker.packet()
+        try broker.answer(answer) { $0.closed }
+        #expect(broker.client.events.last == .closed(.protocolError))
+    }
+
     @Test(arguments: [MosquittoConnection.Version.v5, .v311])
     func `PUBACK leaves after the owner took the message`(version: MosquittoConnection.Version) throws {
         let broker = try ScriptedBroker(try Client(version: version))

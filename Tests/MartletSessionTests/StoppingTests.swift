@@ -33,6 +33,16 @@ import Testing
         #expect(next.envelope.claims.sequence == head.sequence + 1 && next.envelope.claims.previous == head)
     }
 
+    @Test func `without room for the goodbye the will says it: no DISCONNECT`() throws {
+        let device = try connected()
+        device.link.window = 1
+        device.acknowledgeAll()
+        #expect(device.report(1))
+        #expect(device.link.unacknowledged.count == 1)
+        device.stop()
+        #expect(device.link.disconnects == 0 && device.link.aborts == 1)
+    }
+
     @Test("P6 after an unclean end no number is used again, and the first envelope says that its link is not known")
     func unclean() throws {
         let device = try connected()

@@ -83,7 +83,7 @@ import Testing
             "$/martlet.conf:12: another controller has the same key: give each its own"
         ),
         (14, "batch-count = 257", "$/martlet.conf:14: batch-count is an integer from 1 to 256"),
-        (14, "batch-bytes = 1023", "$/martlet.conf:14: batch-bytes is an integer from 1024 to 8192"),
+        (14, "batch-bytes = 2047", "$/martlet.conf:14: batch-bytes is an integer from 2048 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
         (14, "queue-bytes = 1000", "$/martlet.conf:14: queue-bytes is an integer from 32768 to 1073741824"),
         (14, "\u{1}", "$/martlet.conf:14: the line holds a control character other than a tab, remove it"),

@@ -70,7 +70,8 @@ enum { MARTLET_LOG_ERROR = 0, MARTLET_LOG_WARNING = 1, MARTLET_LOG_INFO = 2, MAR
 
 /// Takes one log line: UTF-8 without control characters, valid until it returns. Called by martlet_start, then on the
 /// library's network thread, by one at a time. It must return soon: meanwhile nothing is sent or received. Of this
-/// library it may call martlet_error_text, martlet_report_…, martlet_status and martlet_close.
+/// library it may call martlet_error_text, martlet_report_…, martlet_status and martlet_close. It must return: no longjmp,
+/// no exception, no pthread_exit, no cancellation.
 typedef void (*martlet_log)(int32_t level, const char *line, void *user);
 
 /// How to open a device. Set `size`, and everything else to 0 or NULL where nothing is wanted.
@@ -121,7 +122,8 @@ typedef struct martlet_parameter {
 /// Carries out a command: MARTLET_OK says done, anything else says failed, and the back end is told so by a signed
 /// receipt. Handlers of a device run one after the other, on the library's second thread or in martlet_dispatch. A
 /// handler that waits delays other commands, nothing else. It may call every function; `call` is valid until it
-/// returns.
+/// returns, which it must: no longjmp, no exception, no pthread_exit, no cancellation. If the device is closed before,
+/// there is no receipt: to close because of a command, do so after its handler.
 typedef int32_t (*martlet_handler)(martlet_call *call, void *user);
 
 /// Names a command that the device obeys, before martlet_start. Arguments that differ from `parameters` in number, kind
@@ -144,7 +146,7 @@ int32_t martlet_fd(martlet_device *device, int *descriptor);
 /// one thread is at it, another that calls this returns MARTLET_OK at once: what waits then makes the descriptor
 /// readable again. Call it when the descriptor is readable, or from time to time.
 ///
-/// HANDLE; WRONG_STATE in a handler of the device, unless martlet_fd was called, and while another thread closes it.
+/// HANDLE; WRONG_STATE in a handler of the device, before martlet_fd was called, and while another thread closes it.
 int32_t martlet_dispatch(martlet_device *device);
 
 /// Begins to connect, and goes on until martlet_close.
@@ -194,7 +196,8 @@ int32_t martlet_status(martlet_device *device, martlet_device_status *status);
 /// It waits for a handler and a log callback that run, and for the system's resolver if that is looking for the broker.
 /// When it returns, no handler and no log callback of the device runs or will run, but the one that called it. Called
 /// from the log callback on the network thread, it returns before that thread has ended: the state directory is free
-/// soon after.
+/// after at most `flush_seconds` and a second more; the process should live as long. Called while another thread is in
+/// martlet_start, it returns before that has given up, with WRONG_STATE.
 ///
 /// HANDLE, also while another thread closes the device.
 int32_t martlet_close(martlet_device *device, uint32_t flush_seconds);

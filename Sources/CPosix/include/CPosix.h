@@ -51,6 +51,9 @@ int CPosix_make_directory(const char *path);
 /// Takes the exclusive lock of the open file, or -EWOULDBLOCK; it ends with the descriptor.
 int CPosix_lock(int descriptor);
 
+/// Gives it back, also if a child process has the file open.
+void CPosix_unlock(int descriptor);
+
 /// Opens or creates 0600 for locking; the content does not matter.
 int CPosix_open_lock_at(int directory, const char *name);
 

@@ -192,7 +192,14 @@ int main(int count, char **arguments) {
     for (int i = 0; i < 60 && (handled == 0 || closed_in_handler == 0 || closed_in_log == 0); i++) sleep(1);
     atomic_store(&ends, true);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    while (owners != NULL) close_device(atomic_load(&owners->device));
+    // A log callback may close one meanwhile.
+    for (bool some = true; some;) {
+        pthread_mutex_lock(&lock);
+        martlet_device *device = owners != NULL ? atomic_load(&owners->device) : NULL;
+        some = owners != NULL;
+        pthread_mutex_unlock(&lock);
+        if (some) close_device(device);
+    }
 
     printf("opened %d, handled %d, closed in a handler %d, closed in a log callback %d, wrong %d\n", opened, handled,
            closed_in_handler, closed_in_log, wrong);
