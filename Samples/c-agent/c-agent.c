@@ -69,7 +69,8 @@ int main(int count, char **arguments) {
         return say("start");
 
     struct pollfd ready[] = {{signals, POLLIN, 0}, {timer, POLLIN, 0}, {commands, POLLIN, 0}};
-    while (poll(ready, 3, -1) >= 0 && ready[0].revents == 0) {
+    int number;
+    while ((number = poll(ready, 3, -1)) >= 0 && ready[0].revents == 0) {
         uint64_t expirations;
         if (ready[1].revents != 0 && read(timer, &expirations, sizeof expirations) > 0) {
             report(device, "load/1min", "/proc/loadavg", 1, "count");
@@ -78,5 +79,7 @@ int main(int count, char **arguments) {
         }
         if (ready[2].revents != 0 && martlet_dispatch(device) != MARTLET_OK) say("dispatch");
     }
-    return martlet_close(device, 5) == MARTLET_OK ? 0 : say("close");
+    if (number < 0) perror("c-agent: poll");
+    if (martlet_close(device, 5) != MARTLET_OK) return say("close");
+    return number < 0;
 }

@@ -22,7 +22,7 @@ public enum SenMLTime: Equatable, Sendable {
     public var milliseconds: Int64? {
         let scaled = seconds * 1000
         // `rounded` would need libm, whose pages are a third of a megabyte of each program's memory.
-        guard scaled.magnitude < 0x1p63 else { return nil }
+        guard scaled >= -0x1p63, scaled < 0x1p63 else { return nil }
         let whole = Int64(scaled)
         let rest = scaled - Double(whole)
         return rest >= 0.5 ? whole + 1 : rest <= -0.5 ? whole - 1 : whole

@@ -115,6 +115,8 @@ import Testing
         for time in times {
             #expect(SenMLTime.absolute(seconds: SenML.seconds(milliseconds: time)).milliseconds == time)
         }
+        #expect(SenMLTime.relative(seconds: -0x1p63 / 1000).milliseconds == .min)
+        #expect(SenMLTime.relative(seconds: 0x1p63 / 1000).milliseconds == nil)
         #expect(SenMLTime.absolute(seconds: 1e300).milliseconds == nil)
         #expect(SenMLTime.relative(seconds: -1e17).milliseconds == nil)
     }
