@@ -57,10 +57,7 @@ extension LinkState {
 
     init() throws {
         authority = try TestAuthority()
-        broker = try Broker(
-            tls: Broker.TLS(
-                anchors: authority.rootPath, certificate: authority.server.certificatePath,
-                key: authority.server.keyPath, requiresCertificate: true))
+        broker = try Broker(tls: Broker.TLS(authority))
     }
 
     private func link(

@@ -40,10 +40,7 @@ private final class CutHandshakes {
 
     init() throws {
         authority = try TestAuthority()
-        broker = try Broker(
-            tls: Broker.TLS(
-                anchors: authority.rootPath, certificate: authority.server.certificatePath,
-                key: authority.server.keyPath, requiresCertificate: true))
+        broker = try Broker(tls: Broker.TLS(authority))
         proxy = try Proxy(to: broker.port)
         let device = try authority.device("device-1")
         context = try TLSContext(

@@ -12,11 +12,7 @@ import Testing
     init() throws { authority = try TestAuthority() }
 
     private func broker(requiresCertificate: Bool = false, settings: [String] = []) throws -> Broker {
-        try Broker(
-            tls: Broker.TLS(
-                anchors: authority.rootPath, certificate: authority.server.certificatePath,
-                key: authority.server.keyPath, requiresCertificate: requiresCertificate),
-            settings: settings)
+        try Broker(tls: Broker.TLS(authority, requiresCertificate: requiresCertificate), settings: settings)
     }
 
     private func context(
@@ -71,10 +67,7 @@ import Testing
 
     @Test func `a failure of TLS is not the end: the next connection works, with the same context`() throws {
         let stranger = try TestAuthority()
-        let wrong = try Broker(
-            tls: Broker.TLS(
-                anchors: stranger.rootPath, certificate: stranger.server.certificatePath,
-                key: stranger.server.keyPath, requiresCertificate: false))
+        let wrong = try Broker(tls: Broker.TLS(stranger, requiresCertificate: false))
         let context = try context()
         for _ in 1...3 {
             let refused = try Client(tls: context)

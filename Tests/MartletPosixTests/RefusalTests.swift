@@ -199,6 +199,22 @@ private let isRoot = geteuid() == 0
         #expect(mode(folder.path + "/lock") == S_IFREG | 0o600)
     }
 
+    @Test func `a released lock is free although a forked child still has the open file`() throws {
+        let folder = try Folder()
+        let directory = try folder.directory()
+        var lock: DirectoryLock? = try directory.lock("lock")
+        let number = try #require(
+            (3..<1024).first { number in
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)"))
+                    == folder.path + "/lock"
+            })
+        let shared = dup(Int32(number))
+        defer { close(shared) }
+        withExtendedLifetime(lock) {}
+        lock = nil
+        #expect(refusal { () throws(PosixError) in try directory.lock("lock") } == nil)
+    }
+
     @Test func `a lock ends with its process, also by kill -9`() throws {
         let folder = try Folder()
         let directory = try folder.directory()

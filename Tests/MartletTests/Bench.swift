@@ -18,12 +18,12 @@ final class Bench: DeviceFolder {
         throughProxy: Bool = false, authority: TestAuthority? = nil
     ) throws {
         let authority = try authority ?? TestAuthority()
-        let usual = Bench.tls(authority, authority.server)
+        let usual = Broker.TLS(authority, as: authority.server)
         var more: [String] = []
         var devicePort: UInt16?
         if let server {
             let port = try LoopbackListener().port
-            let tls = Bench.tls(authority, server)
+            let tls = Broker.TLS(authority, as: server)
             more = [
                 "listener \(port) 127.0.0.1", "cafile \(tls.anchors)", "certfile \(tls.certificate)",
                 "keyfile \(tls.key)", "require_certificate true",
@@ -41,12 +41,6 @@ final class Bench: DeviceFolder {
         backEnd?.stop()
         proxy?.stop()
         broker.stop()
-    }
-
-    private static func tls(_ authority: TestAuthority, _ server: TestAuthority.Identity) -> Broker.TLS {
-        Broker.TLS(
-            anchors: authority.rootPath, certificate: server.certificatePath, key: server.keyPath,
-            requiresCertificate: true)
     }
 
     /// The configuration of the bench with other lines.

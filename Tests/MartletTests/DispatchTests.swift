@@ -50,6 +50,17 @@ func isReadable(_ descriptor: Int32, within milliseconds: Int32 = 30_000) -> Boo
         device.stop()
     }
 
+    @Test func `a stop before the start is told to whoever polls`() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        let descriptor = try device.descriptor()
+        #expect(!isReadable(descriptor, within: 0))
+        device.stop()
+        #expect(isReadable(descriptor, within: 0))
+        #expect(#expect(throws: MartletError.self) { try device.dispatch() }?.code == .wrongState)
+        #expect(#expect(throws: MartletError.self) { try device.start() }?.code == .wrongState)
+    }
+
     @Test func `a handler cannot dispatch, and what a handler's stop leaves is not run`() throws {
         let bench = try Bench()
         let device = try bench.device()

@@ -13,10 +13,13 @@ public final class Broker: @unchecked Sendable {
         public var key: String
         public var requiresCertificate: Bool
 
-        public init(anchors: String, certificate: String, key: String, requiresCertificate: Bool) {
-            self.anchors = anchors
-            self.certificate = certificate
-            self.key = key
+        /// A broker with the authority's certificate for `localhost`, or with another one.
+        public init(
+            _ authority: TestAuthority, as server: TestAuthority.Identity? = nil, requiresCertificate: Bool = true
+        ) {
+            anchors = authority.rootPath
+            certificate = (server ?? authority.server).certificatePath
+            key = (server ?? authority.server).keyPath
             self.requiresCertificate = requiresCertificate
         }
     }
