@@ -5,26 +5,29 @@ import MartletAsync
 import MartletMessages
 import Testing
 
+/// In a process of their own: the other tests, which wait by blocking, leave no thread for a task of a handler.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct AsyncTests {
-    @Test func `states of the connection come as a stream, and a handler may suspend`() async throws {
-        let bench = try Bench()
-        let device = try bench.device()
-        try device.onCommand("wait-a-little", [.integer(0...100)]) { call async in
-            try? await Task.sleep(for: .milliseconds(call.integer(0)))
-            return .doneWith([.integer(call.integer(0))])
+    @Test func `states of the connection come as a stream, and a handler may suspend`() async {
+        await #expect(processExitsWith: .success) {
+            let bench = try Bench()
+            let device = try bench.device()
+            try device.onCommand("wait-a-little", [.integer(0...100)]) { call async in
+                try? await Task.sleep(for: .milliseconds(call.integer(0)))
+                return .doneWith([.integer(call.integer(0))])
+            }
+            let states = device.connectionStates()
+            try device.start()
+            var seen: [ConnectionState] = []
+            for await state in states {
+                seen.append(state)
+                if state == .connected { break }
+            }
+            try #require(seen == [.disconnected, .connecting, .connected])
+            try bench.waitForLog("resumed this run")
+            let command = try bench.backEnd.command("wait-a-little", [.integer(20)])
+            let receipt = try bench.backEnd.receipt(for: command)
+            try #require(receipt.outcome == .done && receipt.results == [.integer(20)])
+            await device.stopped()
         }
-        let states = device.connectionStates()
-        try device.start()
-        var seen: [ConnectionState] = []
-        for await state in states {
-            seen.append(state)
-            if state == .connected { break }
-        }
-        #expect(seen == [.disconnected, .connecting, .connected])
-        try bench.waitForLog("resumed this run")
-        let command = try bench.backEnd.command("wait-a-little", [.integer(20)])
-        let receipt = try bench.backEnd.receipt(for: command)
-        #expect(receipt.outcome == .done && receipt.results == [.integer(20)])
-        await device.stopped()
     }
 }
