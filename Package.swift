@@ -63,6 +63,8 @@ let package = Package(
         library("MartletMessages", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         library("MartletSenML", ["MartletCBOR"]),
         library("MartletReplayWindow"),
+        library("MartletJournal"),
+        library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         library("MartletINI"),
 
         // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
@@ -77,7 +79,9 @@ let package = Package(
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands"]),
 
         // Adapters: platform types conform to the protocols that formats and features declare.
-        library("MartletAdapters", ["MartletOpenSSL", "MartletCOSE", "MartletSession"]),
+        library(
+            "MartletAdapters",
+            ["MartletOpenSSL", "MartletPosix", "MartletCOSE", "MartletJournal", "MartletSession"]),
 
         // Faces.
         library(
@@ -131,6 +135,8 @@ let package = Package(
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
+        tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletTestKit", "TestSupport"]),
+        tests("MartletAuditTests", ["MartletAudit", "MartletAdapters", "MartletCOSE", "MartletEnvelope"]),
         tests(
             "MartletTelemetryTests",
             ["MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
