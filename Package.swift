@@ -75,8 +75,17 @@ let package = Package(
             "MartletCommands",
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
         library(
+            "MartletState",
+            [
+                "MartletJournal", "MartletAudit", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages",
+                "MartletTelemetry", "MartletCommands",
+            ]),
+        library(
             "MartletSession",
-            ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletTelemetry", "MartletCommands"]),
+            [
+                "MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletAudit", "MartletTelemetry",
+                "MartletCommands", "MartletState",
+            ]),
 
         // Adapters: platform types conform to the protocols that formats and features declare.
         library(

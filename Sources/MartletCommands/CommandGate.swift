@@ -19,11 +19,15 @@ public struct AcceptedCommand: Sendable {
 /// What the gate makes of a message on the command topic. Indirect: its cases are large, and copied often.
 public indirect enum Verdict {
     case dropped(Refusal)
-    /// The signature held, but the command is refused or was seen before: this is the answer.
-    case answered(Receipt)
-    /// The command was sent again while its handler has not ended: the answer comes then.
+    /// The signature held, but the command is refused: this is the answer.
+    case refused(Receipt)
+    /// The command was carried out before: this is its receipt again.
+    case repeated(Receipt)
+    /// The command was sent again while its handler has not ended, or while its outcome is not durable: the answer
+    /// comes then.
     case running
-    case accepted(AcceptedCommand)
+    /// Its entry must be made durable before its handler is called; if that fails, `withdraw` it.
+    case accepted(AcceptedCommand, Ledger.Entry)
 }
 
 /// What the gate must know about this moment.
@@ -73,6 +77,8 @@ public struct GateMoment: Sendable {
 public final class CommandGate {
     /// Accepted commands that may wait for a handler at once.
     public static let maximumWaiting = 16
+    /// How often the handler of one idempotent command is begun: one that ends the program must not do so for ever.
+    static let maximumAttempts: UInt64 = 4
 
     public private(set) var refusals = RefusalCounts()
 
@@ -81,7 +87,9 @@ public final class CommandGate {
     private let hashing: any Hashing
     private var declarations: [CommandDeclaration] = []
     private var structure = Envelope.makeStructure()
-    private var ledger = Ledger()
+    public let ledger: Ledger
+    /// The window that the newest verified command was marked in, as it was before.
+    private var unmarked: (controller: Controller, window: ReplayWindow)?
     private var budget: TokenBucket
     /// For commands bound to an old challenge, which anybody can record and send again: they must not use up the
     /// budget of those that can still take effect.
@@ -89,8 +97,11 @@ public final class CommandGate {
     /// For answers to births: whoever floods the command topic must not keep the device from being resumed.
     private var resumeBudget: TokenBucket
 
-    /// `deviceName`: what `aud` must be. `now`: boot time in milliseconds.
-    public init(deviceName: [UInt8], controllers: [Controller], hashing: any Hashing, now: UInt64) {
+    /// `deviceName`: what `aud` must be. `ledger`: what the runs before accepted. `now`: boot time in milliseconds.
+    public init(
+        deviceName: [UInt8], controllers: [Controller], ledger: Ledger = Ledger(), hashing: any Hashing, now: UInt64
+    ) {
+        self.ledger = ledger
         self.deviceName = deviceName
         self.controllers = controllers
         self.hashing = hashing
@@ -121,11 +132,38 @@ public final class CommandGate {
         return .dropped(refusal)
     }
 
-    /// The handler of an accepted command ended. nil if that was said before. Results that a receipt cannot carry
-    /// are left out, since the outcome must be told in any case.
-    public func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue] = []) -> Receipt? {
-        ledger.finish(key, outcome, results: Receipt.canCarry(results) ? results : [])
+    /// The handler of an accepted command ended; the entry must be made durable before its receipt is told. nil if
+    /// that was said before. Results that a receipt cannot carry are left out.
+    public func finish(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue] = []) -> Ledger.Entry? {
+        ledger.finish(key, outcome, results: results)
     }
+
+    /// The newest acceptance could not be made durable: the command was not accepted. `mayComeAgain`: its sequence
+    /// number is as if it was never seen.
+    public func withdraw(_ key: CommandKey, mayComeAgain: Bool) {
+        ledger.withdraw(key)
+        if mayComeAgain, let unmarked { unmarked.controller.window = unmarked.window }
+        unmarked = nil
+    }
+
+    /// 0: nobody may command.
+    public var trustVersion: UInt64 { 0 }
+
+    /// What to do about a command that an earlier run accepted and did not end: run its handler again if that was
+    /// declared idempotent and was not begun too often. nil: its outcome will never be known.
+    public func runAgain(_ entry: Ledger.Entry) -> AcceptedCommand? {
+        guard entry.stage == .open, entry.attempts < Self.maximumAttempts,
+            let command = try? Command(decoding: entry.command.span),
+            let index = declarations.firstIndex(where: { $0.name == command.name && $0.isIdempotent }),
+            let arguments = declarations[index].accept(command.arguments)
+        else { return nil }
+        entry.attempts += 1
+        return AcceptedCommand(
+            key: entry.key, index: index, arguments: arguments, priority: command.priority, deadline: nil)
+    }
+
+    /// The name of the declaration at `index`.
+    public func name(of index: Int) -> [UInt8] { declarations.indices.contains(index) ? declarations[index].name : [] }
 
     private func judgeOrRefuse(
         _ message: Span<UInt8>, isRetained: Bool, _ moment: GateMoment
@@ -146,26 +184,31 @@ public final class CommandGate {
         if !isCurrent {
             // Not marked in the window: it can never take effect, and its sequence number may be of an earlier run.
             refusal.challenge = moment.challenge
-            return .answered(refusal)
+            return .refused(refusal)
         }
+        unmarked = (controller, controller.window)
         if !controller.window.accept(sequence) { throw .replayed }
         if let seen = ledger.entry(key) {
-            guard let receipt = seen.receipt else { return .running }
-            return .answered(receipt)
+            guard let receipt = seen.receipt, seen.stage != .ended else { return .running }
+            return .repeated(receipt)
         }
         switch admit(envelope, controller, message, moment) {
         case .failure(let outcome):
             refusal.outcome = outcome
-            return .answered(refusal)
+            return .refused(refusal)
         case .success(let admitted):
-            if !ledger.accept(key, digest: digest) {
+            var command: [UInt8] = []
+            if declarations[admitted.index].isIdempotent {
+                command = [UInt8](copying: message.extracting(envelope.payload))
+            }
+            guard let entry = ledger.accept(key, digest: digest, command: command) else {
                 refusal.outcome = .busy
-                return .answered(refusal)
+                return .refused(refusal)
             }
             return .accepted(
                 AcceptedCommand(
                     key: key, index: admitted.index, arguments: admitted.arguments, priority: admitted.priority,
-                    deadline: admitted.deadline))
+                    deadline: admitted.deadline), entry)
         }
     }
 

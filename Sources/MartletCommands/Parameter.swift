@@ -37,12 +37,16 @@ public enum Parameter: Sendable {
 public struct CommandDeclaration: Sendable {
     public let name: [UInt8]
     public let parameters: [Parameter]
+    /// Whether carrying it out twice does no more than once: after a restart it is run again instead of being told as
+    /// interrupted.
+    public let isIdempotent: Bool
 
     /// nil unless `name` obeys `Command.isValidName` and there are at most `Command.maximumArguments` parameters.
-    public init?(name: [UInt8], parameters: [Parameter]) {
+    public init?(name: [UInt8], parameters: [Parameter], isIdempotent: Bool = false) {
         guard Command.isValidName(name.span), parameters.count <= Command.maximumArguments else { return nil }
         self.name = name
         self.parameters = parameters
+        self.isIdempotent = isIdempotent
     }
 
     /// The arguments as the handler gets them; nil if their number or one of them does not fit.

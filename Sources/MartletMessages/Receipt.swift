@@ -34,6 +34,9 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
     case notReady = 19
     /// The controller sends more than its rate.
     case rateLimited = 20
+    // 21 is `outOfPolicy`.
+    /// Its acceptance could not be made durable, twice.
+    case notRecorded = 22
 
     /// For people.
     public var text: StaticString {
@@ -52,6 +55,7 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
         case .deadlineMissed: "could not begin before its deadline"
         case .notReady: "not ready: the back end has not resumed this run"
         case .rateLimited: "too many commands from this controller"
+        case .notRecorded: "could not be recorded: is the disk full or worn out?"
         }
     }
 }

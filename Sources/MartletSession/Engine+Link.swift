@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletAudit
 internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages
+internal import MartletState
 internal import MartletTelemetry
 
 /// What the link tells the engine, and what the engine sends.
@@ -27,12 +29,15 @@ extension Engine {
         needsPresence = true
         holdUntil = 0
         holdSpan = 0
+        state.note(.connection, [.number(1), .number(connection)], auditTime(now))
         owner.changed(.connected)
         log(.info) {
             $0.text(isProvisional ? "connected; the server's certificate waits for trusted time" : "connected")
         }
         // In one packet: a broker may hold back the answer to a second one until the first is acknowledged by TCP.
-        _ = link.subscribe([topics.topic(.signed(.resume)), topics.topic(.signed(.command))])
+        _ = link.subscribe([
+            topics.topic(.signed(.resume)), topics.topic(.signed(.command)), topics.topic(.signed(.trust)),
+        ])
     }
 
     /// SUBACK.
@@ -53,7 +58,10 @@ extension Engine {
     /// The connection or the attempt ended.
     public func closed(_ failure: LinkFailure, _ now: TimeSample) {
         if case .waiting = phase { return }
-        if case .connected(let since) = phase { backoff.connectionHeld(for: now.boot &- since) }
+        if case .connected(let since) = phase {
+            backoff.connectionHeld(for: now.boot &- since)
+            state.note(.connection, [.number(0), .number(connection)], auditTime(now))
+        }
         let delay = backoff.next(random: entropy.next() ?? 0)
         phase = .waiting(until: now.boot &+ delay)
         restoreInFlight()
@@ -88,7 +96,7 @@ extension Engine {
         // Time may have passed unnoticed, in suspend.
         if challenge.advance(entropy, now: now.boot) { needsBirth = true }
         switch topics.leaf(of: topic) {
-        case .signed(.command): receivedCommand(payload, isRetained: isRetained, now)
+        case .signed(.command): return receivedCommand(payload, isRetained: isRetained, now)
         case .signed(.resume): receivedResume(payload, isRetained: isRetained, now)
         default: log(.debug) { $0.text("a message on a topic that was not asked for") }
         }
@@ -101,8 +109,8 @@ extension Engine {
             previousChallenge: challenge.previous, isResumed: isResumed, waiting: waiting)
     }
 
-    private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
-        if isStopping { return }
+    private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
+        if isStopping { return true }
         let verdict =
             isProvisional
             ? gate.drop(.provisionalLink) : gate.judge(message, isRetained: isRetained, moment(now))
@@ -114,18 +122,58 @@ extension Engine {
                     $0.text(refusal.text)
                 }
             }
-        case .answered(let receipt):
+        case .refused(let receipt):
             log(.info) {
-                $0.text("command answered: ")
+                $0.text("command refused: ")
                 $0.text(receipt.outcome.text)
             }
+            note(.refused, receipt, now)
+            answer(receipt, now)
+        case .repeated(let receipt):
+            log(.info) { $0.text("a command came again: its receipt goes out again") }
             answer(receipt, now)
         case .running:
             log(.debug) { $0.text("a command came again while it runs") }
-        case .accepted(let command):
-            waiting += 1
+        case .accepted(let command, let entry): return accepted(command, entry, now)
+        }
+        return true
+    }
+
+    /// Nothing happens before the acceptance is durable. If that fails, the message is not acknowledged, so that the
+    /// broker sends it again; if it fails then too, the command is refused. Returns whether it may be acknowledged.
+    private func accepted(_ command: AcceptedCommand, _ entry: Ledger.Entry, _ now: TimeSample) -> Bool {
+        let mark = state.mark
+        let isOwn = command.index == suspend || command.index == activate
+        state.put(entry)
+        if isOwn { state.put(isSuspended: command.index == suspend) }
+        state.note(
+            .accepted,
+            [
+                .number(command.key.controller.value), .bytes([UInt8](copying: command.key.id.bytes.span)),
+                .bytes([UInt8](copying: entry.digest.bytes.span)), .text(gate.name(of: command.index)),
+            ], auditTime(now))
+        if !flush(now) {
+            state.rollBack(to: mark)
+            let isSecond = unrecorded == command.key
+            unrecorded = isSecond ? nil : command.key
+            gate.withdraw(command.key, mayComeAgain: !isSecond)
+            if isSecond {
+                answer(
+                    Receipt(
+                        command: command.key.id, controller: command.key.controller, outcome: .notRecorded,
+                        digest: entry.digest), now)
+            }
+            return isSecond
+        }
+        unrecorded = nil
+        waiting += 1
+        if isOwn {
+            state.note(.lifecycle, [.number(command.index == suspend ? 0 : 1)], auditTime(now))
+            finished(command.key, .done, results: [], now)
+        } else {
             owner.execute(command)
         }
+        return true
     }
 
     private func receivedResume(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {
@@ -141,13 +189,28 @@ extension Engine {
             lane.skip(to: head)
             _ = reserve()
             let lane = UInt64(Lane.normal.rawValue)
+            state.note(.rolledBack, [.number(lane &+ 1), .number(head.sequence &+ 1)], auditTime(now))
             tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
         }
+        compareAudit(resume.journal, now)
         if clock.authenticate(resume.time, now) {
             log(.info) { $0.text("time is trusted") }
+            state.note(.clock, [.number(resume.time)], auditTime(now))
             tell(Event(kind: .clockTrusted), now)
             if isProvisional { judgeServerAgain(now) }
         }
+    }
+
+    /// What the back end has of the audit log. Where that is more than there is, the device was rolled back.
+    private func compareAudit(_ seen: ChainHead?, _ now: TimeSample) {
+        let own = state.auditEnd?.sequence ?? 0
+        guard let seen, seen.sequence > own, seen.sequence < RunState.limit / 2 else {
+            if !isCheckpointing { state.put(told: min(seen?.sequence ?? 0, own)) }
+            return
+        }
+        log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }
+        state.skipAudit(to: seen)
+        state.note(.rolledBack, [.number(0), .number(own)], auditTime(now))
     }
 
     /// Time is trusted now: the server's certificate, which was accepted as "not yet valid", must be valid.
@@ -164,6 +227,7 @@ extension Engine {
 
     var hasSomethingToSend: Bool {
         needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.hasNext || !lane.gaps.isEmpty
+            || state.ledger.hasRecorded
     }
 
     /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
@@ -180,12 +244,14 @@ extension Engine {
             guard publish(.presence, presence.encoded().span, .presence) else { return }
             needsPresence = false
         }
+        tellOutcomes(now)
+        sendCheckpoint(now)
         repeat {
             while sendFromOutbox() {}
             while !outbox.hasNext, let gap = lane.gaps.gaps.first {
                 var claims = stamp(.gap, now)
                 claims.lane = lane.lane
-                guard post(.gap, gap.encoded(), claims: claims, gap: gap) else { break }
+                guard post(.gap, gap.encoded(), claims: claims, .gap(gap)) else { break }
                 _ = lane.gaps.take()
                 _ = sendFromOutbox()
             }
@@ -216,7 +282,8 @@ extension Engine {
         var heads = LaneHeads()
         heads[lane.lane] = lane.head
         let birth = Birth(
-            run: run, connection: connection, challenge: challenge.current, heads: heads, software: software)
+            run: run, connection: connection, challenge: challenge.current, heads: heads,
+            trustVersion: gate.trustVersion, software: software, journal: state.auditHead)
         var claims = stamp(.birth, now)
         claims.uptime = now.boot / 1000
         var envelope: [UInt8] = []
@@ -264,7 +331,7 @@ extension Engine {
             holdSpan = 0
             switch what {
             case .birth, .presence: break
-            case .outbox(let id): outbox.remove(id)
+            case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
             case .telemetry(let sequence): lane.queue.release(sequence)
             }
         case 0x95, 0x99:
@@ -299,7 +366,7 @@ extension Engine {
     func refused(_ what: Sent) {
         switch what {
         case .birth, .presence: break
-        case .outbox(let id): outbox.remove(id)
+        case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
         case .telemetry(let sequence):
             if let dropped = lane.queue.drop(sequence) { lane.gaps.add(dropped, reason: .refused) }
         }

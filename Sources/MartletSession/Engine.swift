@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletAudit
 public import MartletCommands
 public import MartletEnvelope
 public import MartletMessages
+public import MartletState
 public import MartletTelemetry
 
 /// Who the device is.
@@ -32,6 +34,18 @@ public final class Engine {
     public static let acknowledgementDeadline: UInt64 = 60_000
     /// Milliseconds between two events that count refusals.
     static let refusalInterval: UInt64 = 60_000
+    /// Milliseconds that a change which nothing follows from may wait until it is made durable.
+    static let flushInterval: UInt64 = 10_000
+    /// Milliseconds until the next try, after the journal could not be written.
+    static let flushRetry: UInt64 = 1000
+    /// Milliseconds from the first audit entry that the back end does not have to the checkpoint that tells it.
+    static let checkpointDelay: UInt64 = 5000
+    /// Milliseconds between two checkpoints at the most.
+    static let checkpointInterval: UInt64 = 24 * 3_600_000
+    /// Audit entries that are told at once.
+    static let checkpointSize = 64
+    /// How far numbers go on above what a damaged journal knows of.
+    static let damageMargin: UInt64 = 1 << 24
 
     enum Phase {
         /// Not connected; the next attempt begins at this boot time. nil: stopped.
@@ -51,7 +65,7 @@ public final class Engine {
     let identity: DeviceIdentity
     let sealer: EnvelopeSealer
     let entropy: any Entropy
-    let store: any StateStore
+    let state: DeviceState
     let topics: Topics
     let link: any Link
     unowned(unsafe) let owner: any EngineOwner
@@ -87,6 +101,19 @@ public final class Engine {
     var refusalLines = TokenBucket(rate: 1, burst: 20, now: 0)
     var nextRefusalReport: UInt64 = 0
     var isStopping = false
+    /// Boot time at which what waits in the state must be made durable; nil if nothing waits.
+    var flushDue: UInt64?
+    /// Boot time at which the next checkpoint is due.
+    var checkpointDue: UInt64
+    /// Whether one is on its way.
+    var isCheckpointing = false
+    /// Whose acceptance could not be made durable the last time.
+    var unrecorded: CommandKey?
+    /// Accepted by an earlier run, and to be run again.
+    var again: [AcceptedCommand] = []
+    /// The places of the commands that the engine itself carries out.
+    let suspend: Int?
+    let activate: Int?
     /// What the link said it can never send, until the queues can be changed.
     var unsendable: [Sent] = []
     let telemetryTopic: [UInt8]
@@ -97,7 +124,7 @@ public final class Engine {
         public let sealer: EnvelopeSealer
         public let gate: CommandGate
         public let entropy: any Entropy
-        public let store: any StateStore
+        public let state: DeviceState
         public let queue: any EnvelopeQueue
         public let topics: Topics
         public let batchLimits: ReadingBatch.Limits
@@ -108,14 +135,14 @@ public final class Engine {
 
         public init(
             identity: DeviceIdentity, sealer: EnvelopeSealer, gate: CommandGate, entropy: any Entropy,
-            store: any StateStore, queue: any EnvelopeQueue, topics: Topics, batchLimits: ReadingBatch.Limits,
+            state: DeviceState, queue: any EnvelopeQueue, topics: Topics, batchLimits: ReadingBatch.Limits,
             software: [Birth.Software], bootID: Bytes16?, buildTime: Int64
         ) {
             self.identity = identity
             self.sealer = sealer
             self.gate = gate
             self.entropy = entropy
-            self.store = store
+            self.state = state
             self.queue = queue
             self.topics = topics
             self.batchLimits = batchLimits
@@ -130,20 +157,26 @@ public final class Engine {
     /// The link and the owner must outlive the engine.
     public init?(_ setup: Setup, link: any Link, owner: any EngineOwner, now: TimeSample) {
         guard let challenge = Challenge(setup.entropy, now: now.boot) else { return nil }
-        let saved = setup.store.load()
-        let previous = saved.flatMap { RunState(decoding: $0) }
+        state = setup.state
+        let previous = state.run
         // Without a saved state, time keeps the numbers above those of any earlier life of this device.
         let origin = UInt64(clamping: max(now.system, setup.buildTime) / 1000)
-        let first = previous?.next ?? origin
-        run = previous.map { $0.run + 1 } ?? origin
+        var first = previous?.next ?? origin
+        var run = previous.map { $0.run + 1 } ?? origin
+        if state.damage > 0 {
+            // The newest numbers may be what was damaged.
+            first = max(first &+ Self.damageMargin, origin)
+            run = max(run &+ Self.damageMargin, origin)
+        }
+        self.run = run
         lane = TelemetryLane(
-            lane: .normal, queue: setup.queue, next: first, reservedUntil: first, head: previous?.head,
-            gaps: GapList(previous?.gaps ?? []), limits: setup.batchLimits)
+            lane: .normal, queue: setup.queue, next: first, reservedUntil: first,
+            head: state.damage > 0 ? nil : previous?.head, gaps: GapList(previous?.gaps ?? []),
+            limits: setup.batchLimits)
         identity = setup.identity
         sealer = setup.sealer
         gate = setup.gate
         entropy = setup.entropy
-        store = setup.store
         topics = setup.topics
         telemetryTopic = setup.topics.topic(.signed(.telemetry))
         software = setup.software
@@ -152,11 +185,16 @@ public final class Engine {
         self.challenge = challenge
         self.link = link
         self.owner = owner
-        guard reserve() else { return nil }
-        if saved != nil, case nil = previous {
-            log(.error) { $0.text("the state file is damaged: going on with fresh numbers") }
-            tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
-        }
+        suspend = Self.declare("suspend", gate)
+        activate = Self.declare("activate", gate)
+        checkpointDue = now.boot &+ Self.checkpointInterval
+        guard begin(now) else { return nil }
+    }
+
+    /// A command of the library itself; nil if the program has one of this name.
+    private static func declare(_ name: StaticString, _ gate: CommandGate) -> Int? {
+        let name = [UInt8](UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        return CommandDeclaration(name: name, parameters: [], isIdempotent: true).flatMap { gate.declare($0) }
     }
 
     // MARK: Time
@@ -172,9 +210,12 @@ public final class Engine {
             due = challenge.due
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
+            if isResumed, !isCheckpointing { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
+        if let flushDue { due = min(due ?? .max, flushDue) }
+        if !again.isEmpty { due = 0 }
         return due
     }
 
@@ -199,6 +240,9 @@ public final class Engine {
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
+        for command in again { owner.execute(command) }
+        again = []
+        flushWhenDue(now)
         send(now)
     }
 
@@ -217,31 +261,20 @@ public final class Engine {
     }
 
     /// Envelopes that the back end does not have yet, and other messages.
-    public var backlog: Int { lane.queue.count + outbox.entries.count + lane.gaps.gaps.count }
-
-    /// Makes more sequence numbers durable before they are used.
-    func reserve() -> Bool {
-        let until = lane.next + RunState.reservation
-        let state = RunState(run: run, next: until, gaps: untoldGaps)
-        guard let bytes = state.encoded(), store.save(bytes.span) else {
-            log(.error) { $0.text("the state cannot be saved: telemetry waits") }
-            return false
-        }
-        lane.reservedUntil = until
-        return true
-    }
+    public var backlog: Int { lane.queue.count + outbox.entries.count + lane.gaps.gaps.count + (state.ledger.hasRecorded ? 1 : 0) }
 
     // MARK: Commands
 
-    /// A handler ended.
+    /// A handler ended. Its outcome is made durable before its receipt is told.
     public func finished(_ key: CommandKey, _ outcome: Outcome, results: [CommandValue], _ now: TimeSample) {
-        guard let receipt = gate.finish(key, outcome, results: results) else { return }
+        guard let entry = gate.finish(key, outcome, results: results) else { return }
         waiting -= 1
         log(.info) {
             $0.text("command ended: ")
-            $0.text(receipt.outcome.text)
+            $0.text(outcome.text)
         }
-        answer(receipt, now)
+        noteEnd(entry, now)
+        flush(now)
     }
 
     // MARK: Ending
@@ -267,9 +300,9 @@ public final class Engine {
         phase = .waiting(until: nil)
         restoreInFlight()
         lane.abandon()
-        let state = RunState(run: run, next: lane.next, head: lane.head, gaps: untoldGaps)
-        if let bytes = state.encoded(), !store.save(bytes.span) {
-            log(.error) { $0.text("the state could not be saved: the next run cannot link to this one") }
+        state.put(RunState(run: run, next: lane.next, head: lane.head, gaps: untoldGaps))
+        if !state.flush() {
+            log(.error) { $0.text("the journal could not be written: the next run cannot link to this one") }
         }
         // The numbers from here on belong to the next run.
         lane.reservedUntil = lane.next
@@ -277,9 +310,9 @@ public final class Engine {
     }
 
     /// What was given up and is not known to have been told.
-    private var untoldGaps: [Gap] {
+    var untoldGaps: [Gap] {
         var list = GapList()
-        for entry in outbox.entries { if let gap = entry.gap { list.add(gap) } }
+        for entry in outbox.entries { if case .gap(let gap) = entry.content { list.add(gap) } }
         for gap in lane.gaps.gaps { list.add(gap) }
         return list.gaps
     }
@@ -307,7 +340,7 @@ public final class Engine {
 
     /// Signs a message and queues it. False if it was not queued.
     @discardableResult
-    func post(_ purpose: Purpose, _ payload: [UInt8], claims: Claims, gap: Gap? = nil) -> Bool {
+    func post(_ purpose: Purpose, _ payload: [UInt8], claims: Claims, _ content: Outbox.Content = .passing) -> Bool {
         var envelope: [UInt8] = []
         do throws(EnvelopeError) {
             _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)
@@ -315,7 +348,7 @@ public final class Engine {
             log(.error) { $0.text("a message could not be signed") }
             return false
         }
-        switch outbox.append(.signed(purpose), envelope, gap: gap) {
+        switch outbox.append(.signed(purpose), envelope, content) {
         case .asLast: return true
         case .insteadOfOldest:
             log(.warning) { $0.text("too many receipts and events wait: the oldest was dropped") }
@@ -334,6 +367,7 @@ public final class Engine {
         }
         reportedRefusals = gate.refusals
         nextRefusalReport = now.boot &+ Self.refusalInterval
+        noteRefusals(values, now)
         tell(Event(kind: .refusals, values: values), now)
     }
 

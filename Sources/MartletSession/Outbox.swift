@@ -1,28 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletCommands
 internal import MartletMessages
 
-/// Signed messages that are not telemetry: receipts, events, gap records. Few, sent before telemetry, each kept
-/// until the broker has it.
+/// Signed messages that are not telemetry: receipts, events, gap records, checkpoints. Few, sent before telemetry, each
+/// kept until the broker has it.
 struct Outbox {
     static let capacity = 64
+
+    /// What a message tells, as far as something is to be done once it was told.
+    enum Content {
+        /// Nobody waits for it: it may be dropped.
+        case passing
+        case gap(Gap)
+        /// Of a command that was carried out.
+        case receipt(CommandKey)
+        /// The audit log up to this entry.
+        case checkpoint(UInt64)
+    }
 
     final class Entry {
         let id: UInt64
         let leaf: Leaf
         let envelope: [UInt8]
-        /// What a gap record tells. Such an entry is never dropped.
-        let gap: Gap?
+        let content: Content
         var isSent = false
 
-        init(id: UInt64, leaf: Leaf, envelope: [UInt8], gap: Gap?) {
+        init(id: UInt64, leaf: Leaf, envelope: [UInt8], content: Content) {
             self.id = id
             self.leaf = leaf
             self.envelope = envelope
-            self.gap = gap
+            self.content = content
         }
 
-        var isDroppable: Bool { if case nil = gap { !isSent } else { false } }
+        var isDroppable: Bool { if case .passing = content { !isSent } else { false } }
     }
 
     enum Appended { case asLast, insteadOfOldest, notAtAll }
@@ -30,17 +41,20 @@ struct Outbox {
     private(set) var entries: [Entry] = []
     private var nextID: UInt64 = 0
 
-    mutating func append(_ leaf: Leaf, _ envelope: [UInt8], gap: Gap? = nil) -> Appended {
+    mutating func append(_ leaf: Leaf, _ envelope: [UInt8], _ content: Content) -> Appended {
         var appended = Appended.asLast
         if entries.count >= Self.capacity {
             guard let oldest = entries.firstIndex(where: { $0.isDroppable }) else { return .notAtAll }
             entries.remove(at: oldest)
             appended = .insteadOfOldest
         }
-        entries.append(Entry(id: nextID, leaf: leaf, envelope: envelope, gap: gap))
+        entries.append(Entry(id: nextID, leaf: leaf, envelope: envelope, content: content))
         nextID += 1
         return appended
     }
+
+    /// Whether a message fits without another one being dropped.
+    var hasRoom: Bool { entries.count < Self.capacity }
 
     var hasNext: Bool { entries.contains { !$0.isSent } }
 
@@ -50,7 +64,7 @@ struct Outbox {
         if let entry = entries.first(where: { $0.id == id }) { entry.isSent = sent }
     }
 
-    mutating func remove(_ id: UInt64) {
-        if let index = entries.firstIndex(where: { $0.id == id }) { entries.remove(at: index) }
+    mutating func remove(_ id: UInt64) -> Entry? {
+        entries.firstIndex { $0.id == id }.map { entries.remove(at: $0) }
     }
 }

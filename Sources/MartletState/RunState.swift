@@ -2,32 +2,24 @@
 
 internal import MartletCBOR
 internal import MartletCOSE
-internal import MartletEnvelope
-internal import MartletMessages
+public import MartletEnvelope
+public import MartletMessages
 internal import MartletTelemetry
 
-/// One small file that survives the program.
-public protocol StateStore: AnyObject {
-    /// What was saved last; nil if nothing was.
-    func load() -> [UInt8]?
-    /// Replaces it in one step. True only if it will survive a power cut.
-    func save(_ bytes: Span<UInt8>) -> Bool
-}
-
 /// What one run must know of those before: the run counter and the sequence numbers that were given out.
-struct RunState: Equatable {
+public struct RunState: Equatable, Sendable {
     /// Sequence numbers that are reserved at once. A power cut costs at most so many numbers, not readings.
-    static let reservation: UInt64 = 4096
+    public static let reservation: UInt64 = 4096
     /// All numbers stay below: far from overflow for the lifetime of any device.
-    static let limit: UInt64 = 1 << 62
+    public static let limit: UInt64 = 1 << 62
 
-    var run: UInt64
+    public var run: UInt64
     /// No envelope has this sequence number or a higher one.
-    var next: UInt64
+    public var next: UInt64
     /// The last envelope; nil unless the run before ended in order.
-    var head: ChainHead?
+    public var head: ChainHead?
     /// What was given up and not told yet.
-    var gaps: [Gap]
+    public var gaps: [Gap]
 
     func encoded() -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: 2048)
@@ -67,7 +59,7 @@ struct RunState: Equatable {
         else { return nil }
     }
 
-    init(run: UInt64, next: UInt64, head: ChainHead? = nil, gaps: [Gap] = []) {
+    public init(run: UInt64, next: UInt64, head: ChainHead? = nil, gaps: [Gap] = []) {
         self.run = run
         self.next = next
         self.head = head

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAudit
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletState
+internal import MartletTelemetry
+
+/// What the engine writes down, and what it tells of that.
+extension Engine {
+    /// Writes down that this run begins, and what that means for the commands of the runs before.
+    func begin(_ now: TimeSample) -> Bool {
+        if state.damage > 0 {
+            state.note(.damaged, [.number(UInt64(clamping: state.damage))], auditTime(now))
+        }
+        state.note(.started, [.number(run)], auditTime(now))
+        for entry in state.ledger.entries where entry.stage == .open {
+            if let command = gate.runAgain(entry) {
+                state.put(entry)
+                again.append(command)
+                waiting += 1
+            } else if let entry = gate.finish(entry.key, .interrupted) {
+                noteEnd(entry, now)
+            }
+        }
+        guard reserve() else { return false }
+        if state.damage > 0 {
+            log(.error) { $0.text("the journal is damaged: going on with fresh numbers") }
+            tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
+        }
+        return true
+    }
+
+    /// Makes more sequence numbers durable before they are used.
+    func reserve() -> Bool {
+        let until = lane.next + RunState.reservation
+        let mark = state.mark
+        state.put(RunState(run: run, next: until, gaps: untoldGaps))
+        guard state.flush() else {
+            state.rollBack(to: mark)
+            log(.error) { $0.text("the journal cannot be written: telemetry waits") }
+            return false
+        }
+        lane.reservedUntil = until
+        return true
+    }
+
+    /// Makes everything durable that waits. False, and it is tried again, if that is not possible.
+    @discardableResult
+    func flush(_ now: TimeSample) -> Bool {
+        let isDurable = state.flush()
+        if !isDurable, flushDue == nil {
+            log(.error) { $0.text("the journal cannot be written: is the disk full or read-only?") }
+        }
+        flushDue = isDurable ? nil : now.boot &+ Self.flushRetry
+        return isDurable
+    }
+
+    func flushWhenDue(_ now: TimeSample) {
+        guard state.hasPending else {
+            flushDue = nil
+            return
+        }
+        if let flushDue {
+            if now.boot >= flushDue { flush(now) }
+        } else if state.mustFlush {
+            flush(now)
+        } else {
+            flushDue = now.boot &+ Self.flushInterval
+        }
+    }
+
+    func auditTime(_ now: TimeSample) -> AuditTime {
+        AuditTime(
+            run: run, boot: now.boot,
+            seconds: clock.wallClock(now).map { UInt64(clamping: (Int64(clamping: now.boot) &+ $0) / 1000) },
+            clock: clock.state(now))
+    }
+
+    // MARK: The audit log
+
+    func noteEnd(_ entry: Ledger.Entry, _ now: TimeSample) {
+        guard let receipt = entry.receipt else { return }
+        state.put(entry)
+        note(.ended, receipt, now)
+    }
+
+    /// How a verified command was decided.
+    func note(_ kind: AuditKind, _ receipt: Receipt, _ now: TimeSample) {
+        state.note(
+            kind,
+            [
+                .number(receipt.controller.value), .bytes([UInt8](copying: receipt.command.bytes.span)),
+                .bytes([UInt8](copying: receipt.digest.bytes.span)),
+                .number(UInt64(receipt.outcome.rawValue)),
+            ], auditTime(now))
+    }
+
+    /// Codes and counts; the audit log takes the first ones, and the sum of the others.
+    func noteRefusals(_ counts: [Event.Value], _ now: TimeSample) {
+        var values: [AuditValue] = []
+        var others: UInt64 = 0
+        for (index, value) in counts.enumerated() {
+            if index < 4 {
+                values += [.number(value.code), .number(value.number)]
+            } else {
+                others &+= value.number
+            }
+        }
+        if others > 0 { values.append(.number(others)) }
+        state.note(.refusals, values, auditTime(now))
+    }
+
+    /// Tells the back end of the audit entries that it does not have, and at least daily where the log ends.
+    func sendCheckpoint(_ now: TimeSample) {
+        guard isResumed, !isCheckpointing else { return }
+        if state.untoldCount >= Self.checkpointSize {
+            checkpointDue = now.boot
+        } else if state.untoldCount > 0 {
+            checkpointDue = min(checkpointDue, now.boot &+ Self.checkpointDelay)
+        }
+        // What is told must not be forgotten by a power cut, or its numbers would be used twice.
+        guard now.boot >= checkpointDue, outbox.hasRoom, flush(now), let head = state.auditHead else { return }
+        let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.maximumEntriesSize)
+        let end = entries.last.map { ChainHead(sequence: $0.index, digest: $0.digest) } ?? head
+        var heads = LaneHeads()
+        heads[lane.lane] = lane.head
+        let checkpoint = Checkpoint(
+            run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries.map { $0.bytes })
+        guard let payload = checkpoint.encoded(),
+            post(.checkpoint, payload, claims: stamp(.checkpoint, now), .checkpoint(end.sequence))
+        else { return }
+        isCheckpointing = true
+        checkpointDue = now.boot &+ Self.checkpointInterval
+    }
+
+    /// Queues the receipts of commands whose outcome is durable.
+    func tellOutcomes(_ now: TimeSample) {
+        while outbox.hasRoom, let entry = state.ledger.takeRecorded() {
+            guard let payload = entry.receipt?.encoded(),
+                post(.receipt, payload, claims: stamp(.receipt, now), .receipt(entry.key))
+            else {
+                state.ledger.restore(entry.key)
+                return
+            }
+        }
+    }
+
+    /// A message from the outbox was told, or can never be.
+    func settle(_ content: Outbox.Content) {
+        switch content {
+        case .passing, .gap: break
+        case .receipt(let key): if let entry = state.ledger.acknowledge(key) { state.put(entry) }
+        case .checkpoint(let index):
+            state.put(told: index)
+            isCheckpointing = false
+        }
+    }
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletAudit
+internal import MartletCBOR
+public import MartletCOSE
+public import MartletCommands
+public import MartletEnvelope
+public import MartletJournal
+
+/// What survives the program: the control stream of the journal.
+///
+/// Changes are put down in memory, in order, and become durable together by `flush`: one frame, one fdatasync. Nothing
+/// may follow from a change before `flush` said true. Not safe for concurrent use.
+public final class DeviceState {
+    /// The journal's stream.
+    public static let stream: UInt8 = 1
+    /// Bytes of changes that may wait for a flush; more are flushed at once.
+    public static let flushSize = 4096
+    /// Audit entries of which a copy is kept in memory, for the next checkpoint, and the most that one takes.
+    static let recentCapacity = 64
+    /// Changes that may wait while the disk takes none; more audit entries are only counted.
+    static let maximumPending = 256
+
+    /// All but the ledger.
+    private struct Values {
+        var run: RunState?
+        /// The trust document as it was received; empty if there is none.
+        var trust: [UInt8] = []
+        var facts = Facts()
+        /// The end of the audit log, waiting entries included.
+        var chain = AuditChain()
+    }
+
+    private struct Facts {
+        /// Milliseconds since 1970.
+        var floor: Int64?
+        var isSuspended = false
+        /// The highest audit entry that the back end has.
+        var told: UInt64 = 0
+    }
+
+    /// A point to go back to.
+    public struct Mark {
+        fileprivate let values: Values
+        fileprivate let count: Int
+    }
+
+    /// What the commands of all runs came to.
+    public let ledger = Ledger()
+    /// Whether there was nothing at all: a new device, or one whose storage was cleared.
+    public let isNew: Bool
+    /// Places of the journal that could not be read.
+    public let damage: Int
+
+    private let journal: Journal
+    private let hashing: any Hashing
+    private var values = Values()
+    private var pending: [[UInt8]] = []
+    private var pendingSize = 0
+    /// The last durable audit entry.
+    public private(set) var auditHead: ChainHead?
+    /// The newest durable entries, oldest first.
+    private var recent: [[UInt8]] = []
+    /// Entries that were not written down since too many waited.
+    private var lost: UInt64 = 0
+
+    /// Reads what is there. Whatever is damaged is left out; `journal` was not used before.
+    public init(_ journal: Journal, hashing: any Hashing) throws(JournalError) {
+        self.journal = journal
+        self.hashing = hashing
+        let reading = Reading(ledger: ledger)
+        let recovery = try journal.recover { reading.take($0, isFirst: $1) }
+        values = reading.values
+        isNew = recovery.isEmpty
+        damage = recovery.damage + reading.damage
+        auditHead = values.chain.head
+        recent = reading.recent
+    }
+
+    // MARK: What holds
+
+    public var run: RunState? { values.run }
+    public var trust: [UInt8] { values.trust }
+    public var floor: Int64? { values.facts.floor }
+    public var isSuspended: Bool { values.facts.isSuspended }
+
+    // MARK: Changes
+
+    public func put(_ run: RunState) {
+        values.run = run
+        put(.run, run.encoded() ?? [])
+    }
+
+    /// An entry of the ledger that changed.
+    public func put(_ entry: Ledger.Entry) { put(.ledger, ledger.encode(entry)) }
+
+    /// `message`: the trust document as it was received.
+    public func put(trust message: [UInt8]) {
+        values.trust = message
+        put(.trust, message)
+    }
+
+    /// Milliseconds since 1970.
+    public func put(floor: Int64) {
+        values.facts.floor = floor
+        putFacts()
+    }
+
+    public func put(isSuspended: Bool) {
+        values.facts.isSuspended = isSuspended
+        putFacts()
+    }
+
+    /// The back end has the audit log up to this entry.
+    public func put(told index: UInt64) {
+        if index == values.facts.told { return }
+        values.facts.told = index
+        putFacts()
+    }
+
+    /// Adds an entry to the audit log.
+    public func note(_ kind: AuditKind, _ noted: [AuditValue], _ time: AuditTime) {
+        if pending.count >= Self.maximumPending {
+            lost += 1
+            return
+        }
+        if lost > 0, let entry = values.chain.append(.damaged, [.number(lost)], time, hashing) {
+            lost = 0
+            put(.entry, entry)
+        }
+        if let entry = values.chain.append(kind, noted, time, hashing) { put(.entry, entry) }
+    }
+
+    /// The audit log goes on above `head`, which the back end has seen.
+    public func skipAudit(to head: ChainHead) {
+        values.chain.skip(to: head)
+        values.facts.told = head.sequence
+        putFacts()
+    }
+
+    private func put(_ kind: RecordKind, _ body: [UInt8]) {
+        let record = [kind.rawValue] + body
+        pendingSize += record.count
+        pending.append(record)
+    }
+
+    private func putFacts() { put(.facts, encodedFacts(head: values.chain.head)) }
+
+    // MARK: Durability
+
+    public var hasPending: Bool { !pending.isEmpty }
+    /// Whether what waits should not wait any longer.
+    public var mustFlush: Bool { pendingSize >= Self.flushSize }
+
+    public var mark: Mark { Mark(values: values, count: pending.count) }
+
+    /// Takes back what was put since `mark`, if it was not flushed. The ledger is the caller's.
+    public func rollBack(to mark: Mark) {
+        values = mark.values
+        pending.removeLast(max(0, pending.count - mark.count))
+        pendingSize = pending.reduce(0) { $0 + $1.count }
+    }
+
+    /// Makes everything durable that was put. False, and it all still waits, if that was not possible.
+    public func flush() -> Bool {
+        if pending.isEmpty { return true }
+        do throws(JournalError) {
+            try journal.commit(pending) { self.snapshot() }
+        } catch {
+            return false
+        }
+        for record in pending where record.first == RecordKind.entry.rawValue {
+            if recent.count >= Self.recentCapacity { recent.removeFirst() }
+            recent.append([UInt8](record.dropFirst()))
+        }
+        pending.removeAll(keepingCapacity: true)
+        pendingSize = 0
+        auditHead = values.chain.head
+        ledger.endedAreDurable()
+        return true
+    }
+
+    /// Everything that holds, in the order in which it is read. The audit log ends before the entries that wait.
+    private func snapshot() -> [[UInt8]] {
+        var records = [[RecordKind.facts.rawValue] + encodedFacts(head: auditHead)]
+        if let run = values.run, let bytes = run.encoded() { records.append([RecordKind.run.rawValue] + bytes) }
+        if !values.trust.isEmpty { records.append([RecordKind.trust.rawValue] + values.trust) }
+        for entry in ledger.entries { records.append([RecordKind.ledger.rawValue] + ledger.encode(entry)) }
+        return records
+    }
+
+    // MARK: The audit log
+
+    /// Where the log ends, entries that wait included.
+    public var auditEnd: ChainHead? { values.chain.head }
+
+    /// How many entries the back end does not have, those that wait included.
+    public var untoldCount: UInt64 {
+        let last = values.chain.head?.sequence ?? 0
+        return last - min(last, values.facts.told)
+    }
+
+    /// The oldest durable entries that the back end does not have, at most `count` and so many bytes.
+    public func untold(count: Int, size: Int) -> [AuditEntry.Encoded] {
+        let told = values.facts.told
+        let inMemory = collect(recent, after: told, count, size)
+        if let first = inMemory.first, first.index == told &+ 1 { return inMemory }
+        // Those before are on disk only.
+        var older: [[UInt8]] = []
+        do throws(JournalError) {
+            try journal.history { record in
+                if record.count > 1, record[0] == RecordKind.entry.rawValue, older.count < Self.recentCapacity {
+                    let bytes = [UInt8](copying: record.extracting(droppingFirst: 1))
+                    if let index = AuditEntry.index(of: bytes.span), index > told { older.append(bytes) }
+                }
+            }
+        } catch {
+            return inMemory
+        }
+        let onDisk = collect(older, after: told, count, size)
+        return onDisk.isEmpty ? inMemory : onDisk
+    }
+
+    private func collect(_ entries: [[UInt8]], after told: UInt64, _ count: Int, _ size: Int) -> [AuditEntry.Encoded] {
+        var collected: [AuditEntry.Encoded] = []
+        var room = size
+        for bytes in entries {
+            guard let index = AuditEntry.index(of: bytes.span), index > told else { continue }
+            room -= bytes.count + 3
+            if collected.count >= count || room < 0 { break }
+            collected.append(AuditEntry.Encoded(index: index, bytes: bytes, digest: hashing.sha256(bytes.span)))
+        }
+        return collected
+    }
+
+    // MARK: Bytes
+
+    /// `[floor or null, suspended, told, audit head or null]`
+    private func encodedFacts(head: ChainHead?) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 80)
+        var writer = CBORWriter(bytes.mutableSpan)
+        writer.array(4)
+        if let floor = values.facts.floor { writer.integer(floor) } else { writer.null() }
+        writer.bool(values.facts.isSuspended)
+        writer.unsigned(values.facts.told)
+        if let head { writer.head(head) } else { writer.null() }
+        let count = (try? writer.finish()) ?? 0
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// What recovery makes of the records.
+    private final class Reading {
+        let ledger: Ledger
+        var values = Values()
+        var recent: [[UInt8]] = []
+        var damage = 0
+
+        init(ledger: Ledger) { self.ledger = ledger }
+
+        func take(_ record: Span<UInt8>, isFirst: Bool) {
+            if isFirst {
+                values = Values()
+                recent = []
+                ledger.removeAll()
+            }
+            guard record.count > 0, let kind = RecordKind(rawValue: record[0]),
+                read(kind, [UInt8](copying: record.extracting(droppingFirst: 1)))
+            else {
+                damage += 1
+                return
+            }
+        }
+
+        private func read(_ kind: RecordKind, _ body: [UInt8]) -> Bool {
+            switch kind {
+            case .facts: return (try? readFacts(body.span)) != nil
+            case .run:
+                values.run = RunState(decoding: body)
+                return values.run != nil
+            case .ledger: return ledger.restore(body.span)
+            case .trust:
+                values.trust = body
+                return true
+            case .entry:
+                recent.append(body)
+                if recent.count > DeviceState.recentCapacity { recent.removeFirst() }
+                return values.chain.take(body.span)
+            }
+        }
+
+        private func readFacts(_ bytes: Span<UInt8>) throws(CBORError) {
+            var reader = CBORReader(bytes)
+            try reader.array(exactly: 4)
+            var facts = Facts()
+            if try !reader.isNull() { facts.floor = try reader.integer() }
+            facts.isSuspended = try reader.bool()
+            facts.told = try reader.unsigned()
+            var head: ChainHead?
+            if try !reader.isNull() { head = try reader.head(bytes) }
+            try reader.finish()
+            values.facts = facts
+            values.chain = AuditChain(head: head)
+        }
+    }
+}
+
+/// The first byte of a record. Codes are part of the format.
+enum RecordKind: UInt8 {
+    /// `[floor or null, suspended, told, audit head or null]`
+    case facts = 1
+    /// `RunState`
+    case run = 2
+    /// `Ledger.Entry`
+    case ledger = 3
+    /// A trust document as it was received.
+    case trust = 4
+    /// An entry of the audit log.
+    case entry = 5
+}
