@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Journal {
+    /// What was found on the disk.
+    public struct Recovery: Equatable, Sendable {
+        /// No record was delivered.
+        public var isEmpty: Bool
+        /// Places that held something that cannot be read any more. What a power cut left unfinished is none: it was
+        /// never acknowledged.
+        public var damage: Int
+    }
+
+    /// Gives the records of the newest segment whose first frame is whole, and then what later segments hold, to
+    /// `record`; to be called once, before the first commit. If it throws it may be called again.
+    ///
+    /// `isFirst`: the record is the first one of a segment, where the owner's snapshot begins; forget what was before.
+    public func recover(
+        _ record: (_ bytes: Span<UInt8>, _ isFirst: Bool) -> Void
+    ) throws(JournalError) -> Recovery {
+        guard !isRecovered else { throw .outOfOrder }
+        var recovery = Recovery(isEmpty: true, damage: 0)
+        try list(&recovery)
+        let base = try findBase()
+        var kept: [ClosedSegment] = []
+        for index in closed.indices {
+            if index < base {
+                kept.append(closed[index])
+            } else if let segment = try recover(closed[index], &recovery, record) {
+                kept.append(segment)
+            } else {
+                abandoned.append(closed[index].number)
+            }
+        }
+        closed = kept
+        isRecovered = true
+        return recovery
+    }
+
+    /// Fills `closed` in the order of the numbers.
+    private func list(_ recovery: inout Recovery) throws(JournalError) {
+        closed = []
+        abandoned = []
+        let names: [SegmentName]
+        do throws(StorageError) { names = try storage.segments() } catch { throw .storage(error) }
+        for name in names where name.stream == stream {
+            guard name.number < Self.endOfNumbers else {
+                recovery.damage += 1
+                continue
+            }
+            var place = closed.count
+            while place > 0, closed[place - 1].number > name.number { place -= 1 }
+            closed.insert(ClosedSegment(number: name.number, size: 0, end: 0), at: place)
+        }
+        nextNumber = (closed.last?.number ?? 0) + 1
+    }
+
+    /// Sets the sizes. The place of the newest segment whose first frame is whole; 0 if there is none.
+    private func findBase() throws(JournalError) -> Int {
+        var base: Int?
+        for index in closed.indices.reversed() {
+            let number = closed[index].number
+            let limit = SegmentHeader.sizes.upperBound
+            guard let content = try? storage.read(name(number), limit: limit) else {
+                closed[index] = ClosedSegment(number: number, size: limit, end: limit)
+                continue
+            }
+            closed[index] = ClosedSegment(number: number, size: content.count, end: content.count)
+            if base == nil, var reader = try reader(number, content), reader.next(), reader.nextIndex == 1 {
+                base = index
+            }
+        }
+        return base ?? 0
+    }
+
+    /// nil if the segment never had a durable frame.
+    private func recover(
+        _ segment: ClosedSegment, _ recovery: inout Recovery, _ record: (Span<UInt8>, Bool) -> Void
+    ) throws(JournalError) -> ClosedSegment? {
+        guard let content = try? storage.read(name(segment.number), limit: SegmentHeader.sizes.upperBound) else {
+            recovery.damage += 1
+            return segment
+        }
+        let bytes = content.span
+        if bytes.isZero(0..<min(bytes.count, SegmentHeader.count)) { return nil }
+        guard var reader = try reader(segment.number, content) else {
+            recovery.damage += 1
+            return segment
+        }
+        var damage = 0
+        while reader.next() {
+            let plaintext = reader.plaintext
+            let isFirstFrame = reader.nextIndex == 1
+            let isWhole = FrameRecords.read(plaintext.span) { bytes, place in
+                recovery.isEmpty = false
+                record(bytes, isFirstFrame && place == 0)
+            }
+            if !isWhole { damage += 1 }
+        }
+        damage += reader.gaps
+        if reader.lostItsEnd() { damage += 1 }
+        if reader.isCutOff { damage += 1 }
+        recovery.damage += damage
+        if damage > 0 { return segment }
+        return reader.nextIndex == 0
+            ? nil : ClosedSegment(number: segment.number, size: segment.size, end: reader.end)
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A stream of records that survives power cuts: encrypted, append-only segments on a `Storage`. FORMAT.md beside this
+/// file describes what is on the disk.
+///
+/// Each segment begins with a snapshot of what its owner still needs, so that older ones are history. A commit is one
+/// frame: it is written, damaged and recovered as a whole. Not safe for concurrent use.
+public final class Journal {
+    /// No segment has this number or a higher one.
+    static let endOfNumbers: UInt64 = 1 << 63
+    /// Older segments that are kept, at most.
+    private static let maximumHistoryCount = 64
+
+    let storage: any Storage
+    let keys: any SegmentKeys
+    let device: [UInt8]
+    let stream: UInt8
+    private let segmentSize: Int
+    private let historySize: Int
+
+    private var current: SegmentWriter?
+    /// Closed segments, oldest first.
+    var closed: [ClosedSegment] = []
+    /// Segments that never had a durable frame.
+    var abandoned: [UInt64] = []
+    /// Above the number of every segment that was ever there.
+    var nextNumber: UInt64 = 1
+    /// The last segment that this object made durable.
+    private var newestDurable: UInt64 = 0
+    var isRecovered = false
+
+    /// A journal has one `Storage` directory, and nobody else uses its stream there.
+    ///
+    /// - Parameters:
+    ///   - device: id of the device; segments of another one are not read.
+    ///   - segmentSize: bytes of a segment, 4 KiB to 1 MiB. A snapshot should need less than half of it.
+    ///   - historySize: bytes of older segments that are kept; at most 64 segments.
+    public init(
+        storage: any Storage, keys: any SegmentKeys, device: [UInt8], stream: UInt8, segmentSize: Int = 65_536,
+        historySize: Int = 262_144
+    ) {
+        self.storage = storage
+        self.keys = keys
+        self.device = device
+        self.stream = stream
+        let sizes = SegmentHeader.sizes
+        self.segmentSize = min(max(segmentSize, sizes.lowerBound), sizes.upperBound) / 8 * 8
+        self.historySize = historySize
+    }
+
+    /// Makes `records` durable, all or none: one frame and, but for the first of a segment, one sync.
+    ///
+    /// A new segment is begun by the first commit, when there is no room, and after any failure, as what a failed write
+    /// left behind is unknown; `snapshot` gives what its owner still needs, as of before `records`. What fails is tried
+    /// once more in a new segment. If that fails too it throws: the records may turn up after a restart, but not once a
+    /// later commit has succeeded.
+    public func commit(_ records: [[UInt8]], snapshot: () -> [[UInt8]]) throws(JournalError) {
+        guard isRecovered else { throw .outOfOrder }
+        var isSecondTry = false
+        if let current, current.hasRoom(for: FrameRecords.frameCount(records)) {
+            do throws(JournalError) { return try current.append(records) } catch { isSecondTry = true }
+            close()
+        }
+        let all = snapshot() + records
+        guard FrameRecords.frameCount(all) <= segmentSize - SegmentHeader.count else { throw .tooLarge }
+        // From here on a newer segment may be on the disk, which would hide what is appended to this one.
+        close()
+        do throws(JournalError) {
+            try begin(all)
+        } catch {
+            if isSecondTry { throw error }
+            if error == .storage(.full) { removeOlderThanDurable() }
+            try begin(all)
+        }
+        dropHistory()
+    }
+
+    /// Gives all records of all segments that are kept, oldest first, to `record`. Snapshots are among them, so a
+    /// record may come again; what cannot be read is left out.
+    public func history(_ record: (_ bytes: Span<UInt8>) -> Void) throws(JournalError) {
+        guard isRecovered else { throw .outOfOrder }
+        for segment in closed { try read(segment.number, end: segment.end, record) }
+        if let current { try read(current.number, end: current.end, record) }
+    }
+
+    private func read(
+        _ number: UInt64, end: Int, _ record: (_ bytes: Span<UInt8>) -> Void
+    ) throws(JournalError) {
+        guard let content = try? storage.read(name(number), limit: end),
+            var reader = try reader(number, content)
+        else { return }
+        while reader.next() {
+            let plaintext = reader.plaintext
+            _ = FrameRecords.read(plaintext.span) { bytes, _ in record(bytes) }
+        }
+    }
+
+    func name(_ number: UInt64) -> SegmentName { SegmentName(stream: stream, number: number) }
+
+    /// nil if `content` does not begin with the header of the segment `number`.
+    func reader(_ number: UInt64, _ content: [UInt8]) throws(JournalError) -> SegmentReader? {
+        guard let header = SegmentHeader(name(number), content: content.span) else { return nil }
+        guard let cipher = FrameCipher(keys, device: device, stream: stream, header: header) else { throw .noKeys }
+        return SegmentReader(content, cipher, size: header.size)
+    }
+
+    private func close() {
+        guard let writer = current else { return }
+        closed.append(ClosedSegment(number: writer.number, size: segmentSize, end: writer.end))
+        current = nil
+    }
+
+    /// Trims closed segments and removes the oldest. Only when a newer one is durable: until then one of them holds the
+    /// live state. What fails is tried again when the next segment begins.
+    private func dropHistory() {
+        removeAbandoned()
+        var total = 0
+        for index in closed.indices {
+            let segment = closed[index]
+            if segment.end < segment.size, (try? storage.trim(name(segment.number), to: segment.end)) != nil {
+                closed[index].size = segment.end
+            }
+            total += closed[index].size
+        }
+        var count = 0
+        while count < closed.count, total > historySize || closed.count - count > Self.maximumHistoryCount {
+            total -= closed[count].size
+            count += 1
+        }
+        removeHistory(count)
+    }
+
+    /// Removes the `count` oldest segments.
+    private func removeHistory(_ count: Int) {
+        var rest: [ClosedSegment] = []
+        for index in closed.indices where index >= count || !remove(closed[index].number) {
+            rest.append(closed[index])
+        }
+        closed = rest
+    }
+
+    /// Gives space back: a segment that this object made durable needs none before it.
+    private func removeOlderThanDurable() {
+        var count = 0
+        while count < closed.count, closed[count].number < newestDurable { count += 1 }
+        removeHistory(count)
+    }
+
+    private func removeAbandoned() {
+        var rest: [UInt64] = []
+        for number in abandoned where !remove(number) { rest.append(number) }
+        abandoned = rest
+    }
+
+    private func remove(_ number: UInt64) -> Bool { (try? storage.remove(name(number))) != nil }
+
+    private func begin(_ records: [[UInt8]]) throws(JournalError) {
+        removeAbandoned()
+        guard nextNumber < Self.endOfNumbers else { throw .storage(.full) }
+        let number = nextNumber
+        nextNumber += 1
+        do throws(JournalError) {
+            current = try SegmentWriter(
+                name(number), size: segmentSize, records: records, storage: storage, keys: keys, device: device)
+        } catch {
+            abandoned.append(number)
+            removeAbandoned()
+            throw error
+        }
+        newestDurable = number
+    }
+}
+
+/// A segment that nothing is appended to any longer.
+struct ClosedSegment {
+    let number: UInt64
+    /// Bytes of the file.
+    var size: Int
+    /// Bytes of it that are worth keeping.
+    let end: Int
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The first 64 bytes of a segment; FORMAT.md has the layout.
+struct SegmentHeader {
+    static let count = 64
+    static let sizes = 4096...(1 << 20)
+
+    /// What every frame of the segment authenticates.
+    let bytes: [UInt8]
+    /// The bytes of the file, as it was created.
+    let size: Int
+
+    init(_ name: SegmentName, size: Int, salt: Span<UInt8>) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.count)
+        let magic: StaticString = "MARTLETJ"
+        for index in 0..<8 { bytes.append(magic.utf8Start[index]) }
+        bytes.append(1, width: 2)
+        bytes.append(UInt64(name.stream), width: 6)
+        bytes.append(name.number, width: 8)
+        bytes.append(UInt64(size), width: 8)
+        for index in 0..<32 { bytes.append(salt[index]) }
+        self.bytes = bytes
+        self.size = size
+    }
+
+    /// nil unless `content` begins with the header that the segment `name` has.
+    init?(_ name: SegmentName, content: Span<UInt8>) {
+        guard content.count >= Self.count else { return nil }
+        let size = content.number(at: 24, width: 8)
+        guard size >= UInt64(Self.sizes.lowerBound), size <= UInt64(Self.sizes.upperBound), size % 8 == 0 else {
+            return nil
+        }
+        self.init(name, size: Int(size), salt: content.extracting(32..<64))
+        for index in 0..<Self.count where bytes[index] != content[index] { return nil }
+    }
+}

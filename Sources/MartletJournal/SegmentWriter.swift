@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The segment that is being written.
+final class SegmentWriter {
+    let number: UInt64
+    private let size: Int
+    private let file: any SegmentFile
+    private var cipher: FrameCipher
+    private var nextIndex: UInt32 = 1
+    /// Where the last durable frame ends.
+    private(set) var end: Int
+
+    /// Makes a segment whose first frame holds `records`; durable on return. After an error its file may be there.
+    init(
+        _ name: SegmentName, size: Int, records: [[UInt8]], storage: any Storage, keys: any SegmentKeys,
+        device: [UInt8]
+    ) throws(JournalError) {
+        guard let salt = keys.salt() else { throw .noKeys }
+        let header = SegmentHeader(name, size: size, salt: salt.span)
+        guard var cipher = FrameCipher(keys, device: device, stream: name.stream, header: header) else {
+            throw .noKeys
+        }
+        var bytes = header.bytes
+        guard cipher.seal(FrameRecords.plaintext(records), index: 0, into: &bytes) else { throw .noKeys }
+        do throws(StorageError) {
+            file = try storage.create(name, size: size)
+            try file.write(bytes.span, at: 0)
+            try file.sync()
+        } catch {
+            throw .storage(error)
+        }
+        number = name.number
+        self.size = size
+        self.cipher = cipher
+        end = bytes.count
+    }
+
+    func hasRoom(for count: Int) -> Bool { count <= size - end }
+
+    /// Appends one frame; durable on return. After an error this segment must not be written to again: nobody knows
+    /// what of the frame is on the disk, and its index is spent.
+    func append(_ records: [[UInt8]]) throws(JournalError) {
+        var bytes: [UInt8] = []
+        guard cipher.seal(FrameRecords.plaintext(records), index: nextIndex, into: &bytes) else { throw .noKeys }
+        do throws(StorageError) {
+            try file.write(bytes.span, at: end)
+            try file.sync()
+        } catch {
+            throw .storage(error)
+        }
+        nextIndex += 1
+        end += bytes.count
+    }
+}
