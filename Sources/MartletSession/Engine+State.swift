@@ -123,11 +123,11 @@ extension Engine {
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
         guard now.boot >= checkpointDue, outbox.hasRoom, flush(now), let head = state.auditHead else { return }
         let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.maximumEntriesSize)
-        let end = entries.last.map { ChainHead(sequence: $0.index, digest: $0.digest) } ?? head
+        let end = entries.last.flatMap { state.head(of: $0) } ?? head
         var heads = LaneHeads()
         heads[lane.lane] = lane.head
         let checkpoint = Checkpoint(
-            run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries.map { $0.bytes })
+            run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries)
         guard let payload = checkpoint.encoded(),
             post(.checkpoint, payload, claims: stamp(.checkpoint, now), .checkpoint(end.sequence))
         else { return }

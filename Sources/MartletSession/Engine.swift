@@ -44,8 +44,6 @@ public final class Engine {
     static let checkpointInterval: UInt64 = 24 * 3_600_000
     /// Audit entries that are told at once.
     static let checkpointSize = 64
-    /// How far numbers go on above what a damaged journal knows of.
-    static let damageMargin: UInt64 = 1 << 24
 
     enum Phase {
         /// Not connected; the next attempt begins at this boot time. nil: stopped.
@@ -165,8 +163,8 @@ public final class Engine {
         var run = previous.map { $0.run + 1 } ?? origin
         if state.damage > 0 {
             // The newest numbers may be what was damaged.
-            first = max(first &+ Self.damageMargin, origin)
-            run = max(run &+ Self.damageMargin, origin)
+            first = max(first &+ DeviceState.damageMargin, origin)
+            run = max(run &+ DeviceState.damageMargin, origin)
         }
         self.run = run
         lane = TelemetryLane(

@@ -21,6 +21,9 @@ public final class DeviceState {
     /// Changes that may wait while the disk takes none; more audit entries are only counted.
     static let maximumPending = 256
 
+    /// How far numbers go on above what a damaged journal knows of.
+    public static let damageMargin: UInt64 = 1 << 24
+
     /// All but the ledger.
     private struct Values {
         var run: RunState?
@@ -68,13 +71,18 @@ public final class DeviceState {
     public init(_ journal: Journal, hashing: any Hashing) throws(JournalError) {
         self.journal = journal
         self.hashing = hashing
-        let reading = Reading(ledger: ledger)
+        let reading = Reading(ledger: ledger, hashing: hashing)
         let recovery = try journal.recover { reading.take($0, isFirst: $1) }
         values = reading.values
         isNew = recovery.isEmpty
         damage = recovery.damage + reading.damage
         auditHead = values.chain.head
         recent = reading.recent
+        if damage > 0, let head = auditHead {
+            // The newest entries may be what was damaged, and the back end may have them.
+            values.chain = AuditChain(
+                after: ChainHead(sequence: head.sequence &+ Self.damageMargin, digest: head.digest))
+        }
     }
 
     // MARK: What holds
@@ -124,16 +132,16 @@ public final class DeviceState {
             lost += 1
             return
         }
-        if lost > 0, let entry = values.chain.append(.damaged, [.number(lost)], time, hashing) {
+        if lost > 0, let entry = values.chain.append(.damaged, [.number(lost)], at: time, hashing: hashing) {
             lost = 0
             put(.entry, entry)
         }
-        if let entry = values.chain.append(kind, noted, time, hashing) { put(.entry, entry) }
+        if let entry = values.chain.append(kind, noted, at: time, hashing: hashing) { put(.entry, entry) }
     }
 
     /// The audit log goes on above `head`, which the back end has seen.
     public func skipAudit(to head: ChainHead) {
-        values.chain.skip(to: head)
+        guard values.chain.skip(to: head) else { return }
         values.facts.told = head.sequence
         putFacts()
     }
@@ -201,36 +209,44 @@ public final class DeviceState {
     }
 
     /// The oldest durable entries that the back end does not have, at most `count` and so many bytes.
-    public func untold(count: Int, size: Int) -> [AuditEntry.Encoded] {
+    public func untold(count: Int, size: Int) -> [[UInt8]] {
         let told = values.facts.told
-        let inMemory = collect(recent, after: told, count, size)
-        if let first = inMemory.first, first.index == told &+ 1 { return inMemory }
-        // Those before are on disk only.
-        var older: [[UInt8]] = []
-        do throws(JournalError) {
-            try journal.history { record in
-                if record.count > 1, record[0] == RecordKind.entry.rawValue, older.count < Self.recentCapacity {
-                    let bytes = [UInt8](copying: record.extracting(droppingFirst: 1))
-                    if let index = AuditEntry.index(of: bytes.span), index > told { older.append(bytes) }
-                }
+        if let oldest = recent.first.flatMap({ Self.index(of: $0.span) }), oldest > told &+ 1 {
+            // Those before are on disk only.
+            var older: [[UInt8]] = []
+            try? journal.history { record in
+                guard record.count > 1, record[0] == RecordKind.entry.rawValue, older.count < count,
+                    let index = Self.index(of: record.extracting(droppingFirst: 1)), index > told
+                else { return }
+                older.append([UInt8](copying: record.extracting(droppingFirst: 1)))
             }
-        } catch {
-            return inMemory
+            if !older.isEmpty { return Self.fitting(older, after: told, count, size) }
         }
-        let onDisk = collect(older, after: told, count, size)
-        return onDisk.isEmpty ? inMemory : onDisk
+        return Self.fitting(recent, after: told, count, size)
     }
 
-    private func collect(_ entries: [[UInt8]], after told: UInt64, _ count: Int, _ size: Int) -> [AuditEntry.Encoded] {
-        var collected: [AuditEntry.Encoded] = []
+    private static func fitting(_ entries: [[UInt8]], after told: UInt64, _ count: Int, _ size: Int) -> [[UInt8]] {
+        var fitting: [[UInt8]] = []
         var room = size
         for bytes in entries {
-            guard let index = AuditEntry.index(of: bytes.span), index > told else { continue }
+            guard let index = index(of: bytes.span), index > told else { continue }
             room -= bytes.count + 3
-            if collected.count >= count || room < 0 { break }
-            collected.append(AuditEntry.Encoded(index: index, bytes: bytes, digest: hashing.sha256(bytes.span)))
+            if fitting.count >= count || room < 0 { break }
+            fitting.append(bytes)
         }
-        return collected
+        return fitting
+    }
+
+    /// Index and hash of an entry.
+    public func head(of entry: [UInt8]) -> ChainHead? {
+        Self.index(of: entry.span).map { ChainHead(sequence: $0, digest: hashing.sha256(entry.span)) }
+    }
+
+    /// The first member of an entry that this object wrote.
+    private static func index(of entry: Span<UInt8>) -> UInt64? {
+        var reader = CBORReader(entry)
+        guard (try? reader.array(exactly: 5)) != nil else { return nil }
+        return try? reader.unsigned()
     }
 
     // MARK: Bytes
@@ -252,11 +268,15 @@ public final class DeviceState {
     /// What recovery makes of the records.
     private final class Reading {
         let ledger: Ledger
+        let hashing: any Hashing
         var values = Values()
         var recent: [[UInt8]] = []
         var damage = 0
 
-        init(ledger: Ledger) { self.ledger = ledger }
+        init(ledger: Ledger, hashing: any Hashing) {
+            self.ledger = ledger
+            self.hashing = hashing
+        }
 
         func take(_ record: Span<UInt8>, isFirst: Bool) {
             if isFirst {
@@ -285,7 +305,10 @@ public final class DeviceState {
             case .entry:
                 recent.append(body)
                 if recent.count > DeviceState.recentCapacity { recent.removeFirst() }
-                return values.chain.take(body.span)
+                guard let index = DeviceState.index(of: body.span) else { return false }
+                values.chain = AuditChain(
+                    after: ChainHead(sequence: index, digest: hashing.sha256(body.span)))
+                return true
             }
         }
 
@@ -300,7 +323,7 @@ public final class DeviceState {
             if try !reader.isNull() { head = try reader.head(bytes) }
             try reader.finish()
             values.facts = facts
-            values.chain = AuditChain(head: head)
+            values.chain = AuditChain(after: head)
         }
     }
 }
