@@ -64,7 +64,7 @@ let package = Package(
         library("MartletSenML", ["MartletCBOR"]),
         library("MartletReplayWindow"),
         library("MartletJournal"),
-        library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
+        library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages"]),
         library("MartletINI"),
 
         // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
@@ -145,7 +145,9 @@ let package = Package(
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletTestKit", "TestSupport"]),
-        tests("MartletAuditTests", ["MartletAudit", "MartletAdapters", "MartletCOSE", "MartletEnvelope"]),
+        tests(
+            "MartletAuditTests",
+            ["MartletAudit", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
         tests(
             "MartletTelemetryTests",
             ["MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),

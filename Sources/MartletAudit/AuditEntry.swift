@@ -1,51 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletCBOR
 public import MartletCOSE
 public import MartletEnvelope
-
-/// What an entry of the audit log is about. Codes are part of the protocol.
-public enum AuditKind: UInt8, CaseIterable, Sendable {
-    /// A run began. Values: run.
-    case started = 1
-    /// A command was accepted. Values: kid of the controller, command id, hash of the command, name of the command.
-    case accepted = 2
-    /// A verified command was refused. Values: kid, command id, hash, outcome.
-    case refused = 3
-    /// An accepted command ended. Values: kid, command id, hash, outcome.
-    case ended = 4
-    /// Messages refused before or at their signature. Values: refusal code and count, in turn, at most 4 pairs; then
-    /// the count of all others, if there are any.
-    case refusals = 5
-    /// Another trust document holds. Values: version, hash of its payload.
-    case trusted = 6
-    /// Time became trusted. Values: Unix seconds.
-    case clock = 7
-    /// The connection began (1) or ended (0). Values: that, number of the connection in its run.
-    case connection = 8
-    /// The back end knew more than the device. Values: 0 and the log's own last index, or 1 + lane and the lane's own
-    /// next number.
-    case rolledBack = 9
-    /// State was lost or damaged. Values: damaged places of the journal.
-    case damaged = 10
-    /// The device was suspended (0) or activated (1). Values: that.
-    case lifecycle = 11
-}
-
-/// A value of an audit entry.
-public enum AuditValue: Equatable, Sendable {
-    case number(UInt64)
-    /// At most 32.
-    case bytes([UInt8])
-    /// UTF-8, at most 32 bytes.
-    case text([UInt8])
-}
+internal import MartletMessages
 
 /// When something happened, as far as the device knows.
 public struct AuditTime: Equatable, Sendable {
     public var run: UInt64
     /// CLOCK_BOOTTIME in milliseconds.
     public var boot: UInt64
-    /// Unix seconds; nil while the clock is untrusted.
+    /// Unix seconds, at most 2^40; nil while the clock is untrusted.
     public var seconds: UInt64?
     public var clock: ClockState
 
@@ -67,7 +32,7 @@ public struct AuditEntry: Equatable, Sendable {
 
     /// Counts from 1 and never skips, but where the device was rolled back.
     public var index: UInt64
-    /// Hash of the entry before; 32 zero bytes if there is none.
+    /// Hash of the entry before; 32 zero bytes in the entry with index 1, and only there.
     public var previous: Digest
     public var kind: AuditKind
     public var time: AuditTime
@@ -80,4 +45,87 @@ public struct AuditEntry: Equatable, Sendable {
         self.time = time
         self.values = values
     }
+
+    /// nil if a reader would refuse it: values that the kind does not have, a time that contradicts itself, index 0,
+    /// a predecessor of the first or none of another.
+    public func encoded() -> [UInt8]? {
+        if flaw != nil { return nil }
+        return writeMap(limit: Self.maximumSize) { writer in
+            writer.array(5)
+            writer.unsigned(index)
+            writer.bytes(previous.bytes.span)
+            writer.unsigned(UInt64(kind.rawValue))
+            writer.array(4)
+            writer.unsigned(time.run)
+            writer.unsigned(time.boot)
+            writer.optional(time.seconds)
+            writer.unsigned(UInt64(time.clock.rawValue))
+            writer.array(values.count)
+            for value in values {
+                switch value {
+                case .number(let number): writer.unsigned(number)
+                case .bytes(let bytes): writer.bytes(bytes.span)
+                case .text(let text): writer.text(text.span)
+                }
+            }
+        }
+    }
+
+    public init(decoding entry: Span<UInt8>) throws(AuditError) {
+        if entry.count > Self.maximumSize { throw .tooLarge }
+        let kind: UInt64
+        let clock: UInt64
+        do throws(CBORError) {
+            var reader = CBORReader(entry)
+            try reader.array(exactly: 5)
+            index = try reader.unsigned()
+            previous = try reader.digest(entry)
+            kind = try reader.unsigned()
+            try reader.array(exactly: 4)
+            time = AuditTime(run: try reader.unsigned(), boot: try reader.unsigned(), seconds: nil, clock: .untrusted)
+            if try !reader.isNull() { time.seconds = try reader.unsigned() }
+            clock = try reader.unsigned()
+            values = try Self.values(&reader, entry)
+            try reader.finish()
+        } catch {
+            throw .malformed(error)
+        }
+        guard let kind = AuditKind(rawValue: UInt8(clamping: kind)) else { throw .unknownKind(kind) }
+        guard let clock = ClockState(rawValue: UInt8(clamping: clock)) else { throw .badTime }
+        self.kind = kind
+        time.clock = clock
+        if let flaw { throw flaw }
+    }
+
+    private static func values(
+        _ reader: inout CBORReader, _ entry: Span<UInt8>
+    ) throws(CBORError) -> [AuditValue] {
+        let at = reader.offset
+        let count = try reader.array()
+        if count > maximumValues { throw .unexpected(at: at) }
+        var values: [AuditValue] = []
+        for _ in 0..<count {
+            let at = reader.offset
+            switch try reader.next() {
+            case .unsigned(let number): values.append(.number(number))
+            case .bytes(let range): values.append(.bytes([UInt8](copying: entry.extracting(range))))
+            case .text(let range): values.append(.text([UInt8](copying: entry.extracting(range))))
+            default: throw .unexpected(at: at)
+            }
+        }
+        return values
+    }
+
+    /// What keeps it from being an entry.
+    private var flaw: AuditError? {
+        if index == 0 { return .badIndex }
+        if (index == 1) != (previous == .zero) { return .badPrevious }
+        if let seconds = time.seconds, time.clock == .untrusted || seconds > 1 << 40 { return .badTime }
+        return kind.allows(values) ? nil : .badValues
+    }
+}
+
+extension Digest {
+    /// What the first entry has in the place of its predecessor's hash.
+    static var zero: Digest { Digest(InlineArray(repeating: 0)) }
 }

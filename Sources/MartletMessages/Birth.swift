@@ -15,6 +15,8 @@ public struct Birth: Equatable, Sendable {
     public var trustVersion: UInt64
     /// Name and version of the programs, e.g. the SDK and the agent; at most 4 pairs of at most 32 bytes each.
     public var software: [Software]
+    /// The last entry of the audit log; nil if there is none.
+    public var journal: ChainHead?
 
     public struct Software: Equatable, Sendable {
         static let maximumCount = 4
@@ -36,7 +38,7 @@ public struct Birth: Equatable, Sendable {
 
     public init(
         run: UInt64, connection: UInt64, challenge: Bytes16, heads: LaneHeads = LaneHeads(), trustVersion: UInt64 = 0,
-        software: [Software] = []
+        software: [Software] = [], journal: ChainHead? = nil
     ) {
         self.run = run
         self.connection = connection
@@ -44,13 +46,14 @@ public struct Birth: Equatable, Sendable {
         self.heads = heads
         self.trustVersion = trustVersion
         self.software = software
+        self.journal = journal
     }
 
     /// nil if a reader would refuse `software`.
     public func encoded() -> [UInt8]? {
         guard software.count <= Software.maximumCount, software.allSatisfy({ $0.isSayable }) else { return nil }
         return writeMap(limit: 1024) { writer in
-            writer.map(6)
+            writer.map(journal == nil ? 6 : 7)
             writer.unsigned(0, run)
             writer.unsigned(1, connection)
             writer.unsigned(2)
@@ -65,6 +68,10 @@ public struct Birth: Equatable, Sendable {
                 writer.text(item.name.span)
                 writer.text(item.version.span)
             }
+            if let journal {
+                writer.unsigned(6)
+                writer.head(journal)
+            }
         }
     }
 
@@ -75,6 +82,7 @@ public struct Birth: Equatable, Sendable {
         var heads = LaneHeads()
         var trustVersion: UInt64 = 0
         var software: [Software] = []
+        var journal: ChainHead?
         try readMap(payload) { (key, reader) throws(CBORError) in
             switch key {
             case 0: run = try reader.unsigned()
@@ -92,6 +100,7 @@ public struct Birth: Equatable, Sendable {
                     let version = try reader.text(payload, limit: Software.maximumLength)
                     software.append(Software(name: name, version: version))
                 }
+            case 6: journal = try reader.head(payload)
             default: return false
             }
             return true
@@ -101,7 +110,7 @@ public struct Birth: Equatable, Sendable {
         guard let challenge else { throw .missing(2) }
         self.init(
             run: run, connection: connection, challenge: challenge, heads: heads, trustVersion: trustVersion,
-            software: software)
+            software: software, journal: journal)
     }
 
     /// Whether this follows `other`: a later run, or a later connection or challenge of the same run.

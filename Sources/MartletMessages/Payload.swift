@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletCBOR
+package import MartletCBOR
 internal import MartletCOSE
 public import MartletEnvelope
 
@@ -26,8 +26,8 @@ func readMap(
     if let unknown { throw .unknown(unknown) }
 }
 
-/// Writes a payload into fresh bytes. `limit` bounds what `body` writes; nil if it was too much.
-func writeMap(limit: Int, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
+/// Writes a payload or another item into fresh bytes. `limit` bounds what `body` writes; nil if it was too much.
+package func writeMap(limit: Int, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: limit)
     var writer = CBORWriter(bytes.mutableSpan)
     body(&writer)
@@ -74,7 +74,7 @@ extension CBORWriter {
 extension [UInt8] {
     /// Whether it is UTF-8 of at most `limit` bytes.
     @inline(never)
-    func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
+    package func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
 
     /// A copy of `bytes`.
     @inline(never)
