@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAudit
+internal import MartletCOSE
 internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages

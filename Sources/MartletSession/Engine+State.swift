@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAudit
+internal import MartletCOSE
 internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages
@@ -122,7 +123,7 @@ extension Engine {
         }
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
         guard now.boot >= checkpointDue, outbox.hasRoom, flush(now), let head = state.auditHead else { return }
-        let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.maximumEntriesSize)
+        let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
         let end = entries.last.flatMap { state.head(of: $0) } ?? head
         var heads = LaneHeads()
         heads[lane.lane] = lane.head

@@ -6,6 +6,7 @@ public import MartletCOSE
 public import MartletCommands
 public import MartletEnvelope
 public import MartletJournal
+internal import MartletMessages
 
 /// What survives the program: the control stream of the journal.
 ///
@@ -25,7 +26,7 @@ public final class DeviceState {
     public static let damageMargin: UInt64 = 1 << 24
 
     /// All but the ledger.
-    private struct Values {
+    fileprivate struct Values {
         var run: RunState?
         /// The trust document as it was received; empty if there is none.
         var trust: [UInt8] = []
@@ -34,7 +35,7 @@ public final class DeviceState {
         var chain = AuditChain()
     }
 
-    private struct Facts {
+    fileprivate struct Facts {
         /// Milliseconds since 1970.
         var floor: Int64?
         var isSuspended = false
