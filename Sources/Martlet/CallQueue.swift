@@ -6,12 +6,27 @@ internal import MartletPosix
 
 /// Accepted commands on their way to their handlers, and what the handlers answered. Handlers run one after the other,
 /// off the network thread, the most urgent first: on a thread of their own or, once `descriptor` was called, inside
-/// `dispatch`. A handler that hangs delays other commands, and nothing else.
+/// `dispatch`.
+///
+/// A handler that hangs stops nothing else: once it has run for `patience` it is left alone with its thread, and the
+/// next commands go on on a new one, as long as there are fewer than `maximumThreads`. Its outcome is told whenever it
+/// ends. A deadline that passes while a command waits is told at once, whatever the handlers do. Both need `advance`.
 final class CallQueue: Sendable {
+    /// Milliseconds.
+    static let patience: UInt64 = 10_000
+    static let maximumThreads = 4
+
     struct Finished {
         let key: CommandKey
         let outcome: Outcome
         let results: [CommandValue]
+    }
+
+    /// One thread that runs handlers. All of it belongs to the lock.
+    private final class Worker: @unchecked Sendable {
+        var thread: Thread?
+        /// Boot time in milliseconds at which its handler began; nil while it has none.
+        var since: UInt64?
     }
 
     private struct State {
@@ -20,12 +35,26 @@ final class CallQueue: Sendable {
         var finished: [Finished] = []
         var hasStarted = false
         var isEnding = false
-        /// The library's thread, if handlers run there.
-        var thread: Thread?
+        /// The library's threads, if handlers run there. The last one takes commands; those before it were left alone
+        /// with a handler that hangs, and go when it ends.
+        var workers: [Worker] = []
         /// Signalled while commands wait, if handlers run in `dispatch`.
         var event: EventDescriptor?
         /// The thread that is in `dispatch`, if it runs handlers.
         var dispatcher: UInt?
+
+        /// Ends the commands whose deadline has passed.
+        mutating func expire(_ now: UInt64) {
+            var index = 0
+            while index < waiting.count {
+                if now > waiting[index].deadline ?? .max {
+                    let command = waiting.remove(at: index)
+                    finished.append(Finished(key: command.key, outcome: .deadlineMissed, results: []))
+                } else {
+                    index += 1
+                }
+            }
+        }
 
         /// The highest priority, and of those the oldest.
         mutating func next() -> (AcceptedCommand, Handler)? {
@@ -41,9 +70,13 @@ final class CallQueue: Sendable {
 
     private let state = Guarded(State())
     private let waiter: Waiter
+    private let patience: UInt64
 
     /// `waiter` is woken when a handler ended.
-    init(waiter: Waiter) { self.waiter = waiter }
+    init(waiter: Waiter, patience: UInt64 = CallQueue.patience) {
+        self.waiter = waiter
+        self.patience = patience
+    }
 
     /// The handler of the declaration with the next index.
     func add(_ handler: @escaping Handler) { state.with { $0.handlers.append(handler) } }
@@ -68,8 +101,15 @@ final class CallQueue: Sendable {
     func start() throws(PosixError) {
         try state.with { (state) throws(PosixError) in
             state.hasStarted = true
-            if state.event == nil { state.thread = try Thread { self.work() } }
+            if state.event == nil { try addWorker(&state) }
         }
+    }
+
+    /// The new thread's first step waits for the lock.
+    private func addWorker(_ state: inout State) throws(PosixError) {
+        let worker = Worker()
+        worker.thread = try Thread { self.work(worker) }
+        state.workers.append(worker)
     }
 
     func enqueue(_ command: AcceptedCommand) {
@@ -81,11 +121,30 @@ final class CallQueue: Sendable {
         event?.signal()
     }
 
-    func takeFinished() -> [Finished] {
+    struct Progress {
+        let finished: [Finished]
+        /// Boot time in milliseconds at which `advance` must be called again at the latest; `.max`: when it is woken.
+        let due: UInt64
+    }
+
+    /// What ended since the last call, deadlines included. Leaves a handler alone that has hung for too long.
+    func advance(_ now: UInt64) -> Progress {
         state.with { state in
+            state.expire(now)
+            var due = UInt64.max
+            if let last = state.workers.last, !state.waiting.isEmpty, state.workers.count < Self.maximumThreads {
+                // If it has not begun one of those that wait it will now.
+                due = (last.since ?? now) &+ patience
+                if now >= due {
+                    // If there is no thread to be had they wait, and it is tried again.
+                    try? addWorker(&state)
+                    due = now &+ patience
+                }
+            }
+            for command in state.waiting { if let deadline = command.deadline { due = min(due, deadline &+ 1) } }
             let finished = state.finished
             state.finished = []
-            return finished
+            return Progress(finished: finished, due: due)
         }
     }
 
@@ -116,32 +175,42 @@ final class CallQueue: Sendable {
         state.notify()
     }
 
-    /// Lets the running handler end, starts no other, and waits for it unless called from a handler.
+    /// Lets the running handlers end, starts no other, and waits for them, but not for the one that this is called from.
     func end() {
-        let (thread, event) = state.with { state in
+        let (workers, event) = state.with { state in
             state.isEnding = true
-            let thread = state.thread
-            state.thread = nil
-            return (thread, state.event)
+            let workers = state.workers
+            state.workers = []
+            return (workers, state.event)
         }
         state.notify()
         event?.signal()
-        thread?.join()
+        for worker in workers { worker.thread?.join() }
         let me = Thread.current
         _ = state.wait { $0.dispatcher == nil || $0.dispatcher == me ? true : nil }
     }
 
-    /// The library's thread.
-    private func work() {
+    /// One of the library's threads.
+    private func work(_ worker: Worker) {
         enum Step { case run(AcceptedCommand, Handler), end }
         while true {
             let step = state.wait { state -> Step? in
-                if state.isEnding { return .end }
-                return state.next().map { .run($0, $1) }
+                worker.since = nil
+                if state.isEnding || state.workers.last !== worker { return .end }
+                guard let (command, handler) = state.next() else { return nil }
+                worker.since = SystemClock.bootMilliseconds()
+                return .run(command, handler)
             }
-            guard case .run(let command, let handler) = step else { return }
+            guard case .run(let command, let handler) = step else { break }
             run(command, handler)
         }
+        // Whoever ends them all takes them before, and waits; a thread that was left alone goes by itself.
+        let isLeft = state.with { state in
+            guard let index = state.workers.firstIndex(where: { $0 === worker }) else { return false }
+            state.workers.remove(at: index)
+            return true
+        }
+        if isLeft { worker.thread?.join() }
     }
 
     private func run(_ command: AcceptedCommand, _ handler: Handler) {

@@ -10,8 +10,9 @@ public import MartletSession
 /// One device: it connects by mutual TLS, reports signed telemetry, and obeys authenticated commands.
 ///
 /// All methods may be called from any thread, `onCommand` and `start` by one at a time. None waits for the network, but
-/// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers. A
-/// program with a loop of its own has it run them there instead: see `descriptor`.
+/// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers (a
+/// handler that hangs gets it more: see `onCommand`). A program with a loop of its own has it run them there instead:
+/// see `descriptor`.
 ///
 /// The configuration is an INI file; relative paths begin at its directory:
 ///
@@ -72,8 +73,11 @@ public final class Device: Sendable {
 
     /// Names a command that this device obeys, before `start`.
     ///
-    /// Handlers run one after the other on the library's second thread, or in `dispatch`; a handler that waits delays
-    /// other commands, nothing else. A command takes effect at most once.
+    /// Handlers run one after the other on the library's second thread, or in `dispatch`: as long as each ends within
+    /// 10 seconds, no two run at the same time. One that runs longer is left alone with its thread, and the next
+    /// commands go on beside it on another one; its outcome is told when it ends. There are at most four such threads,
+    /// then commands wait. In `dispatch` a handler delays other commands for as long as it takes. A command whose
+    /// deadline passes while it waits is not carried out. A command takes effect at most once.
     ///
     /// - Parameters:
     ///   - name: `[a-z][a-z0-9-]{0,31}`
@@ -184,12 +188,12 @@ public final class Device: Sendable {
     public func setLogLevel(_ level: LogLevel) { core.setLogLevel(level) }
 
     /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye, and ends
-    /// both threads. What could not be sent is lost; the back end is told so when the device comes back.
+    /// its threads. What could not be sent is lost; the back end is told so when the device comes back.
     /// The device cannot be started again.
     ///
     /// A command whose handler has not ended by then gets no receipt: to stop because of a command, do so after its
-    /// handler. It also waits for a handler that runs, and for the system's resolver if that is looking for the broker. Called
-    /// from a handler it does not wait for that handler; called on the network thread, or while another call of it
+    /// handler. It also waits for all handlers that run, however long they take, and for the system's resolver if that is
+    /// looking for the broker. Called from a handler it does not wait for that handler; called on the network thread, or while another call of it
     /// goes on, it returns before the end.
     public func stop(flushing seconds: UInt32 = 5) { core.stop(flushing: seconds) }
 }

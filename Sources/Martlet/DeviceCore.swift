@@ -11,7 +11,7 @@ internal import MartletSenML
 internal import MartletSession
 internal import MartletTelemetry
 
-/// What the application's threads and the two threads of the library share.
+/// What the application's threads and those of the library share.
 ///
 /// `shared` is for everybody. Everything else that changes belongs to the network thread once it runs, and to
 /// whoever calls `declare` and `start` before.
@@ -54,7 +54,8 @@ final class DeviceCore: @unchecked Sendable {
     private var retryClosing: UInt64 = 0
 
     init(
-        _ configuration: Configuration, program: Birth.Software?, logLevel: LogLevel, log: Device.Log?
+        _ configuration: Configuration, program: Birth.Software?, logLevel: LogLevel, log: Device.Log?,
+        patience: UInt64 = CallQueue.patience
     ) throws(MartletError) {
         let hashing: OpenSSLHashing
         do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
@@ -105,7 +106,7 @@ final class DeviceCore: @unchecked Sendable {
             topics: topics, batchLimits: configuration.batch, software: software,
             bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
         link = MosquittoLink(configuration, tls: tls)
-        handlers = CallQueue(waiter: waiter)
+        handlers = CallQueue(waiter: waiter, patience: patience)
         logger = log
         closing = ReadingBatch(limits: configuration.batch)
         shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
@@ -275,7 +276,8 @@ final class DeviceCore: @unchecked Sendable {
                 engine.beginStop()
             }
             // After the look at the phase: what ended before `stop` is told.
-            for finished in handlers.takeFinished() {
+            let calls = handlers.advance(now.boot)
+            for finished in calls.finished {
                 engine.finished(finished.key, finished.outcome, results: finished.results, now)
             }
             closeBatches(engine, now, force: deadline != nil)
@@ -284,7 +286,7 @@ final class DeviceCore: @unchecked Sendable {
             let isDone = engine.backlog == 0 && closing.count == 0
             if let deadline, isDone || !isOnline || now.boot >= deadline { break }
             let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
-            wait(until: min(engine.due ?? .max, batchDue, deadline ?? .max))
+            wait(until: min(min(engine.due ?? .max, calls.due), batchDue, deadline ?? .max))
         }
         engine.finishStop(.now())
         // DISCONNECT leaves, or it does not within a second.

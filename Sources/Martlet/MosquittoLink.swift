@@ -15,7 +15,7 @@ extension TimeSample {
 /// MQTT over mutual TLS as the engine's link. One object of libmosquitto serves one connection.
 final class MosquittoLink: Link {
     /// Messages that wait for their acknowledgement at once.
-    static let window: UInt16 = 20
+    static let sendWindow: UInt16 = 20
     /// Bytes of the longest packet that a broker may send us.
     static let maximumPacketSize: UInt32 = 32 * 1024
     /// Messages that a broker may send ahead.
@@ -24,6 +24,7 @@ final class MosquittoLink: Link {
     static let sessionExpiry: UInt32 = 3600
 
     let server: [UInt8]
+    private(set) var window = 0
     private let configuration: Configuration
     private let tls: TLSContext
     private var connection: MosquittoConnection?
@@ -107,7 +108,7 @@ final class MosquittoLink: Link {
         do throws(MosquittoError) {
             let connection = try MosquittoConnection(
                 clientID: configuration.id, version: configuration.usesVersion311 ? .v311 : .v5, cleanStart: false,
-                sessionExpiry: Self.sessionExpiry, keepAlive: configuration.keepAlive, window: Self.window,
+                sessionExpiry: Self.sessionExpiry, keepAlive: configuration.keepAlive, window: Self.sendWindow,
                 receiveMaximum: Self.receiveMaximum, maximumPacketSize: Self.maximumPacketSize,
                 will: MosquittoWill(topic: plan.willTopic, payload: plan.will, retained: true), tls: tls.handle,
                 events: self)
@@ -152,6 +153,7 @@ extension MosquittoLink: MosquittoEvents {
     func connected(sessionPresent: Bool, limits: MosquittoLimits) {
         tls.resetInputCount()
         isAccepted = true
+        window = Int(min(Self.sendWindow, limits.receiveMaximum))
         // This address works: the next attempt begins with it.
         nextAddress -= 1
         engine?.connected(isProvisional: tls.provisional, .now())

@@ -257,10 +257,16 @@ extension Engine {
                 _ = sendFromOutbox()
             }
             if !outbox.hasNext {
-                while lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) }) {}
+                while inFlight.count < bulkWindow,
+                    lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) })
+                {}
             }
         } while refuseUnsendable()
     }
+
+    /// How many messages may be on their way before telemetry waits: birth, receipts and events find a place at once,
+    /// however slowly the broker acknowledges readings. A broker that allows no more than these gets one at a time.
+    private var bulkWindow: Int { max(1, link.window - Self.reservedPlaces) }
 
     /// Deals with what the link can never send. False if there was nothing.
     private func refuseUnsendable() -> Bool {

@@ -32,6 +32,8 @@ public final class Engine {
     public static let connectDeadline: UInt64 = 30_000
     /// Milliseconds that a broker may take to acknowledge a message.
     public static let acknowledgementDeadline: UInt64 = 60_000
+    /// Places of the link's window that telemetry never takes: a birth, its presence, a receipt and an event.
+    static let reservedPlaces = 4
     /// Milliseconds between two events that count refusals.
     static let refusalInterval: UInt64 = 60_000
     /// Milliseconds that a change which nothing follows from may wait until it is made durable.

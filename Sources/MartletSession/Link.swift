@@ -34,6 +34,8 @@ public struct LinkFailure: Sendable {
 public protocol Link: AnyObject {
     /// What it connects to, for people: `broker.example:8883`.
     var server: [UInt8] { get }
+    /// The most messages that may wait for their acknowledgement at once, while connected.
+    var window: Int { get }
     /// Begins to connect. Later, not during this call, the engine hears `connected` or `closed`.
     func open(_ plan: ConnectionPlan)
     /// Ends the connection or the attempt at once; the engine hears nothing more of it.

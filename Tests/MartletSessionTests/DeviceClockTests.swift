@@ -46,11 +46,13 @@ import Testing
         #expect(clock.trustedSeconds(now) == 1_800_000_001)
     }
 
-    @Test func `authenticated time before the build is ignored`() {
+    @Test func `authenticated time more than 5 minutes before the build is ignored, and a little before confirms it`() {
         var clock = DeviceClock(buildTime: build)
-        #expect(clock.authenticate(1_789_999_999, sample(0)) == false)
+        #expect(clock.authenticate(1_789_999_699, sample(0)) == false)
         #expect(clock.authenticate(0, sample(0)) == false)
         #expect(clock.state(sample(0)) == .untrusted)
+        #expect(clock.authenticate(1_789_999_700, sample(0)) == true)
+        #expect(clock.trustedSeconds(sample(0)) == 1_790_000_000)
     }
 
     @Test(
@@ -107,6 +109,8 @@ import Testing
                 let now = TimeSample(system: system, boot: boot)
                 _ = clock.authenticate(value, now)
                 _ = (clock.state(now), clock.wallClock(now), clock.trustedSeconds(now), clock.verificationTime(now))
+                _ = (clock.lowerBound(now), clock.floorToPersist(now))
+                clock.lower(to: value / 2, now)
                 _ = clock.authenticate(1_800_000_000, TimeSample(system: 0, boot: 0))
                 _ = (clock.state(now), clock.wallClock(now), clock.trustedSeconds(now), clock.verificationTime(now))
             }

@@ -193,14 +193,42 @@ import Testing
         #expect(device.batch.count == 0 && device.sequences.count == 2)
     }
 
-    @Test func `no more messages are in flight than the link takes`() throws {
+    @Test("no more messages are in flight than the link takes, and telemetry leaves 4 places", arguments: [5, 20, 100])
+    func window(_ window: Int) throws {
         let device = try connected()
-        for index in 0..<50 { #expect(device.report(Double(index))) }
-        #expect(device.link.unacknowledged.count == device.link.window)
+        device.link.window = window
+        for index in 0..<120 { #expect(device.report(Double(index))) }
+        #expect(device.link.unacknowledged.count == window - 4)
         #expect(device.acknowledge())
-        #expect(device.link.unacknowledged.count == device.link.window)
+        #expect(device.link.unacknowledged.count == window - 4)
         device.acknowledgeAll()
-        #expect(device.sequences.count == 50 && device.sequences == device.sequences.sorted())
+        #expect(device.sequences.count == 120 && device.sequences == device.sequences.sorted())
+    }
+
+    @Test("where the broker allows few messages telemetry has one place", arguments: 1...4)
+    func smallWindow(_ window: Int) throws {
+        let device = try connected()
+        device.link.window = window
+        for index in 0..<10 { #expect(device.report(Double(index))) }
+        #expect(device.waitingLeaves == [.signed(.telemetry)])
+        device.acknowledgeAll()
+        #expect(device.sequences.count == 10)
+    }
+
+    @Test func `a birth, an event and a receipt leave at once while the broker acknowledges no telemetry`() throws {
+        let device = try resumed()
+        device.wait(Challenge.period - 1000)
+        for index in 0..<120 { #expect(device.report(Double(index))) }
+        #expect(device.waitingLeaves.allSatisfy { $0 == .signed(.telemetry) })
+        try device.send()
+        device.finish()
+        #expect(device.waitingLeaves.last == .signed(.receipt))
+        device.wait(1000)
+        #expect(device.waitingLeaves.last == .signed(.birth))
+        #expect(device.deliver([], as: .command))
+        device.wait(0)
+        #expect(device.waitingLeaves.last == .signed(.event))
+        #expect(device.link.unacknowledged.count == device.link.window - 1)
     }
 
     @Test("CLK-04 stamps say how far to trust them")

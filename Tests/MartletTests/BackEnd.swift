@@ -102,11 +102,12 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
 
     /// Signs a command for the device's newest challenge and sends it.
     func command(
-        _ name: String, _ arguments: [CommandValue] = [], expires: UInt64? = nil, isRetained: Bool = false
+        _ name: String, _ arguments: [CommandValue] = [], deadline: UInt64? = nil, expires: UInt64? = nil,
+        isRetained: Bool = false
     ) throws -> SignedCommand {
         let (urn, challenge) = try audience()
         let command = try signer.sign(
-            Command(name: Array(name.utf8), arguments: arguments), for: urn, challenge: challenge,
+            Command(name: Array(name.utf8), arguments: arguments, deadline: deadline), for: urn, challenge: challenge,
             id: CommandSigner.newID(), time: UInt64(Date().timeIntervalSince1970), expires: expires)
         publish("command", command.message, isRetained: isRetained)
         return command

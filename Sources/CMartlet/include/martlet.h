@@ -14,8 +14,8 @@
 /// stated for them and one. Nothing is kept after the call, but handlers, callbacks and their `user` pointers.
 ///
 /// Threads. Every function may be called from any thread at any time, martlet_close too. None waits for the network
-/// but martlet_close. The library starts one thread for network and disk, and one for command handlers unless
-/// martlet_fd was called; both leave signals to the program's threads. libmosquitto makes the process ignore SIGPIPE.
+/// but martlet_close. The library starts one thread for network and disk, and one for command handlers (more if
+/// they hang) unless martlet_fd was called; all leave signals to the program's threads. libmosquitto makes the process ignore SIGPIPE.
 /// After fork() without exec(), the child must not call this library.
 
 #ifndef MARTLET_H
@@ -120,10 +120,13 @@ typedef struct martlet_parameter {
 } martlet_parameter;
 
 /// Carries out a command: MARTLET_OK says done, anything else says failed, and the back end is told so by a signed
-/// receipt. Handlers of a device run one after the other, on the library's second thread or in martlet_dispatch. A
-/// handler that waits delays other commands, nothing else. It may call every function; `call` is valid until it
-/// returns, which it must: no longjmp, no exception, no pthread_exit, no cancellation. If the device is closed before,
-/// there is no receipt: to close because of a command, do so after its handler.
+/// receipt. Handlers of a device run one after the other, on the library's second thread or in martlet_dispatch: as long
+/// as each ends within 10 seconds, no two run at the same time. One that runs longer on the library's thread is left
+/// alone with it, and the next commands go on beside it on another one; its outcome is told when it ends. There are at
+/// most four such threads, then commands wait. In martlet_dispatch a handler delays other commands for as long as it
+/// takes. A handler may call every function; `call` is valid until it returns, which it must: no longjmp, no exception,
+/// no pthread_exit, no cancellation. If the device is closed before, there is no receipt: to close because of a command,
+/// do so after its handler.
 typedef int32_t (*martlet_handler)(martlet_call *call, void *user);
 
 /// Names a command that the device obeys, before martlet_start. Arguments that differ from `parameters` in number, kind
@@ -193,7 +196,7 @@ int32_t martlet_status(martlet_device *device, martlet_device_status *status);
 /// and gives the handle back, whatever happens. What could not be sent is lost; the back end is told so when the device
 /// comes back.
 ///
-/// It waits for a handler and a log callback that run, and for the system's resolver if that is looking for the broker.
+/// It waits for all handlers and a log callback that run, however long they take, and for the system's resolver if that is looking for the broker.
 /// When it returns, no handler and no log callback of the device runs or will run, but the one that called it. Called
 /// from the log callback on the network thread, it returns before that thread has ended: the state directory is free
 /// after at most `flush_seconds` and a second more; the process should live as long. Called while another thread is in
