@@ -181,7 +181,7 @@ public final class Engine {
         telemetryTopic = setup.topics.topic(.signed(.telemetry))
         software = setup.software
         bootID = setup.bootID
-        clock = DeviceClock(buildTime: setup.buildTime)
+        clock = DeviceClock(buildTime: setup.buildTime, floor: state.floor)
         self.challenge = challenge
         self.link = link
         self.owner = owner
@@ -242,6 +242,10 @@ public final class Engine {
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
         for command in again { owner.execute(command) }
         again = []
+        if let floor = clock.floorToPersist(now) {
+            state.put(floor: floor)
+            clock.didPersist(floor)
+        }
         flushWhenDue(now)
         send(now)
     }
