@@ -15,9 +15,11 @@ let language: [SwiftSetting] = [
 let settings = language + [.treatWarning("EmbeddedRestrictions", as: .error)]
 
 /// A layer of the SDK; `Sources/README.md` says what belongs where. Imports go downwards only.
-func library(_ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = []) -> Target {
+func library(
+    _ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = [], documents: [String] = []
+) -> Target {
     .target(
-        name: name, dependencies: dependencies, swiftSettings: settings,
+        name: name, dependencies: dependencies, exclude: documents, swiftSettings: settings,
         linkerSettings: links.map { .linkedLibrary($0) })
 }
 
@@ -79,7 +81,7 @@ let package = Package(
             [
                 "MartletJournal", "MartletAudit", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages",
                 "MartletTelemetry", "MartletCommands",
-            ]),
+            ], documents: ["RECORDS.md"]),
         library(
             "MartletSession",
             [
@@ -144,7 +146,7 @@ let package = Package(
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
-        tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletTestKit", "TestSupport"]),
+        tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(
             "MartletAuditTests",
             ["MartletAudit", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),

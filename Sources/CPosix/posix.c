@@ -7,12 +7,15 @@
 
 #include "CPosix.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -53,6 +56,37 @@ int CPosix_open_at(int directory, const char *name) {
 }
 
 int CPosix_open(const char *path) { return result(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)); }
+
+int CPosix_open_write_at(int directory, const char *name) {
+    return result(openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+int CPosix_list(int directory, void (*entry)(void *context, const char *name), void *context) {
+    int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (own < 0) return -errno;
+    DIR *list = fdopendir(own);
+    if (list == NULL) {
+        int code = -errno;
+        close(own);
+        return code;
+    }
+    struct dirent *next;
+    while (errno = 0, (next = readdir(list)) != NULL) entry(context, next->d_name);
+    int code = -errno;
+    closedir(list);
+    return code;
+}
+
+int CPosix_random(uint8_t *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t n = getrandom(bytes, count, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        bytes += n;
+        count -= (size_t)n;
+    }
+    return 0;
+}
 
 int CPosix_create_at(int directory, const char *name) {
     return result(openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -97,6 +131,34 @@ int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count) {
     }
     return 0;
 }
+
+int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t offset) {
+    while (count > 0) {
+        ssize_t n = pwrite(descriptor, bytes, count, offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        if (n == 0) return -EIO;
+        bytes += n;
+        count -= (size_t)n;
+        offset += n;
+    }
+    return 0;
+}
+
+int CPosix_reserve(int descriptor, int64_t size) {
+    // Beyond the limit the kernel would send SIGXFSZ, which ends the process.
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && (uint64_t)size > limit.rlim_cur)
+        return -EFBIG;
+    int value;
+    do value = fallocate(descriptor, 0, 0, size);
+    while (value < 0 && errno == EINTR);
+    return result(value);
+}
+
+int CPosix_truncate(int descriptor, int64_t size) { return result(ftruncate(descriptor, size)); }
+
+int CPosix_sync_data(int descriptor) { return result(fdatasync(descriptor)); }
 
 int CPosix_sync(int descriptor) { return result(fsync(descriptor)); }
 

@@ -9,3 +9,8 @@ public func secureZero(_ bytes: inout [UInt8]) {
     bytes.withUnsafeMutableBufferPointer { buffer in OPENSSL_cleanse(buffer.baseAddress, buffer.count) }
     bytes = []
 }
+
+/// Overwrites `bytes` with zeros in a way that the optimiser cannot drop.
+public func secureZero(_ bytes: inout MutableSpan<UInt8>) {
+    bytes.withUnsafeMutableBufferPointer { buffer in OPENSSL_cleanse(buffer.baseAddress, buffer.count) }
+}

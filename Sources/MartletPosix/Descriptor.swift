@@ -12,10 +12,16 @@ final class Descriptor: @unchecked Sendable {  // immutable
 
     /// Everything up to the end; more than `limit` bytes are an error.
     func readAll(limit: Int) throws(PosixError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: limit + 1)
+        let bytes = try readFirst(limit + 1)
+        if bytes.count > limit { throw .tooLarge(limit: limit) }
+        return bytes
+    }
+
+    /// Up to `capacity` bytes.
+    func readFirst(_ capacity: Int) throws(PosixError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: capacity)
         let count = bytes.withUnsafeMutableBufferPointer { CPosix_read_all(number, $0.baseAddress, $0.count) }
         if count < 0 { throw .system("read", code: Int32(truncatingIfNeeded: -count)) }
-        if count > limit { throw .tooLarge(limit: limit) }
         bytes.removeLast(bytes.count - Int(count))
         return bytes
     }

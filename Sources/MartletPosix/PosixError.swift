@@ -10,6 +10,8 @@ public enum PosixError: Error {
     case unresolved(code: Int32)
     /// The file holds more bytes than its reader takes.
     case tooLarge(limit: Int)
+    /// The file holds fewer bytes than it must.
+    case tooShort
     /// The path holds a NUL; or it should be a file name, and is empty, `.`, `..` or has a slash.
     case badPath
     /// Not a regular file: a link, FIFO, device or directory.
@@ -28,6 +30,23 @@ public enum PosixError: Error {
     /// Whether there is no such file.
     public var isMissingFile: Bool {
         if case .system(_, ENOENT) = self { true } else { false }
+    }
+
+    /// The errno of a failed call; EACCES for a rule about files, EIO for anything else.
+    public var code: Int32 {
+        switch self {
+        case .system(_, let code): code
+        case .notRegularFile, .wrongOwner, .fileTooOpen, .directoryTooOpen, .hardLinked: EACCES
+        default: EIO
+        }
+    }
+
+    /// Whether there is no room: on the device, in the user's quota, or under the process's limit.
+    public var isFull: Bool {
+        switch self {
+        case .system(_, ENOSPC), .system(_, EDQUOT), .system(_, EFBIG): true
+        default: false
+        }
     }
 
     /// Whether the peer was gone: it ended the connection without a farewell.
@@ -51,6 +70,7 @@ public enum PosixError: Error {
         switch self {
         case .system, .unresolved: ""
         case .tooLarge: "the file is too large"
+        case .tooShort: "the file is too short: it is damaged, or not the one that is meant"
         case .badPath: "not usable as a path or file name"
         case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
         case .wrongOwner: "belongs to another user: chown it to the user that runs this program"

@@ -9,7 +9,7 @@ internal import CPosix
 /// StateDirectory= is; what it leads to is judged. Files are created with their final mode, and names never leave
 /// the directory.
 public final class PrivateDirectory: Sendable {
-    private let descriptor: Descriptor
+    let descriptor: Descriptor
 
     public init(path: String) throws(PosixError) {
         let number = try withPath(path) { CPosix_open_directory($0) }
@@ -26,11 +26,15 @@ public final class PrivateDirectory: Sendable {
 
     /// The content of `name`, at most `limit` bytes.
     public func read(_ name: String, limit: Int) throws(PosixError) -> [UInt8] {
-        let number = CPosix_open_at(descriptor.number, try cString(name))
+        try file(CPosix_open_at(descriptor.number, try cString(name))).readAll(limit: limit)
+    }
+
+    /// What an open function returned, if it is a private file.
+    func file(_ number: Int32) throws(PosixError) -> Descriptor {
         if number == -ELOOP { throw .notRegularFile }
         let file = Descriptor(try check(number, "open"))
         try Self.requirePrivate(file, directory: false)
-        return try file.readAll(limit: limit)
+        return file
     }
 
     /// Creates `name`; an existing file is an error (EEXIST). Durable on return.

@@ -38,6 +38,15 @@ int CPosix_privacy(int descriptor, bool directory);
 /// Opens for reading without following a link and without waiting for a FIFO's writer.
 int CPosix_open_at(int directory, const char *name);
 
+/// The same for writing.
+int CPosix_open_write_at(int directory, const char *name);
+
+/// Calls `entry` with each name in the directory.
+int CPosix_list(int directory, void (*entry)(void *context, const char *name), void *context);
+
+/// Random bytes of the operating system; waits until it has gathered enough after boot.
+int CPosix_random(uint8_t *bytes, size_t count);
+
 /// Opens for reading; follows links.
 int CPosix_open(const char *path);
 
@@ -63,6 +72,18 @@ int64_t CPosix_read_all(int descriptor, uint8_t *bytes, size_t capacity);
 /// Writes everything; retries EINTR.
 int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count);
 
+/// The same at `offset`.
+int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t offset);
+
+/// Gives the file `size` bytes with space on the disk. -EOPNOTSUPP if the file system cannot; -EFBIG beyond the
+/// process's limit.
+int CPosix_reserve(int descriptor, int64_t size);
+int CPosix_truncate(int descriptor, int64_t size);
+
+/// Makes content durable, and what is needed to find it: size, not times.
+int CPosix_sync_data(int descriptor);
+
+/// Makes everything durable; also a directory's entries.
 int CPosix_sync(int descriptor);
 
 /// An eventfd, non-blocking, close-on-exec.

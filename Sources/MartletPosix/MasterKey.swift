@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CPosix
+
+/// The secret that all keys of the journal come from.
+public enum MasterKey {
+    public static let count = 32
+
+    /// Reads `master.key`. If there is none it is made, of the operating system's random bytes; durable on return.
+    ///
+    /// A secret: wipe the bytes after use.
+    public static func open(_ directory: PrivateDirectory) throws(PosixError) -> [UInt8] {
+        do throws(PosixError) {
+            let key = try directory.read("master.key", limit: count)
+            guard key.count == count else { throw .tooShort }
+            return key
+        } catch {
+            guard error.isMissingFile else { throw error }
+        }
+        var key = [UInt8](repeating: 0, count: count)
+        _ = try check(key.withUnsafeMutableBufferPointer { CPosix_random($0.baseAddress, $0.count) }, "getrandom")
+        try directory.replace("master.key", key.span)
+        return key
+    }
+}

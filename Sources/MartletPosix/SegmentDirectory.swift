@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CPosix
+
+/// The segment files of a journal in a private directory: `journal-`, the stream in decimal, `-`, the segment's number
+/// in 16 hexadecimal digits. Other files are left alone.
+public final class SegmentDirectory {
+    private let directory: PrivateDirectory
+
+    public init(_ directory: PrivateDirectory) { self.directory = directory }
+
+    /// Stream and number of each segment, in no order.
+    public func names() throws(PosixError) -> [(stream: UInt8, number: UInt64)] {
+        let list = NameList()
+        let result = withExtendedLifetime(list) {
+            CPosix_list(directory.descriptor.number, addName, Unmanaged.passUnretained(list).toOpaque())
+        }
+        _ = try check(result, "readdir")
+        return list.names
+    }
+
+    /// The first `limit` bytes of a segment.
+    public func read(stream: UInt8, number: UInt64, limit: Int) throws(PosixError) -> [UInt8] {
+        let name = segmentName(stream, number)
+        return try directory.file(CPosix_open_at(directory.descriptor.number, name)).readFirst(limit)
+    }
+
+    /// Makes a segment of `size` zeros, 0600, with space on the disk. Name and size are durable on return.
+    public func create(stream: UInt8, number: UInt64, size: Int) throws(PosixError) -> OpenSegment {
+        let name = segmentName(stream, number)
+        let file = Descriptor(try check(CPosix_create_at(directory.descriptor.number, name), "create"))
+        do throws(PosixError) {
+            let result = CPosix_reserve(file.number, Int64(size))
+            if result == -EOPNOTSUPP {
+                let zeros = [UInt8](repeating: 0, count: size)
+                try file.writeAll(zeros.span)
+            } else {
+                _ = try check(result, "fallocate")
+            }
+            try file.sync()
+            try directory.descriptor.sync()
+        } catch {
+            CPosix_unlink_at(directory.descriptor.number, name)
+            throw error
+        }
+        return OpenSegment(file)
+    }
+
+    /// Shortens a segment that nobody writes to.
+    public func trim(stream: UInt8, number: UInt64, size: Int) throws(PosixError) {
+        let name = segmentName(stream, number)
+        let file = try directory.file(CPosix_open_write_at(directory.descriptor.number, name))
+        _ = try check(CPosix_truncate(file.number, Int64(size)), "ftruncate")
+    }
+
+    /// Removes a segment, if it is there; durable on return.
+    public func remove(stream: UInt8, number: UInt64) throws(PosixError) {
+        let result = CPosix_unlink_at(directory.descriptor.number, segmentName(stream, number))
+        if result != -ENOENT { _ = try check(result, "unlink") }
+        try directory.descriptor.sync()
+    }
+}
+
+/// A segment that is open for writing.
+public final class OpenSegment {
+    private let file: Descriptor
+
+    init(_ file: Descriptor) { self.file = file }
+
+    public func write(_ bytes: Span<UInt8>, at offset: Int) throws(PosixError) {
+        let result = bytes.withUnsafeBufferPointer {
+            CPosix_write_at(file.number, $0.baseAddress, $0.count, Int64(offset))
+        }
+        _ = try check(result, "pwrite")
+    }
+
+    public func sync() throws(PosixError) {
+        _ = try check(CPosix_sync_data(file.number), "fdatasync")
+    }
+}
+
+private final class NameList {
+    var names: [(stream: UInt8, number: UInt64)] = []
+}
+
+private func addName(_ context: UnsafeMutableRawPointer?, _ name: UnsafePointer<CChar>?) {
+    guard let context, let name, let segment = segment(named: bytes(name)) else { return }
+    Unmanaged<NameList>.fromOpaque(context).takeUnretainedValue().names.append(segment)
+}
+
+private let prefix: StaticString = "journal-"
+
+private func segmentName(_ stream: UInt8, _ number: UInt64) -> [CChar] {
+    var name: [CChar] = []
+    func append(_ byte: UInt8) { name.append(CChar(bitPattern: byte)) }
+    for index in 0..<prefix.utf8CodeUnitCount { append(prefix.utf8Start[index]) }
+    if stream >= 100 { append(UInt8(ascii: "0") + stream / 100) }
+    if stream >= 10 { append(UInt8(ascii: "0") + stream / 10 % 10) }
+    append(UInt8(ascii: "0") + stream % 10)
+    append(UInt8(ascii: "-"))
+    for index in 0..<16 {
+        let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * index)) & 15
+        append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+    append(0)
+    return name
+}
+
+/// nil unless `segmentName` makes exactly this name.
+private func segment(named name: [UInt8]) -> (stream: UInt8, number: UInt64)? {
+    let digits = name.count - 17
+    guard digits > prefix.utf8CodeUnitCount, digits <= prefix.utf8CodeUnitCount + 3 else { return nil }
+    var stream: UInt64 = 0
+    for index in prefix.utf8CodeUnitCount..<digits { stream = stream &* 10 &+ UInt64(name[index] & 15) }
+    var number: UInt64 = 0
+    for index in digits + 1..<name.count {
+        let letter: UInt8 = name[index] > UInt8(ascii: "9") ? 9 : 0
+        number = number << 4 | UInt64((name[index] & 15) &+ letter) & 15
+    }
+    let segment = (stream: UInt8(truncatingIfNeeded: stream), number: number)
+    let exact = segmentName(segment.stream, number)
+    guard exact.count == name.count + 1 else { return nil }
+    for index in name.indices where exact[index] != CChar(bitPattern: name[index]) { return nil }
+    return segment
+}
