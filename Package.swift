@@ -99,8 +99,8 @@ let package = Package(
             "Martlet",
             [
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE",
-                "MartletEnvelope", "MartletMessages", "MartletSenML", "MartletINI", "MartletTelemetry",
-                "MartletCommands", "MartletSession",
+                "MartletEnvelope", "MartletMessages", "MartletSenML", "MartletINI", "MartletJournal",
+                "MartletTelemetry", "MartletCommands", "MartletState", "MartletSession",
             ]),
         library("MartletAsync", ["Martlet"]),
         library("MartletC", ["CMartlet", "Martlet", "MartletPosix", "MartletMessages", "MartletSenML"]),

@@ -9,6 +9,7 @@ internal import MartletOpenSSL
 internal import MartletPosix
 internal import MartletSenML
 internal import MartletSession
+internal import MartletState
 internal import MartletTelemetry
 
 /// What the application's threads and those of the library share.
@@ -46,7 +47,7 @@ final class DeviceCore: @unchecked Sendable {
     private let handlers: CallQueue
     private let logger: Device.Log?
     private let setup: Engine.Setup
-    private let store: StateFile
+    private let directory: StateDirectory
     private let link: MosquittoLink
     private var engine: Engine?
     /// A batch that is being signed, or waits until it can be.
@@ -82,7 +83,7 @@ final class DeviceCore: @unchecked Sendable {
         guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")
         }
-        store = try StateFile(configuration.stateDirectory)
+        directory = try StateDirectory(configuration.stateDirectory, device: id, hashing: hashing)
         do throws(PosixError) { waiter = try Waiter() } catch {
             throw MartletError(.system, file: "eventfd", error)
         }
@@ -100,9 +101,10 @@ final class DeviceCore: @unchecked Sendable {
                 issuer: identity.device.name, publicKey: publicKey.span,
                 signer: KeySigner(identity.key), hashing: hashing),
             gate: CommandGate(
-                deviceName: identity.device.name, controllers: identity.controllers, hashing: hashing,
+                deviceName: identity.device.name, controllers: identity.controllers,
+                ledger: directory.state.ledger, hashing: hashing,
                 now: SystemClock.bootMilliseconds()),
-            entropy: SystemEntropy(), store: store, queue: MemoryQueue(byteLimit: configuration.queueBytes),
+            entropy: SystemEntropy(), state: directory.state, queue: MemoryQueue(byteLimit: configuration.queueBytes),
             topics: topics, batchLimits: configuration.batch, software: software,
             bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
         link = MosquittoLink(configuration, tls: tls)
@@ -177,7 +179,7 @@ final class DeviceCore: @unchecked Sendable {
     private func end() {
         link.engine = nil
         engine = nil
-        store.unlock()
+        directory.unlock()
         shared.with { $0.phase = .stopped }
     }
 
@@ -256,7 +258,7 @@ final class DeviceCore: @unchecked Sendable {
         }
         if wasNew {
             handlers.end()
-            store.unlock()
+            directory.unlock()
         }
         guard let thread else { return }
         waiter.wake()
