@@ -152,8 +152,9 @@ public final class CommandGate {
     /// What to do about a command that an earlier run accepted and did not end: run its handler again if that was
     /// declared idempotent and was not begun too often. nil: its outcome will never be known.
     public func runAgain(_ entry: Ledger.Entry) -> AcceptedCommand? {
+        let payload = entry.command
         guard entry.stage == .open, entry.attempts < Self.maximumAttempts,
-            let command = try? Command(decoding: entry.command.span),
+            let command = try? Command(decoding: payload.span),
             let index = declarations.firstIndex(where: { $0.name == command.name && $0.isIdempotent }),
             let arguments = declarations[index].accept(command.arguments)
         else { return nil }
