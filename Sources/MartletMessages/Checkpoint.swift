@@ -48,7 +48,6 @@ public struct Checkpoint: Equatable, Sendable {
     }
 
     public init(decoding payload: Span<UInt8>) throws(MessageError) {
-        if payload.count > Self.maximumSize { throw .badValue(4) }
         var run: UInt64?
         var head: ChainHead?
         var heads = LaneHeads()
@@ -71,6 +70,7 @@ public struct Checkpoint: Equatable, Sendable {
         }
         guard let run else { throw .missing(0) }
         guard let head else { throw .missing(1) }
+        if payload.count > Self.maximumSize { throw .badValue(4) }
         self.init(run: run, head: head, heads: heads, trustVersion: trustVersion, entries: entries)
     }
 }

@@ -130,6 +130,8 @@ struct Bad: CustomTestStringConvertible, Sendable {
         Bad(
             Kinds.birth, badType,
             .map([0: 1, 1: 1, 2: id, 5: .array([.array(["a", .text([UInt8](repeating: 0x61, count: 33))])])])),
+        Bad(Kinds.birth, badType, .map([0: 1, 1: 1, 2: id, 6: .null])),
+        Bad(Kinds.birth, badType, .map([0: 1, 1: 1, 2: id, 6: .array([1, id])])),
 
         Bad(Kinds.command, .missing(0), .map([1: .array([])])),
         Bad(Kinds.command, .badValue(0), .map([0: ""])),
@@ -194,6 +196,19 @@ struct Bad: CustomTestStringConvertible, Sendable {
         Bad(Kinds.gap, badType, .map([0: 1, 1: 1, 2: -1, 3: 0])),
         Bad(Kinds.gap, badType, .map([0: 1, 1: 1, 3: 0, 4: id])),
         Bad(Kinds.gap, badType, .map([0: 1, 1: 1, 3: 0, 4: 0])),
+
+        Bad(Kinds.checkpoint, .missing(1), .map([0: 1])),
+        Bad(Kinds.checkpoint, badType, .map([0: 1, 1: .null])),
+        Bad(Kinds.checkpoint, badType, .map([0: 1, 1: .array([1, id])])),
+        Bad(Kinds.checkpoint, badType, .map([0: 1, 1: .array([1, hash, 1])])),
+        Bad(Kinds.checkpoint, badType, .map([0: 1, 1: .array([1, hash]), 2: .map([3: .array([1, hash])])])),
+        Bad(Kinds.checkpoint, badType, .map([0: 1, 1: .array([1, hash]), 4: .array([.text("a")])])),
+        Bad(
+            Kinds.checkpoint, badType,
+            .map([0: 1, 1: .array([1, hash]), 4: .array(Array(repeating: .bstr([0]), count: 65))])),
+        Bad(
+            Kinds.checkpoint, .badValue(4),
+            .map([0: 1, 1: .array([1, hash]), 4: .array([.bstr([UInt8](repeating: 0, count: 15 * 1024))])])),
 
         Bad(Kinds.event, .badValue(0), .map([0: 0])),
         Bad(Kinds.event, .badValue(0), .map([0: 5])),

@@ -65,6 +65,7 @@ enum Kinds {
                 0: most, 1: most, 2: id, 3: heads, 4: most,
                 5: .array(Array(repeating: .array([text32, text32]), count: 4)),
             ]),
+            .map([0: 1, 1: 2, 2: id, 3: .map([:]), 4: 0, 5: .array([]), 6: .array([most, hash])]),
         ])
     static let text32 = Raw.text(String(repeating: "v", count: 32))
 
@@ -105,9 +106,16 @@ enum Kinds {
             .map([0: 1, 1: .array(Array(repeating: .array([most, most]), count: 32))]),
         ])
 
+    static let checkpoint = Kind(
+        testDescription: "checkpoint", roundTrip: { try Checkpoint(decoding: $0.span).encoded() },
+        examples: [
+            .map([0: 0, 1: .array([0, hash]), 2: .map([:]), 3: 0, 4: .array([])]),
+            .map([0: most, 1: .array([most, hash]), 2: heads, 3: most, 4: .array(Array(repeating: id, count: 64))]),
+        ])
+
     static let presence = Kind(
         testDescription: "presence", roundTrip: { try Presence(decoding: $0.span).encoded() },
         examples: [.map([0: Raw([0xf4]), 1: 0, 2: 0]), .map([0: Raw([0xf5]), 1: most, 2: most])])
 
-    static let all = [birth, command, receipt, resume, gap, event, presence]
+    static let all = [birth, command, receipt, resume, gap, event, checkpoint, presence]
 }

@@ -65,6 +65,28 @@ import Testing
         #expect(birth(1, [0xff], long) == nil)
     }
 
+    @Test func `a checkpoint with too many entries, or too large ones, is not written`() throws {
+        let heads: LaneHeads = {
+            var heads = LaneHeads()
+            for lane in Lane.allCases { heads[lane] = ChainHead(sequence: .max, digest: digest(1)) }
+            return heads
+        }()
+        func checkpoint(_ sizes: [Int]) -> [UInt8]? {
+            let entries = sizes.map { [UInt8](repeating: 0, count: $0) }
+            return Checkpoint(
+                run: .max, head: ChainHead(sequence: .max, digest: digest(2)), heads: heads, trustVersion: .max,
+                entries: entries
+            ).encoded()
+        }
+        #expect(checkpoint(Array(repeating: 1, count: 64)) != nil)
+        #expect(checkpoint(Array(repeating: 1, count: 65)) == nil)
+        // As many of 448 bytes as the stated room has.
+        let count = Checkpoint.room / (448 + 3)
+        let largest = try #require(checkpoint(Array(repeating: 448, count: count)))
+        #expect(try Checkpoint(decoding: largest.span).entries.count == count)
+        #expect(checkpoint(Array(repeating: 448, count: count + 1)) == nil)
+    }
+
     @Test func `an event with too many values is not written`() {
         let value = Event.Value(code: .max, number: .max)
         for kind in EventKind.allCases {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCOSE
+public import MartletEnvelope
+
+/// The reading end of an audit log: judges its parts, each with a signed head, as they arrive.
+///
+/// It does not verify signatures. Bounded: it remembers the hashes of `maximumRecent` entries, some 10 KiB.
+public struct AuditWalk: Sendable {
+    public static let maximumRecent = 256
+
+    /// The last entry that was taken.
+    public private(set) var head: ChainHead?
+    /// The highest head that a device has signed; its entries may be still to come.
+    public private(set) var seen: ChainHead?
+    private var recent: [ChainHead] = []
+
+    /// Goes on after what was taken and seen before.
+    public init(after head: ChainHead? = nil, seen: ChainHead? = nil) {
+        self.head = head
+        self.seen = seen ?? head
+    }
+
+    /// Takes a head without its entries, as a birth has it.
+    public mutating func announce(_ next: ChainHead) -> AuditVerdict {
+        if let digest = digest(at: next.sequence) {
+            if digest != next.digest { return .fork(index: next.sequence) }
+            if let head, next.sequence <= head.sequence { return next == head ? .linked : .repeated }
+            return .announced
+        }
+        if let seen, next.sequence < seen.sequence { return .rolledBack }
+        seen = next
+        return .announced
+    }
+
+    /// Takes encoded entries that lead to a head. Also gives those that were not known yet, in order, as far as they
+    /// are entries at all.
+    public mutating func take(
+        _ entries: [[UInt8]], upTo next: ChainHead, hashing: any Hashing
+    ) -> (verdict: AuditVerdict, new: [AuditEntry]) {
+        if entries.isEmpty { return (announce(next), []) }
+        let run = AuditRun(entries, hashing: hashing)
+        var new: [AuditEntry] = []
+        for item in run.items {
+            if let entry = item.entry, digest(at: entry.index) != item.digest { new.append(entry) }
+        }
+        let verdict = judge(run, next)
+        if case .broken = verdict {
+        } else {
+            for item in run.items {
+                if let entry = item.entry { remember(ChainHead(sequence: entry.index, digest: item.digest)) }
+            }
+        }
+        if next.sequence >= head?.sequence ?? 0 { head = next }
+        if next.sequence >= seen?.sequence ?? 0 { seen = next }
+        return (verdict, new)
+    }
+
+    private func judge(_ run: AuditRun, _ next: ChainHead) -> AuditVerdict {
+        if let flaw = run.flaw(before: next, isKnown: { digest(at: $0.sequence) == $0.digest }) {
+            return .broken(index: flaw.index, flaw.flaw)
+        }
+        for item in run.items {
+            if let entry = item.entry, let digest = digest(at: entry.index), digest != item.digest {
+                return .fork(index: entry.index)
+            }
+        }
+        guard let head else { return run.items.first?.entry?.index == 1 ? .linked : .beginning }
+        if next.sequence <= head.sequence {
+            return digest(at: next.sequence) == next.digest ? .repeated : .rolledBack
+        }
+        // What goes down to the last entry taken is linked to it: another one with its index would be a fork.
+        let overlaps = run.items.contains { $0.entry?.index == head.sequence }
+        guard let first = run.items.first(where: { $0.entry?.index ?? 0 > head.sequence })?.entry else {
+            return .rolledBack
+        }
+        if !overlaps, let lowest = run.items.first?.entry?.index, lowest <= head.sequence { return .rolledBack }
+        if first.index > head.sequence + 1 { return .hole(first: head.sequence + 1, last: first.index - 1) }
+        return first.previous == head.digest ? .linked : .fork(index: head.sequence)
+    }
+
+    /// The hash of an entry that was taken or announced, if it is remembered.
+    private func digest(at index: UInt64) -> Digest? {
+        if let head, head.sequence == index { return head.digest }
+        if let seen, seen.sequence == index { return seen.digest }
+        return recent.first { $0.sequence == index }?.digest
+    }
+
+    private mutating func remember(_ entry: ChainHead) {
+        if recent.contains(where: { $0.sequence == entry.sequence }) { return }
+        if recent.count == Self.maximumRecent { recent.removeFirst() }
+        recent.append(entry)
+    }
+}
