@@ -65,7 +65,7 @@ let package = Package(
         library("MartletMessages", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         library("MartletSenML", ["MartletCBOR"]),
         library("MartletReplayWindow"),
-        library("MartletJournal"),
+        library("MartletJournal", documents: ["FORMAT.md"]),
         library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages"]),
         library("MartletINI"),
 
