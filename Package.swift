@@ -16,10 +16,10 @@ let settings = language + [.treatWarning("EmbeddedRestrictions", as: .error)]
 
 /// A layer of the SDK; `Sources/README.md` says what belongs where. Imports go downwards only.
 func library(
-    _ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = [], documents: [String] = []
+    _ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = [], exclude: [String] = []
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, exclude: documents, swiftSettings: settings,
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings,
         linkerSettings: links.map { .linkedLibrary($0) })
 }
 
@@ -65,7 +65,7 @@ let package = Package(
         library("MartletMessages", ["MartletCBOR", "MartletCOSE", "MartletEnvelope"]),
         library("MartletSenML", ["MartletCBOR"]),
         library("MartletReplayWindow"),
-        library("MartletJournal", documents: ["FORMAT.md"]),
+        library("MartletJournal", exclude: ["FORMAT.md"]),
         library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages"]),
         library("MartletINI"),
 
@@ -81,7 +81,7 @@ let package = Package(
             [
                 "MartletJournal", "MartletAudit", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages",
                 "MartletTelemetry", "MartletCommands",
-            ], documents: ["RECORDS.md"]),
+            ], exclude: ["RECORDS.md"]),
         library(
             "MartletSession",
             [
@@ -114,7 +114,7 @@ let package = Package(
             "MartletTestKit",
             [
                 "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope",
-                "MartletMessages", "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletMessages", "MartletJournal", "MartletTelemetry", "MartletCommands", "MartletSession",
             ]),
         .executableTarget(
             name: "SelfCheck",

@@ -71,7 +71,7 @@ public final class DirectoryStorage: Storage {
         do throws(PosixError) {
             return try directory.read(stream: name.stream, number: name.number, limit: limit)
         } catch {
-            throw StorageError(error)
+            throw error.isShortage ? StorageError(error) : .unreadable
         }
     }
 

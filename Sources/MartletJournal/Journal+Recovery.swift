@@ -59,9 +59,9 @@ extension Journal {
         var base: Int?
         for index in closed.indices.reversed() {
             let number = closed[index].number
-            let limit = SegmentHeader.sizes.upperBound
-            guard let content = try? storage.read(name(number), limit: limit) else {
-                closed[index] = ClosedSegment(number: number, size: limit, end: limit)
+            guard let content = try content(number) else {
+                let size = SegmentHeader.sizes.upperBound
+                closed[index] = ClosedSegment(number: number, size: size, end: size)
                 continue
             }
             closed[index] = ClosedSegment(number: number, size: content.count, end: content.count)
@@ -72,11 +72,24 @@ extension Journal {
         return base ?? 0
     }
 
+    /// The bytes of a segment; nil if they cannot be read for good. Tries twice: falling back to an older segment by
+    /// mistake would lose what was acknowledged.
+    private func content(_ number: UInt64) throws(JournalError) -> [UInt8]? {
+        let limit = SegmentHeader.sizes.upperBound
+        if let content = try? storage.read(name(number), limit: limit) { return content }
+        do throws(StorageError) {
+            return try storage.read(name(number), limit: limit)
+        } catch {
+            if error == .unreadable { return nil }
+            throw .storage(error)
+        }
+    }
+
     /// nil if the segment never had a durable frame.
     private func recover(
         _ segment: ClosedSegment, _ recovery: inout Recovery, _ record: (Span<UInt8>, Bool) -> Void
     ) throws(JournalError) -> ClosedSegment? {
-        guard let content = try? storage.read(name(segment.number), limit: SegmentHeader.sizes.upperBound) else {
+        guard let content = try content(segment.number) else {
             recovery.damage += 1
             return segment
         }

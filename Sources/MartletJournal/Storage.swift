@@ -15,6 +15,8 @@ public struct SegmentName: Hashable, Sendable {
 public enum StorageError: Error, Equatable {
     /// No space or no more files on the device.
     case full
+    /// This file cannot be read, and trying again will not help: a bad medium, or not a private file.
+    case unreadable
     /// Any other failure, with its errno.
     case failed(Int32)
 }
@@ -28,12 +30,13 @@ public protocol Storage: AnyObject {
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8]
 
     /// Makes a segment with `size` bytes that read as zero, and whose space is reserved. When this returns, the name
-    /// survives a power cut. An existing segment is an error.
+    /// and the size survive a power cut. An existing segment is an error.
     func create(_ name: SegmentName, size: Int) throws(StorageError) -> any SegmentFile
 
-    /// Shortens a segment that nobody writes to.
+    /// Shortens a segment that nobody writes to. A power cut may undo it.
     func trim(_ name: SegmentName, to size: Int) throws(StorageError)
 
+    /// When this returns, the segment is gone for good. A missing one is no error.
     func remove(_ name: SegmentName) throws(StorageError)
 }
 

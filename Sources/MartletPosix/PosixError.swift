@@ -41,6 +41,14 @@ public enum PosixError: Error {
         }
     }
 
+    /// Whether a shortage in the process or the system is to blame, so that trying later may help.
+    public var isShortage: Bool {
+        switch self {
+        case .system(_, EMFILE), .system(_, ENFILE), .system(_, ENOMEM), .system(_, EAGAIN): true
+        default: false
+        }
+    }
+
     /// Whether there is no room: on the device, in the user's quota, or under the process's limit.
     public var isFull: Bool {
         switch self {

@@ -1,37 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import MartletJournal
+import MartletTestKit
+import Testing
 
 func text(_ string: String) -> [UInt8] { Array(string.utf8) }
 
+func string(_ bytes: Span<UInt8>) -> String {
+    String(decoding: bytes.withUnsafeBufferPointer { Array($0) }, as: UTF8.self)
+}
+
+extension Journal {
+    /// A small journal on a simulated disk.
+    convenience init(
+        _ storage: any Storage, _ keys: any SegmentKeys, device: String = "device-1", stream: UInt8 = 1,
+        size: Int = 4096, history: Int = 8192
+    ) {
+        self.init(
+            storage: storage, keys: keys, device: text(device), stream: stream, segmentSize: size, historySize: history)
+    }
+
+    func historyTexts() throws(JournalError) -> [String] {
+        var records: [String] = []
+        try history { records.append(string($0)) }
+        return records
+    }
+}
+
 /// What a recovery delivered.
 struct Found: Equatable {
-    /// Records since the last snapshot began, as text.
+    /// Records from the last snapshot on.
     var records: [String] = []
     var isEmpty = true
     var damage = 0
 
-    init(records: [String], isEmpty: Bool? = nil, damage: Int = 0) {
-        (self.records, self.isEmpty, self.damage) = (records, isEmpty ?? records.isEmpty, damage)
+    init(records: [String], damage: Int = 0) {
+        (self.records, self.isEmpty, self.damage) = (records, records.isEmpty, damage)
     }
 
     init(_ journal: Journal) throws(JournalError) {
         var records: [String] = []
         let recovery = try journal.recover { bytes, isFirst in
             if isFirst { records = [] }
-            records.append(String(decoding: bytes.withUnsafeBufferPointer { Array($0) }, as: UTF8.self))
+            records.append(string(bytes))
         }
         (self.records, isEmpty, damage) = (records, recovery.isEmpty, recovery.damage)
     }
 }
 
-extension Journal {
-    func historyTexts() throws(JournalError) -> [String] {
-        var records: [String] = []
-        try history { bytes in
-            records.append(String(decoding: bytes.withUnsafeBufferPointer { Array($0) }, as: UTF8.self))
+/// What owns a journal: a list of numbers, all of which are its live state.
+final class Owner {
+    let journal: Journal
+    /// In the order in which they were committed.
+    private(set) var numbers: [Int] = []
+    private(set) var damage = 0
+    /// Bytes that each record is long beside its number.
+    let filling: String
+
+    /// Recovers.
+    init(_ journal: Journal, filling: Int = 0) throws {
+        self.journal = journal
+        self.filling = String(repeating: "x", count: filling)
+        let found = try Found(journal)
+        damage = found.damage
+        for record in found.records {
+            let fields = record.split(separator: " ", omittingEmptySubsequences: false)
+            if fields[0] == "state" {
+                numbers = try fields[1].split(separator: ",").map { try #require(Int($0)) }
+            } else {
+                try #require(fields.count == 3 && fields[0] == "number" && fields[2].allSatisfy { $0 == "x" })
+                numbers.append(try #require(Int(fields[1])))
+            }
         }
-        return records
     }
+
+    /// Acknowledged when it returns.
+    func commit(_ number: Int) throws(JournalError) {
+        let state = "state " + numbers.map(String.init).joined(separator: ",")
+        try journal.commit([text("number \(number) \(filling)")]) { [text(state)] }
+        numbers.append(number)
+    }
+}
+
+/// Pairs of a key and a nonce that sealed different bytes. None may ever be.
+func reusedNonces(_ sealings: [TestSegmentKeys.Sealing]) -> Int {
+    var seen: [[UInt8]: [UInt8]] = [:]
+    var count = 0
+    for sealing in sealings {
+        let place = sealing.key + withUnsafeBytes(of: sealing.index.littleEndian) { Array($0) }
+        if let sealed = seen[place], sealed != sealing.sealed { count += 1 }
+        seen[place] = sealing.sealed
+    }
+    return count
 }
