@@ -108,7 +108,8 @@ let package = Package(
             "MartletController",
             [
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCBOR",
-                "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletSession",
+                "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletAudit",
+                "MartletCommands", "MartletSession",
             ]),
         library(
             "MartletTestKit",

@@ -2,7 +2,7 @@
 
 internal import MartletCBOR
 internal import MartletCOSE
-internal import MartletEnvelope
+public import MartletEnvelope
 public import MartletMessages
 
 /// What a back end keeps of a device when it is restarted, so that it still knows an older birth, and tells the
@@ -12,21 +12,30 @@ public struct DeviceMemory: Equatable, Sendable {
     public var run: UInt64
     public var connection: UInt64
     public var heads: LaneHeads
+    /// The last entry of the audit log that arrived.
+    public var journal: ChainHead?
+    /// The highest head of the audit log that the device signed.
+    public var journalSeen: ChainHead?
 
-    public init(issuer: [UInt8], run: UInt64, connection: UInt64, heads: LaneHeads) {
+    public init(
+        issuer: [UInt8], run: UInt64, connection: UInt64, heads: LaneHeads, journal: ChainHead? = nil,
+        journalSeen: ChainHead? = nil
+    ) {
         self.issuer = issuer
         self.run = run
         self.connection = connection
         self.heads = heads
+        self.journal = journal
+        self.journalSeen = journalSeen
     }
 
     /// The most bytes of the encoded form.
-    public static let maximumSize = 384
+    public static let maximumSize = 512
 
     public func encoded() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
         var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(4)
+        writer.array(6)
         writer.text(issuer.span)
         writer.unsigned(run)
         writer.unsigned(connection)
@@ -34,6 +43,8 @@ public struct DeviceMemory: Equatable, Sendable {
         for lane in Lane.allCases {
             if let head = heads[lane] { writer.head(head) } else { writer.null() }
         }
+        if let journal { writer.head(journal) } else { writer.null() }
+        if let journalSeen { writer.head(journalSeen) } else { writer.null() }
         guard let count = try? writer.finish() else { return [] }
         bytes.removeLast(bytes.count - count)
         return bytes
@@ -47,14 +58,17 @@ public struct DeviceMemory: Equatable, Sendable {
 
     private static func read(_ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
         var reader = CBORReader(bytes)
-        try reader.array(exactly: 4)
+        try reader.array(exactly: 6)
         let issuer = [UInt8](copying: bytes.extracting(try reader.text()))
         let run = try reader.unsigned()
         let connection = try reader.unsigned()
         try reader.array(exactly: Lane.allCases.count)
         var heads = LaneHeads()
         for lane in Lane.allCases where try !reader.isNull() { heads[lane] = try reader.head(bytes) }
+        let journal = try reader.isNull() ? nil : try reader.head(bytes)
+        let journalSeen = try reader.isNull() ? nil : try reader.head(bytes)
         try reader.finish()
-        return DeviceMemory(issuer: issuer, run: run, connection: connection, heads: heads)
+        return DeviceMemory(
+            issuer: issuer, run: run, connection: connection, heads: heads, journal: journal, journalSeen: journalSeen)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import MartletAudit
 public import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
@@ -12,6 +13,8 @@ public struct DeviceMessage: Sendable {
         case gap(Gap)
         case event(Event)
         case receipt(Receipt)
+        /// A part of the audit log: the entries that were not known yet, as far as they are entries at all.
+        case checkpoint([AuditEntry], Checkpoint, AuditVerdict)
     }
 
     /// The device id.
@@ -22,6 +25,8 @@ public struct DeviceMessage: Sendable {
     /// SHA-256 of what was signed: the message's identity.
     public let digest: Digest
     public let content: Content
+    /// How the head of the audit log in a birth stands to what was seen of the log; nil without one.
+    public let journal: AuditVerdict?
     /// Verdicts on earlier envelopes that this message changed.
     public let changes: [LaneChange]
     /// Since this message it is known when this boot of the device was: earlier times that are `sinceBoot` of it can

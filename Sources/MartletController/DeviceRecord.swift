@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAdapters
+internal import MartletAudit
 internal import MartletEnvelope
 internal import MartletMessages
 
@@ -30,12 +31,14 @@ struct DeviceRecord {
     private var birthClaims: Claims?
     private var boots: [DatedBoot] = []
     private var lanes: [LaneChain]
+    var audit: AuditWalk
 
     init(issuer: [UInt8], memory: DeviceMemory? = nil) {
         self.issuer = issuer
         lanes = Lane.allCases.map { lane in
             if let head = memory?.heads[lane] { LaneChain(lane: lane, resuming: head) } else { LaneChain(lane: lane) }
         }
+        audit = AuditWalk(after: memory?.journal, seen: memory?.journalSeen)
         run = memory?.run
         connection = memory?.connection ?? 0
     }
@@ -78,6 +81,15 @@ struct DeviceRecord {
     /// The key that a message names. Its id is a hint: two keys may share it.
     func keys(named id: KeyID) -> [Key] { keys.filter { $0.id == id } }
 
+    // MARK: Audit log
+
+    /// How the head of the log in a birth stands to what was seen. The broker repeats a birth that it retained, which
+    /// in the newest run says only what was true when that connection began.
+    mutating func judge(_ journal: ChainHead, in run: UInt64) -> AuditVerdict {
+        let verdict = audit.announce(journal)
+        return verdict == .rolledBack && run == self.run ? .repeated : verdict
+    }
+
     // MARK: Time
 
     /// Dates the boot of a message with trusted time; the first one counts. True if the boot was not dated yet.
@@ -113,6 +125,10 @@ struct DeviceRecord {
 
     /// nil before the first birth.
     var memory: DeviceMemory? {
-        run.map { DeviceMemory(issuer: issuer, run: $0, connection: connection, heads: heads) }
+        run.map {
+            DeviceMemory(
+                issuer: issuer, run: $0, connection: connection, heads: heads, journal: audit.head,
+                journalSeen: audit.seen)
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAdapters
+internal import MartletAudit
 internal import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
@@ -21,7 +22,7 @@ public final class DeviceVerifier {
 
     /// - Parameters:
     ///   - anchors: the authorities of the devices' certificates.
-    ///   - maximumDevices: how many devices are remembered; each takes up to some 150 KiB.
+    ///   - maximumDevices: how many devices are remembered; each takes up to some 160 KiB.
     public init(anchors: [Certificate], maximumDevices: Int = 1000) throws(OpenSSLError) {
         self.anchors = anchors
         hashing = try OpenSSLHashing()
@@ -67,12 +68,17 @@ public final class DeviceVerifier {
         case .receipt:
             try require(envelope.contentType, ContentFormat.cbor)
             content = .receipt(try decoded(payload, Receipt.init(decoding:)))
+        case .checkpoint:
+            try require(envelope.contentType, ContentFormat.cbor)
+            let checkpoint = try decoded(payload, Checkpoint.init(decoding:))
+            let (verdict, new) = record.audit.take(checkpoint.entries, upTo: checkpoint.head, hashing: hashing)
+            content = .checkpoint(new, checkpoint, verdict)
         default: throw .wrongPurpose(purpose)
         }
         devices[id] = record
         return DeviceMessage(
             device: id, issuer: record.issuer, claims: envelope.claims, digest: digest, content: content,
-            changes: changes, datedBoot: isDated ? envelope.claims.boot?.id : nil)
+            journal: nil, changes: changes, datedBoot: isDated ? envelope.claims.boot?.id : nil)
     }
 
     /// Declares holes for what has waited too long. Call it every few seconds; `now` as in `verify`.
@@ -96,6 +102,9 @@ public final class DeviceVerifier {
 
     /// The newest envelope of each lane, for `resume`.
     public func heads(of device: [UInt8]) -> LaneHeads { devices[device]?.heads ?? LaneHeads() }
+
+    /// The highest head of the audit log that the device signed, for `resume`.
+    public func journal(of device: [UInt8]) -> ChainHead? { devices[device]?.audit.seen }
 
     /// Milliseconds since 1970 at which this boot of the device began, to a second; nil until a message of it with
     /// trusted time came. The eight boots dated last are known.
@@ -132,6 +141,7 @@ public final class DeviceVerifier {
         var record = devices[id] ?? DeviceRecord(issuer: certificate.issuer)
         if record.issuer != certificate.issuer { record = DeviceRecord(issuer: certificate.issuer) }
         let standing = record.standing(of: birth, envelope.claims)
+        let journal = birth.journal.map { record.judge($0, in: birth.run) }
         var datedBoot: Bytes16?
         if standing != .older {
             record.accept(certificate.key)
@@ -141,7 +151,7 @@ public final class DeviceVerifier {
         }
         return DeviceMessage(
             device: id, issuer: certificate.issuer, claims: envelope.claims, digest: digest,
-            content: .birth(birth, standing), changes: [], datedBoot: datedBoot)
+            content: .birth(birth, standing), journal: journal, changes: [], datedBoot: datedBoot)
     }
 
     private func telemetry(

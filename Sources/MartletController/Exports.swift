@@ -2,7 +2,9 @@
 
 // What a back end needs of the modules below, so that `import MartletController` is enough.
 
+@_exported public import MartletAudit
 @_exported public import MartletCOSE
+@_exported public import enum MartletCommands.Refusal
 @_exported public import MartletEnvelope
 @_exported public import MartletMessages
 @_exported public import MartletOpenSSL

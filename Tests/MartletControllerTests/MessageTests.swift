@@ -171,7 +171,7 @@ import TestSupport
         for lane in Lane.allCases { heads[lane] = ChainHead(sequence: .max, digest: digest(255)) }
         let largest = DeviceMemory(
             issuer: Array(("urn:" + String(repeating: "x", count: 124)).utf8), run: .max, connection: .max,
-            heads: heads)
+            heads: heads, journal: heads[.normal], journalSeen: heads[.bulk])
         let encoded = largest.encoded()
         #expect(DeviceMemory(decoding: encoded.span) == largest)
     }

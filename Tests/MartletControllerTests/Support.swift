@@ -47,9 +47,9 @@ struct TestDevice {
 
     func birth(
         run: UInt64 = 1, connection: UInt64 = 1, challenge: UInt8 = 1, at milliseconds: UInt64? = nil,
-        chain: [[UInt8]]? = nil
+        chain: [[UInt8]]? = nil, journal: ChainHead? = nil
     ) throws -> [UInt8] {
-        let birth = Birth(run: run, connection: connection, challenge: bytes16(challenge))
+        let birth = Birth(run: run, connection: connection, challenge: bytes16(challenge), journal: journal)
         return try seal(claims(.birth, at: milliseconds), birth.encoded(), chain: chain ?? certificates).message
     }
 
