@@ -115,7 +115,8 @@ let package = Package(
             "MartletTestKit",
             [
                 "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope",
-                "MartletMessages", "MartletJournal", "MartletTelemetry", "MartletCommands", "MartletSession",
+                "MartletMessages", "MartletJournal", "MartletTelemetry", "MartletCommands", "MartletState",
+                "MartletSession",
             ]),
         .executableTarget(
             name: "SelfCheck",
@@ -163,8 +164,8 @@ let package = Package(
         tests(
             "MartletSessionTests",
             [
-                "MartletSession", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope",
-                "MartletMessages", "MartletTelemetry", "MartletCommands",
+                "MartletSession", "MartletTestKit", "MartletAudit", "MartletCOSE", "MartletSenML", "MartletEnvelope",
+                "MartletJournal", "MartletMessages", "MartletTelemetry", "MartletCommands", "MartletState",
             ]),
         // A device as a process of its own.
         .executableTarget(

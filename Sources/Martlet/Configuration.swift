@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletCOSE
 internal import MartletEnvelope
 internal import MartletINI
 internal import MartletMessages
@@ -10,13 +11,6 @@ internal import MartletTelemetry
 /// What the configuration file says; see `Device.init` for its keys. Sections of other names are the program's own.
 /// A class, because it is large.
 final class Configuration {
-    struct Controller {
-        let name: [UInt8]
-        let isGateway: Bool
-        let path: String
-        let line: Int
-    }
-
     /// The file, for messages.
     let file: String
     /// The directory that relative paths begin at.
@@ -32,7 +26,11 @@ final class Configuration {
     private(set) var key = ""
     private(set) var certificate = ""
     private(set) var anchors = ""
-    private(set) var controllers: [Controller] = []
+    /// SHA-256 of a root's public key.
+    private(set) var root = noRoot
+    private static let noRoot = Digest(InlineArray(repeating: 0))
+    /// The first trust document; empty: it comes over the network.
+    private(set) var document = ""
     private(set) var batch = ReadingBatch.Limits()
     private(set) var queueBytes = 256 * 1024
 
@@ -74,9 +72,8 @@ final class Configuration {
                 isKnown = readIdentity(entry)
             } else if kind.span.isEqual(to: "telemetry") {
                 isKnown = try readTelemetry(entry)
-            } else if kind.span.isEqual(to: "controllers") {
-                try readController(entry)
-                isKnown = true
+            } else if kind.span.isEqual(to: "trust") {
+                isKnown = try readTrust(entry)
             } else {
                 return
             }
@@ -168,26 +165,18 @@ final class Configuration {
         return true
     }
 
-    /// `NAME = ROLE FILE`
-    private func readController(_ entry: INIEntry) throws(MartletError) {
-        var name: [UInt8] = []
-        let stem: StaticString = "urn:martlet:"
-        for index in 0..<stem.utf8CodeUnitCount { name.append(stem.utf8Start[index]) }
-        name += entry.key
-        let value = entry.value
-        let end = value.firstIndex(of: UInt8(ascii: " ")) ?? value.count
-        var start = end
-        while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
-        let role = value.span.extracting(first: end)
-        let file = [UInt8](copying: value.span.extracting(start...))
-        let isGateway = role.isEqual(to: "gateway")
-        guard isGateway || role.isEqual(to: "operate"), !file.isEmpty, !file.contains(UInt8(ascii: " ")),
-            PartyName.isValid(name.span)
-        else {
-            throw fault(entry.line) { $0.text("not a controller: write NAME = gateway FILE or NAME = operate FILE") }
+    private func readTrust(_ entry: INIEntry) throws(MartletError) -> Bool {
+        if entry.hasKey("root") {
+            guard let digest = Digest(hexDigits: entry.value) else {
+                throw fault(entry.line) { $0.text("the root is 64 hex digits: the SHA-256 of a root's public key") }
+            }
+            root = digest
+        } else if entry.hasKey("document") {
+            document = path(entry.value)
+        } else {
+            return false
         }
-        controllers.append(
-            Controller(name: name, isGateway: isGateway, path: path(file), line: entry.line))
+        return true
     }
 
     private func requireEverything() throws(MartletError) {
@@ -197,6 +186,7 @@ final class Configuration {
             (key.isEmpty, "no private key: add key to [identity]"),
             (certificate.isEmpty, "no certificate: add certificate to [identity]"),
             (anchors.isEmpty, "no trust anchors: add anchors to [identity]"),
+            (root == Self.noRoot, "no trust root: add root to [trust]"),
         ]
         for (isMissing, text) in required where isMissing {
             throw MartletError(.configuration) {
@@ -231,5 +221,24 @@ final class Configuration {
             $0.text(": ")
             build(&$0)
         }
+    }
+}
+
+extension Digest {
+    /// nil unless `digits` are 64 hex digits.
+    fileprivate init?(hexDigits digits: [UInt8]) {
+        if digits.count != 64 { return nil }
+        var bytes = InlineArray<32, UInt8>(repeating: 0)
+        for index in digits.indices {
+            let value: UInt8
+            switch digits[index] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digits[index] - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digits[index] - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = digits[index] - UInt8(ascii: "A") + 10
+            default: return nil
+            }
+            bytes[index / 2] = bytes[index / 2] << 4 | value
+        }
+        self.init(bytes)
     }
 }

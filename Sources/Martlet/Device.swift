@@ -29,9 +29,9 @@ public import MartletSession
 ///     key = device.key                PEM, 0600 in a directory 0700
 ///     certificate = device.pem        PEM, the device's first, then its intermediates
 ///     anchors = ca.pem                PEM, the only authorities that are trusted
-///     [controllers]
-///     gateway = gateway gateway.pub   answers births; its name is urn:martlet:gateway
-///     operator = operate operator.pub may send commands; PEM public keys
+///     [trust]
+///     root = 9f86…                    SHA-256 of a root's public key (DER SubjectPublicKeyInfo), 64 hex digits
+///     document = trust.cbor           the first trust document: who may command what; default: from the network
 ///     [telemetry]
 ///     batch-count = 32                readings in one signed message, 1 to 256
 ///     batch-bytes = 4096              bytes in one signed message, 2048 to 8192

@@ -95,14 +95,17 @@ final class DeviceCore: @unchecked Sendable {
             software.append(program)
         }
         let publicKey = identity.key.publicKey.spki
+        let stored = try? TrustPolicy(stored: directory.state.trust, identity.root)
+        var policy = stored
+        // The configuration's is newer if it was installed since.
+        if let first = identity.policy, first.version > stored?.version ?? 0 { policy = first }
         setup = Engine.Setup(
             identity: identity.device,
             sealer: EnvelopeSealer(
                 issuer: identity.device.name, publicKey: publicKey.span,
                 signer: KeySigner(identity.key), hashing: hashing),
             gate: CommandGate(
-                deviceName: identity.device.name, controllers: identity.controllers,
-                ledger: directory.state.ledger, hashing: hashing,
+                root: identity.root, policy: policy, ledger: directory.state.ledger,
                 now: SystemClock.bootMilliseconds()),
             entropy: SystemEntropy(), state: directory.state, queue: MemoryQueue(byteLimit: configuration.queueBytes),
             topics: topics, batchLimits: configuration.batch, software: software,

@@ -14,7 +14,9 @@ final class Identity {
     let key: PrivateKey
     let chain: [Certificate]
     let anchors: [Certificate]
-    let controllers: [Controller]
+    let root: TrustRoot
+    /// The trust document that the configuration names.
+    let policy: TrustPolicy?
     let device: DeviceIdentity
 
     static let maximumFileSize = 64 * 1024
@@ -49,31 +51,21 @@ final class Identity {
                 configuration.certificate, "more than 4 certificates, or 12 KiB of them: leave out the root")
         }
         device = DeviceIdentity(id: configuration.id, name: name, chain: der)
-        controllers = try Self.controllers(configuration, hashing: hashing)
+        root = TrustRoot(configuration.root, deviceName: name, keys: OpenSSLKeyReading(), hashing: hashing)
+        policy = try Self.policy(configuration.document, root)
     }
 
-    private static func controllers(
-        _ configuration: Configuration, hashing: any Hashing
-    ) throws(MartletError) -> [Controller] {
-        var controllers: [Controller] = []
-        for entry in configuration.controllers {
-            let key: PublicKey
-            let text = try publicFile(entry.path)
-            do throws(OpenSSLError) { key = try PublicKey(pem: text.span) } catch {
-                throw fault(entry.path, "not a PEM public key of P-256 or Ed25519")
+    /// The document that was installed with the device.
+    private static func policy(_ path: String, _ root: TrustRoot) throws(MartletError) -> TrustPolicy? {
+        if path.isEmpty { return nil }
+        let message = try publicFile(path)
+        do throws(Refusal) { return try TrustPolicy.first(message, root) } catch {
+            throw MartletError(.identity) {
+                $0.untrusted(path)
+                $0.text(": cannot be the first trust document: ")
+                $0.text(error.text)
             }
-            let spki = key.spki
-            let controller = Controller(
-                name: entry.name, role: entry.isGateway ? .gateway : .operate, key: KeyVerifier(key),
-                publicKey: spki.span, hashing: hashing)
-            if controllers.contains(where: { $0.keyID == controller.keyID }) {
-                throw configuration.fault(entry.line) {
-                    $0.text("another controller has the same key: give each its own")
-                }
-            }
-            controllers.append(controller)
         }
-        return controllers
     }
 
     /// The private key, from a 0600 file in a 0700 directory.

@@ -29,6 +29,16 @@ public final class KeyVerifier: Verifier {
     }
 }
 
+/// OpenSSL's reader of public keys.
+public final class OpenSSLKeyReading: KeyReading {
+    public init() {}
+
+    public func verifier(publicKey: Span<UInt8>) -> (any Verifier)? {
+        guard let key = try? PublicKey(spki: publicKey) else { return nil }
+        return KeyVerifier(key)
+    }
+}
+
 extension COSEAlgorithm {
     init(_ kind: KeyKind) {
         switch kind {

@@ -26,6 +26,13 @@ public protocol Verifier: AnyObject {
     func verifies(_ signature: SignatureBytes, _ message: Span<UInt8>, digest: Digest) -> Bool
 }
 
+/// Makes keys of what documents list.
+public protocol KeyReading: AnyObject {
+    /// The key of a DER SubjectPublicKeyInfo: P-256 (named curve, uncompressed point on the curve) or Ed25519, in its
+    /// one encoding, with no byte after it. nil if it is none.
+    func verifier(publicKey: Span<UInt8>) -> (any Verifier)?
+}
+
 /// SHA-256 (FIPS 180-4).
 public protocol Hashing: AnyObject {
     func sha256(_ bytes: Span<UInt8>) -> Digest

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MartletCOSE
+internal import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
 internal import MartletReplayWindow
@@ -30,6 +30,16 @@ public indirect enum Verdict {
     case accepted(AcceptedCommand, Ledger.Entry)
 }
 
+/// What the gate makes of a message on the trust topic.
+public enum TrustVerdict {
+    case dropped(Refusal)
+    /// The document that is in force already.
+    case known
+    /// Follows the document in force: it is to be made durable, and then adopted. `floor`: Unix seconds to which the
+    /// clock's lower bound may be lowered, if its signers say so for now.
+    case successor(TrustPolicy, floor: UInt64?)
+}
+
 /// What the gate must know about this moment.
 public struct GateMoment: Sendable {
     /// Boot time in milliseconds.
@@ -41,18 +51,21 @@ public struct GateMoment: Sendable {
     public var previousChallenge: Bytes16?
     /// Whether this run's `resume` has arrived.
     public var isResumed: Bool
+    /// Whether the device is out of service for now.
+    public var isSuspended: Bool
     /// Commands that were accepted and wait for a handler.
     public var waiting: Int
 
     public init(
         now: UInt64, trustedTime: UInt64?, challenge: Bytes16, previousChallenge: Bytes16?, isResumed: Bool,
-        waiting: Int
+        isSuspended: Bool = false, waiting: Int
     ) {
         self.now = now
         self.trustedTime = trustedTime
         self.challenge = challenge
         self.previousChallenge = previousChallenge
         self.isResumed = isResumed
+        self.isSuspended = isSuspended
         self.waiting = waiting
     }
 
@@ -73,7 +86,7 @@ public struct GateMoment: Sendable {
 /// 2. the signature, within a budget, so that garbage costs a bounded time and locks nobody out;
 /// 3. challenge, window, ledger: from here on the sender is known and the answer is a signed receipt; once the
 ///    challenge is a current one, the sequence number is used up whatever the verdict;
-/// 4. role, rate, time, name, arguments, room.
+/// 4. rate, time, name, policy, arguments, room.
 public final class CommandGate {
     /// Accepted commands that may wait for a handler at once.
     public static let maximumWaiting = 16
@@ -82,9 +95,15 @@ public final class CommandGate {
 
     public private(set) var refusals = RefusalCounts()
 
-    private let controllers: [Controller]
-    private let deviceName: [UInt8]
-    private let hashing: any Hashing
+    /// The document in force; nil: nobody may command.
+    public private(set) var policy: TrustPolicy?
+
+    /// The most controllers without a place in the present document that are kept in mind.
+    private static let maximumRevoked = 16
+
+    private let root: TrustRoot
+    /// Controllers of earlier documents of this run: one that is named again must not begin anew.
+    private var revoked: [Controller] = []
     private var declarations: [CommandDeclaration] = []
     private var structure = Envelope.makeStructure()
     public let ledger: Ledger
@@ -96,18 +115,18 @@ public final class CommandGate {
     private var staleBudget: TokenBucket
     /// For answers to births: whoever floods the command topic must not keep the device from being resumed.
     private var resumeBudget: TokenBucket
+    private var trustBudget: TokenBucket
 
-    /// `deviceName`: what `aud` must be. `ledger`: what the runs before accepted. `now`: boot time in milliseconds.
-    public init(
-        deviceName: [UInt8], controllers: [Controller], ledger: Ledger = Ledger(), hashing: any Hashing, now: UInt64
-    ) {
+    /// `policy`: the document in force, if there is one. `ledger`: what the runs before accepted. `now`: boot time in
+    /// milliseconds.
+    public init(root: TrustRoot, policy: TrustPolicy?, ledger: Ledger = Ledger(), now: UInt64) {
         self.ledger = ledger
-        self.deviceName = deviceName
-        self.controllers = controllers
-        self.hashing = hashing
+        self.root = root
+        self.policy = policy
         budget = TokenBucket(rate: 20, burst: 40, now: now)
         staleBudget = TokenBucket(rate: 1, burst: 5, now: now)
         resumeBudget = TokenBucket(rate: 1, burst: 10, now: now)
+        trustBudget = TokenBucket(rate: 1, burst: 8, now: now)
     }
 
     /// The place of the declaration; nil if the name is taken.
@@ -146,8 +165,8 @@ public final class CommandGate {
         unmarked = nil
     }
 
-    /// 0: nobody may command.
-    public var trustVersion: UInt64 { 0 }
+    /// Version of the trust document in force; 0: nobody may command.
+    public var trustVersion: UInt64 { policy?.version ?? 0 }
 
     /// What to do about a command that an earlier run accepted and did not end: run its handler again if that was
     /// declared idempotent and was not begun too often. nil: its outcome will never be known.
@@ -226,7 +245,6 @@ public final class CommandGate {
     ) -> Result<Admitted, Outcome> {
         guard controller.rate.take(now: moment.now) else { return .failure(.rateLimited) }
         guard moment.isResumed else { return .failure(.notReady) }
-        guard controller.role == .operate else { return .failure(.notAuthorised) }
         if let time = moment.trustedTime {
             if let expires = envelope.claims.expires, time >= expires { return .failure(.expired) }
             if let notBefore = envelope.claims.notBefore, time < notBefore { return .failure(.notYetValid) }
@@ -234,11 +252,19 @@ public final class CommandGate {
         guard let command = try? Command(decoding: message.extracting(envelope.payload)) else {
             return .failure(.badCommand)
         }
+        guard controller.mayAsk(for: command.name, isSuspended: moment.isSuspended) else {
+            return .failure(.notAuthorised)
+        }
         guard let index = declarations.firstIndex(where: { $0.name == command.name }) else {
             return .failure(.unknownCommand)
         }
         guard let arguments = declarations[index].accept(command.arguments) else { return .failure(.badArguments) }
         if moment.waiting >= Self.maximumWaiting { return .failure(.busy) }
+        if let refusal = controller.refusal(
+            of: command.name, arguments, isSuspended: moment.isSuspended, now: moment.now)
+        {
+            return .failure(refusal)
+        }
         return .success(
             Admitted(
                 index: index, arguments: arguments, priority: command.priority,
@@ -254,9 +280,11 @@ public final class CommandGate {
     private func open(_ message: Span<UInt8>, as purpose: Purpose) throws(Refusal) -> Opened {
         if message.count > Envelope.maximumSize { throw .tooLarge }
         guard let envelope = try? Envelope(decoding: message) else { throw .malformed }
-        guard let controller = controllers.first(where: { $0.keyID == envelope.keyID }) else { throw .unknownKey }
+        guard let controller = policy?.controllers.first(where: { $0.keyID == envelope.keyID }) else {
+            throw .unknownKey
+        }
         if !controller.name.isEqual(to: message.extracting(envelope.issuer)) { throw .wrongIssuer }
-        guard let audience = envelope.audience, deviceName.isEqual(to: message.extracting(audience)) else {
+        guard let audience = envelope.audience, root.deviceName.isEqual(to: message.extracting(audience)) else {
             throw .wrongAudience
         }
         if envelope.claims.purpose != purpose || envelope.contentType != ContentFormat.cbor { throw .wrongPurpose }
@@ -266,7 +294,7 @@ public final class CommandGate {
     private func verify(_ opened: Opened, _ message: Span<UInt8>) throws(Refusal) -> Digest {
         do throws(EnvelopeError) {
             return try opened.envelope.verify(
-                message, as: opened.envelope.claims.purpose, with: opened.controller.key, hashing: hashing,
+                message, as: opened.envelope.claims.purpose, with: opened.controller.key, hashing: root.hashing,
                 structure: &structure)
         } catch {
             throw .badSignature
@@ -279,7 +307,7 @@ public final class CommandGate {
         do throws(Refusal) {
             if isRetained { throw .retained }
             let opened = try open(message, as: .resume)
-            if opened.controller.role != .gateway { throw .unknownKey }
+            if !opened.controller.isGateway { throw .unknownKey }
             guard let nonce = opened.envelope.claims.nonce else { throw .incomplete }
             guard moment.accepts(nonce) else { throw .replayed }
             guard resumeBudget.take(now: moment.now) else { throw .overBudget }
@@ -292,6 +320,34 @@ public final class CommandGate {
             _ = drop(error)
             return nil
         }
+    }
+
+    /// Judges a message on the trust topic. Whether the broker had kept it does not matter, nor when it was signed: a
+    /// document proves itself.
+    public func judgeTrust(_ message: Span<UInt8>, _ moment: GateMoment) -> TrustVerdict {
+        do throws(Refusal) {
+            let opened = try TrustCandidate(decoding: message, root)
+            if let policy, policy.digest == opened.digest { return .known }
+            try opened.checkSigners(after: policy, root)
+            guard trustBudget.take(now: moment.now) else { throw .overBudget }
+            try opened.verify(message, after: policy, root, &structure)
+            return .successor(try TrustPolicy(opened, message, root), floor: opened.time(moment))
+        } catch {
+            _ = drop(error)
+            return .dropped(error)
+        }
+    }
+
+    /// Puts a successor, which is durable now, into force. A key that stays, or comes back, goes on where it was: what
+    /// it sent in this run stays seen.
+    public func adopt(_ policy: TrustPolicy) {
+        let earlier = (self.policy?.controllers ?? []) + revoked
+        for controller in policy.controllers {
+            if let old = earlier.first(where: { $0.keyID == controller.keyID }) { controller.goOn(from: old) }
+        }
+        let gone = earlier.filter { old in !policy.controllers.contains { $0.keyID == old.keyID } }
+        revoked = [Controller](gone.prefix(Self.maximumRevoked))
+        self.policy = policy
     }
 }
 

@@ -2,35 +2,82 @@
 
 public import MartletCOSE
 public import MartletEnvelope
+internal import MartletMessages
 internal import MartletReplayWindow
 
-/// What a controller's key may do.
-public enum Role: Sendable {
-    /// Answers births (`resume`): tells the time and what the back end has seen.
-    case gateway
-    /// Sends commands.
-    case operate
-}
-
-/// A key that the device's configuration names. A certificate authority is never a controller, nor is a device.
+/// A key that the trust document names, with what it may do. A certificate authority is never a controller, nor is a
+/// device.
 public final class Controller {
     /// The claim `iss` of its messages.
     public let name: [UInt8]
-    public let role: Role
     public let keyID: KeyID
     public let key: any Verifier
+    /// Whether it answers births (`resume`): tells the time and what the back end has seen.
+    public let isGateway: Bool
 
     /// Sequence numbers of its commands in this run.
     var window = ReplayWindow()
     /// Verified commands.
-    var rate: TokenBucket
+    var rate = TokenBucket(rate: 10, burst: 20, now: 0)
+    /// The rules of its roles.
+    private let grants: [Grant]
 
-    /// `publicKey`: the DER SubjectPublicKeyInfo of `key`.
-    public init(name: [UInt8], role: Role, key: any Verifier, publicKey: Span<UInt8>, hashing: any Hashing) {
-        self.name = name
-        self.role = role
+    /// `roles`: those of the whole document.
+    init(_ controller: TrustDocument.Controller, key: any Verifier, roles: [TrustDocument.Role]) {
+        name = controller.name
+        keyID = controller.key.id
         self.key = key
-        keyID = KeyID(ofKey: hashing.sha256(publicKey))
-        rate = TokenBucket(rate: 10, burst: 20, now: 0)
+        var isGateway = false
+        var grants: [Grant] = []
+        for name in controller.roles {
+            if name.span.isEqual(to: TrustDocument.gatewayRole) { isGateway = true }
+            for role in roles where role.name == name {
+                for rule in role.rules { grants.append(Grant(rule)) }
+            }
+        }
+        self.isGateway = isGateway
+        self.grants = grants
+    }
+
+    /// Takes over what the same key did under the document before: what was seen stays seen, what was spent is spent.
+    func goOn(from old: Controller) {
+        window = old.window
+        rate = old.rate
+        for grant in grants {
+            for other in old.grants where other.rule == grant.rule { grant.bucket = other.bucket }
+        }
+    }
+
+    /// Whether any rule names the command for this state of the device.
+    func mayAsk(for command: [UInt8], isSuspended: Bool) -> Bool {
+        grants.contains { $0.applies(to: command, isSuspended) }
+    }
+
+    /// Why no rule admits the command; nil if one does, which is then charged.
+    func refusal(
+        of command: [UInt8], _ arguments: [CommandValue], isSuspended: Bool, now: UInt64
+    ) -> Outcome? {
+        var refusal = Outcome.outOfPolicy
+        for grant in grants where grant.applies(to: command, isSuspended) && grant.rule.allows(arguments) {
+            if grant.bucket?.take(now: now) ?? true { return nil }
+            refusal = .rateLimited
+        }
+        return refusal
+    }
+}
+
+/// A rule in force for one controller.
+private final class Grant {
+    let rule: TrustDocument.Rule
+    /// nil: no rate of its own.
+    var bucket: TokenBucket?
+
+    init(_ rule: TrustDocument.Rule) {
+        self.rule = rule
+        bucket = rule.rate.map { TokenBucket(count: $0.count, seconds: $0.seconds) }
+    }
+
+    func applies(to command: [UInt8], _ isSuspended: Bool) -> Bool {
+        rule.command == command && (isSuspended ? rule.whileSuspended : rule.whileActive)
     }
 }

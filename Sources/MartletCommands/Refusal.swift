@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a message on the command topic was dropped before or at its signature. Such messages are not answered, since
+/// Why a message from the network was dropped before or at its signature. Such messages are not answered, since
 /// nobody is known to have sent them; they are counted by code. Codes are part of the protocol.
 public enum Refusal: UInt8, CaseIterable, Sendable {
     case tooLarge = 1
@@ -8,7 +8,7 @@ public enum Refusal: UInt8, CaseIterable, Sendable {
     case malformed = 2
     /// The broker had kept it: it was not sent for now.
     case retained = 3
-    /// No configured controller has this key.
+    /// No controller has this key, or no root.
     case unknownKey = 4
     /// The issuer is not the one that the key belongs to.
     case wrongIssuer = 5
@@ -25,6 +25,12 @@ public enum Refusal: UInt8, CaseIterable, Sendable {
     case overBudget = 11
     /// The server's certificate could not be checked against trusted time yet.
     case provisionalLink = 12
+    /// Not the version that follows the trust document in force, or another document of the same version.
+    case wrongVersion = 13
+    /// Fewer roots signed than the trust document, or the one in force, asks for.
+    case belowThreshold = 14
+    /// Not a trust document.
+    case badDocument = 15
 
     /// For people.
     public var text: StaticString {
@@ -41,13 +47,16 @@ public enum Refusal: UInt8, CaseIterable, Sendable {
         case .badSignature: "forged: the signature does not hold"
         case .overBudget: "too many messages to verify"
         case .provisionalLink: "the server's certificate waits for trusted time"
+        case .wrongVersion: "not the version after the trust document in force"
+        case .belowThreshold: "signed by too few roots, or not by the pinned one"
+        case .badDocument: "not a trust document"
         }
     }
 }
 
 /// How many messages were dropped, by refusal.
 public struct RefusalCounts: Sendable {
-    private var counts = InlineArray<13, UInt64>(repeating: 0)
+    private var counts = InlineArray<16, UInt64>(repeating: 0)
 
     public init() {}
 

@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Allows `rate` events in a second on average and `burst` at once.
+/// Allows so many events in some time on average, and a burst at once.
 public struct TokenBucket: Sendable {
     private let rate: UInt64
     private let burst: UInt64
-    /// Thousandths of an event.
+    /// What an event takes.
+    private let cost: UInt64
     private var level: UInt64
     private var last: UInt64
 
-    /// `now` is boot time in milliseconds, here and below. The bucket begins full.
+    /// `rate` events a second. `now` is boot time in milliseconds, here and below. The bucket begins full.
     public init(rate: UInt32, burst: UInt32, now: UInt64) {
         self.rate = UInt64(rate)
-        self.burst = UInt64(burst) * 1000
+        cost = 1000
+        self.burst = UInt64(burst) * cost
         level = self.burst
         last = now
+    }
+
+    /// `count` events in `seconds`, and as many at once; both as bounded by `TrustDocument.Rate`.
+    init(count: UInt64, seconds: UInt64) {
+        rate = count
+        cost = 1000 &* seconds
+        burst = count &* cost
+        level = burst
+        last = 0
     }
 
     /// Takes one event; false if there is none left.
@@ -24,8 +35,8 @@ public struct TokenBucket: Sendable {
             level = min(burst, level + elapsed * rate)
             last = now
         }
-        if level < 1000 { return false }
-        level -= 1000
+        if level < cost { return false }
+        level -= cost
         return true
     }
 }

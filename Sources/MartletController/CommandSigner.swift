@@ -12,6 +12,8 @@ public enum SigningError: Error, Equatable {
     case badName
     /// The name, an argument or the deadline of the command is outside the protocol's bounds.
     case badCommand
+    /// The trust document or its set of keys is outside the protocol's bounds.
+    case badDocument
     /// There is no next sequence number: its store failed.
     case noSequence
     /// No random numbers, or another failure of OpenSSL.

@@ -34,7 +34,8 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
     case notReady = 19
     /// The controller sends more than its rate.
     case rateLimited = 20
-    // 21 is `outOfPolicy`.
+    /// An argument is outside what policy allows this controller.
+    case outOfPolicy = 21
     /// Its acceptance could not be made durable, twice.
     case notRecorded = 22
 
@@ -55,6 +56,7 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
         case .deadlineMissed: "could not begin before its deadline"
         case .notReady: "not ready: the back end has not resumed this run"
         case .rateLimited: "too many commands from this controller"
+        case .outOfPolicy: "an argument is outside what policy allows this controller"
         case .notRecorded: "could not be recorded: is the disk full or worn out?"
         }
     }

@@ -99,6 +99,7 @@ extension Engine {
         switch topics.leaf(of: topic) {
         case .signed(.command): return receivedCommand(payload, isRetained: isRetained, now)
         case .signed(.resume): receivedResume(payload, isRetained: isRetained, now)
+        case .signed(.trust): return receivedTrust(payload, now)
         default: log(.debug) { $0.text("a message on a topic that was not asked for") }
         }
         return true
@@ -107,7 +108,8 @@ extension Engine {
     private func moment(_ now: TimeSample) -> GateMoment {
         GateMoment(
             now: now.boot, trustedTime: clock.trustedSeconds(now), challenge: challenge.current,
-            previousChallenge: challenge.previous, isResumed: isResumed, waiting: waiting)
+            previousChallenge: challenge.previous, isResumed: isResumed,
+            isSuspended: state.isSuspended, waiting: waiting)
     }
 
     private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
@@ -182,8 +184,13 @@ extension Engine {
             if refusalLines.take(now: now.boot) { log(.warning) { $0.text("a resume was refused") } }
             return
         }
-        if !isResumed { log(.info) { $0.text("the back end resumed this run") } }
-        isResumed = true
+        let isCurrent = resume.leastTrustVersion <= gate.trustVersion
+        if !isCurrent {
+            log(.error) { $0.text("the back end knows a newer trust document: no commands until it is here") }
+        } else if !isResumed {
+            log(.info) { $0.text("the back end resumed this run") }
+        }
+        isResumed = isCurrent
         // Numbers that no device reaches are no reason to go on above them.
         if let head = resume.heads[.normal], head.sequence >= lane.next, head.sequence < RunState.limit / 2 {
             log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
@@ -200,6 +207,35 @@ extension Engine {
             tell(Event(kind: .clockTrusted), now)
             if isProvisional { judgeServerAgain(now) }
         }
+    }
+
+    /// A trust document comes into force when it is durable; the birth then says so.
+    private func receivedTrust(_ message: Span<UInt8>, _ now: TimeSample) -> Bool {
+        switch gate.judgeTrust(message, moment(now)) {
+        case .dropped(let refusal):
+            if refusalLines.take(now: now.boot) {
+                log(.warning) {
+                    $0.text("trust document refused: ")
+                    $0.text(refusal.text)
+                }
+            }
+        case .known: break
+        case .successor(let policy, let floor):
+            let mark = state.mark
+            put(policy, now)
+            if !flush(now) {
+                state.rollBack(to: mark)
+                return false
+            }
+            gate.adopt(policy)
+            if let floor { clock.lower(to: floor, now) }
+            needsBirth = true
+            log(.info) {
+                $0.text("trust document in force: version ")
+                $0.number(policy.version)
+            }
+        }
+        return true
     }
 
     /// What the back end has of the audit log. Where that is more than there is, the device was rolled back.

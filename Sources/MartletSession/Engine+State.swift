@@ -16,6 +16,8 @@ extension Engine {
             state.note(.damaged, [.number(UInt64(clamping: state.damage))], auditTime(now))
         }
         state.note(.started, [.number(run)], auditTime(now))
+        // The configuration brought it.
+        if let policy = gate.policy, policy.message != state.trust { put(policy, now) }
         for entry in state.ledger.entries where entry.stage == .open {
             if let command = gate.runAgain(entry) {
                 state.put(entry)
@@ -77,6 +79,12 @@ extension Engine {
             run: run, boot: now.boot,
             seconds: clock.wallClock(now).map { UInt64(clamping: (Int64(clamping: now.boot) &+ $0) / 1000) },
             clock: clock.state(now))
+    }
+
+    func put(_ policy: TrustPolicy, _ now: TimeSample) {
+        state.put(trust: policy.message)
+        let digest = policy.digest
+        state.note(.trusted, [.number(policy.version), .bytes([UInt8](copying: digest.bytes.span))], auditTime(now))
     }
 
     // MARK: The audit log

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MartletCommands
 public import MartletEnvelope
 public import MartletMessages
 
@@ -8,7 +7,7 @@ public import MartletMessages
 public final class TestController {
     /// The claim `iss`.
     public let name: [UInt8]
-    public let role: Role
+    public let role: TestRole
     public let key: TestKey
     /// The claim `aud`: the device's URN.
     public var audience: [UInt8]
@@ -17,7 +16,7 @@ public final class TestController {
     private let sealer: EnvelopeSealer
     private let random: SeededEntropy
 
-    public init(name: [UInt8], role: Role, audience: [UInt8], seed: UInt64) throws(TestKitError) {
+    public init(name: [UInt8], role: TestRole, audience: [UInt8], seed: UInt64) throws(TestKitError) {
         self.name = name
         self.role = role
         self.audience = audience
@@ -25,9 +24,6 @@ public final class TestController {
         random = SeededEntropy(seed: seed &+ 1)
         sealer = key.sealer(name)
     }
-
-    /// As the configuration of one run of a device names it.
-    public func configured() -> Controller { key.controller(name, role) }
 
     /// Complete claims of a new command that echoes `nonce`.
     public func commandClaims(_ nonce: Bytes16) -> Claims {

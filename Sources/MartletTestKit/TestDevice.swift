@@ -3,9 +3,11 @@
 public import MartletCOSE
 public import MartletCommands
 public import MartletEnvelope
+internal import MartletJournal
 public import MartletMessages
 internal import MartletSenML
 public import MartletSession
+public import MartletState
 public import MartletTelemetry
 
 /// A whole device without network, disk and clock, with its back end and an operator. Everything follows from the
@@ -14,7 +16,7 @@ public final class TestDevice {
     /// What holds for all runs of a device.
     public struct Settings {
         public var clock = ManualClock()
-        public var store = MemoryStore()
+        public var disk = SimulatedDisk(seed: 0)
         public var limits = ReadingBatch.Limits()
         /// Bytes of the telemetry queue.
         public var queueLimit = 1 << 20
@@ -30,6 +32,7 @@ public final class TestDevice {
         public let link: RecordingLink
         public let owner: RecordingOwner
         public let queue: MemoryQueue
+        public let state: DeviceState
         public let engine: Engine
     }
 
@@ -48,10 +51,15 @@ public final class TestDevice {
     public let key: TestKey
     public let gateway: TestController
     public let `operator`: TestController
+    public let trust: TestTrust
     public let entropy: SeededEntropy
+    /// The trust document that the configuration names.
+    public var document: [UInt8]
     public private(set) var run: Run
     public var batch: ReadingBatch
 
+    /// Of the journal.
+    public let keys: TestSegmentKeys
     private let sealer: EnvelopeSealer
 
     /// Starts the first run.
@@ -67,43 +75,57 @@ public final class TestDevice {
             name: text("urn:example:gateway"), role: .gateway, audience: name, seed: entropy.next())
         self.operator = try TestController(
             name: text("urn:example:operator"), role: .operate, audience: name, seed: entropy.next())
+        trust = try TestTrust(deviceName: name, seed: entropy.next())
+        document = try trust.message(
+            trust.document([gateway, self.operator], commands: settings.commands.map { $0.name }))
+        keys = try TestSegmentKeys(seed: entropy.next())
         sealer = key.sealer(name)
         batch = ReadingBatch(limits: settings.limits)
         run = try Self.start(
-            settings, DeviceIdentity(id: id, name: name, chain: []), topics, entropy, sealer,
-            [gateway, self.operator], key)
+            settings, DeviceIdentity(id: id, name: name, chain: []), topics, entropy, sealer, trust, document, keys)
     }
 
     private static func start(
         _ settings: Settings, _ identity: DeviceIdentity, _ topics: Topics, _ entropy: SeededEntropy,
-        _ sealer: EnvelopeSealer, _ controllers: [TestController], _ key: TestKey
+        _ sealer: EnvelopeSealer, _ trust: TestTrust, _ document: [UInt8], _ keys: TestSegmentKeys
     ) throws(TestKitError) -> Run {
         let now = settings.clock.sample
-        let gate = CommandGate(
-            deviceName: identity.name, controllers: controllers.map { $0.configured() }, hashing: key.hashing,
-            now: now.boot)
+        let journal = Journal(
+            storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream)
+        guard let state = try? DeviceState(journal, hashing: trust.root.hashing) else { throw .engine }
+        let stored = try? TrustPolicy(stored: state.trust, trust.root)
+        let first = try trust.policy(document)
+        let policy = first.version > stored?.version ?? 0 ? first : stored
+        let gate = CommandGate(root: trust.root, policy: policy, ledger: state.ledger, now: now.boot)
         for command in settings.commands { _ = gate.declare(command) }
         let queue = MemoryQueue(byteLimit: settings.queueLimit)
         let setup = Engine.Setup(
-            identity: identity, sealer: sealer, gate: gate, entropy: entropy, store: settings.store, queue: queue,
+            identity: identity, sealer: sealer, gate: gate, entropy: entropy, state: state, queue: queue,
             topics: topics, batchLimits: settings.limits, software: [], bootID: Bytes16(InlineArray(repeating: 7)),
             buildTime: settings.buildTime)
         let (link, owner) = (RecordingLink(), RecordingOwner())
         guard let engine = Engine(setup, link: link, owner: owner, now: now) else { throw .engine }
-        return Run(link: link, owner: owner, queue: queue, engine: engine)
+        return Run(link: link, owner: owner, queue: queue, state: state, engine: engine)
     }
 
-    /// The program ends without a word, and another one starts with the same state file.
+    /// The program ends without a word, and another one starts with the same disk.
     public func restart() throws(TestKitError) {
         batch = ReadingBatch(limits: settings.limits)
         run = try Self.start(
-            settings, DeviceIdentity(id: text("device-1"), name: name, chain: []), topics, entropy, sealer,
-            [gateway, self.operator], key)
+            settings, DeviceIdentity(id: text("device-1"), name: name, chain: []), topics, entropy, sealer, trust,
+            document, keys)
+    }
+
+    /// The power goes, if it has not gone, and comes back.
+    public func cutPower(_ cut: SimulatedDisk.Cut = .random) throws(TestKitError) {
+        settings.disk.restart(cut)
+        try restart()
     }
 
     public var engine: Engine { run.engine }
     public var link: RecordingLink { run.link }
     public var owner: RecordingOwner { run.owner }
+    public var disk: SimulatedDisk { settings.disk }
     public var now: TimeSample { settings.clock.sample }
 
     // MARK: Time

@@ -12,6 +12,8 @@ public enum TestKitError: Error, Equatable {
     case envelope(EnvelopeError)
     /// A payload that its message type cannot hold.
     case message
+    /// The device would refuse the trust document.
+    case trust(Refusal)
     /// The engine refused to start.
     case engine
 }
@@ -65,12 +67,6 @@ public final class TestKey {
     public func sealer(_ issuer: [UInt8]) -> EnvelopeSealer {
         let publicKey = self.publicKey
         return EnvelopeSealer(issuer: issuer, publicKey: publicKey.span, signer: signer, hashing: hashing)
-    }
-
-    /// The controller `name` with this key, as the configuration of one run of a device has it.
-    public func controller(_ name: [UInt8], _ role: Role) -> Controller {
-        let publicKey = self.publicKey
-        return Controller(name: name, role: role, key: verifier, publicKey: publicKey.span, hashing: hashing)
     }
 
     public var keyID: KeyID {

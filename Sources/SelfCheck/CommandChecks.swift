@@ -32,8 +32,10 @@ enum CommandChecks {
                 try? TestController(name: name, role: .operate, audience: audience, seed: seed), "controller")
             stranger = try require(
                 try? TestController(name: name, role: .operate, audience: audience, seed: seed + 7), "controller")
-            gate = CommandGate(
-                deviceName: audience, controllers: [controller.configured()], hashing: try hashing(), now: 0)
+            let trust = try require(try? TestTrust(deviceName: audience, seed: seed + 9), "root")
+            let policy = try require(
+                try? trust.policy([controller], commands: [bytes("set"), bytes("get")]), "trust document")
+            gate = CommandGate(root: trust.root, policy: policy, now: 0)
             let declaration = try require(
                 CommandDeclaration(
                     name: bytes("set"), parameters: [.integer(-(1 << 40)...1 << 40), .choice(["on", "off"])]),

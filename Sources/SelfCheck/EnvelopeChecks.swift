@@ -144,22 +144,26 @@ enum EnvelopeChecks {
 
     private static let parties: [(name: StaticString, purpose: Purpose, key: StaticString)] = [
         ("birth", .birth, device), ("resume", .resume, gateway), ("telemetry", .telemetry, device),
-        ("command", .command, controller), ("receipt", .receipt, device),
+        ("command", .command, controller), ("receipt", .receipt, device), ("trust", .trust, root),
     ]
 
-    /// SubjectPublicKeyInfo of TEST 1, 2 and 3 of RFC 8032 section 7.1.
+    /// SubjectPublicKeyInfo of TEST 1, 2, 3 and SHA(abc) of RFC 8032 section 7.1.
     private static let device: StaticString =
         "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     private static let controller: StaticString =
         "302a300506032b65700321003d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
     private static let gateway: StaticString =
         "302a300506032b6570032100fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"
+    private static let root: StaticString =
+        "302a300506032b6570032100ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf"
 
     private static func examples() throws(Failure) {
         let hashes = try ByteVector.named("hashes", in: ByteVector.examples)
         try require(hashes.count == parties.count * 32, "hashes")
         for (index, party) in parties.enumerated() {
-            let message = try ByteVector.named(party.name, in: ByteVector.examples)
+            var message = try ByteVector.named(party.name, in: ByteVector.examples)
+            // An array of one envelope.
+            if party.purpose == .trust { message.removeFirst() }
             let envelope = try require(try? Envelope(decoding: message.span), "open", name: party.name)
             let key = KeyVerifier(
                 try require(try? PublicKey(spki: bytes(hex: party.key).span), "key", name: party.name))
@@ -173,22 +177,14 @@ enum EnvelopeChecks {
         }
     }
 
-    private static func configured(
-        _ name: StaticString, _ role: Role, _ key: StaticString
-    ) throws(Failure) -> Controller {
-        let spki = bytes(hex: key)
-        return Controller(
-            name: bytes(name), role: role, key: KeyVerifier(try require(try? PublicKey(spki: spki.span), "key")),
-            publicKey: spki.span, hashing: try hashing())
-    }
-
     private static func exchange() throws(Failure) {
+        let hashing = try hashing()
+        let pinned = bytes(hex: root)
+        let trusted = TrustRoot(
+            hashing.sha256(pinned.span), deviceName: bytes(deviceName), keys: OpenSSLKeyReading(), hashing: hashing)
+        let document = try ByteVector.named("trust", in: ByteVector.examples)
         let gate = CommandGate(
-            deviceName: bytes(deviceName),
-            controllers: [
-                try configured("urn:martlet:operator", .operate, controller),
-                try configured("urn:martlet:gateway", .gateway, gateway),
-            ], hashing: try hashing(), now: 0)
+            root: trusted, policy: try require(try? TrustPolicy.first(document, trusted), "trust document"), now: 0)
         let declaration = try require(
             CommandDeclaration(name: bytes("set-interval"), parameters: [.integer(1...3600)]), "declaration")
         try require(gate.declare(declaration) == 0, "declare")

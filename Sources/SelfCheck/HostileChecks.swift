@@ -113,8 +113,13 @@ enum HostileChecks {
         let key = try require(try? TestKey(kind, seed: seed), "key")
         let name = bytes("urn:example:operator")
         let device = bytes(EnvelopeChecks.deviceName)
-        let gate = CommandGate(
-            deviceName: device, controllers: [key.controller(name, .operate)], hashing: key.hashing, now: 0)
+        let trust = try require(try? TestTrust(deviceName: device, seed: seed + 9), "root")
+        var trusted = trust.document([], commands: [bytes("set")])
+        trusted.controllers = [
+            TrustDocument.Controller(name: name, key: key.trusted, roles: [TestRole.operate.name])
+        ]
+        let policy = try require(try? trust.policy(trust.message(trusted)), "trust document")
+        let gate = CommandGate(root: trust.root, policy: policy, now: 0)
         let declaration = try require(
             CommandDeclaration(name: bytes("set"), parameters: [.integer(1...9)]), "declaration")
         try require(gate.declare(declaration) == 0, "declare")

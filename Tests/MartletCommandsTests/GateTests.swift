@@ -116,9 +116,8 @@ import Testing
     @Test func `the same id of another controller is another command`() throws {
         let bench = try Bench()
         let other = try TestController(name: bytes("urn:example:two"), role: .operate, audience: Bench.device, seed: 3)
-        let gate = CommandGate(
-            deviceName: Bench.device, controllers: [bench.controller.configured(), other.configured()],
-            hashing: other.key.hashing, now: 0)
+        let policy = try bench.trust.policy([bench.controller, other], commands: [bytes("go")])
+        let gate = CommandGate(root: bench.trust.root, policy: policy, now: 0)
         let declaration = try #require(CommandDeclaration(name: bytes("go"), parameters: []))
         #expect(gate.declare(declaration) == 0)
         for controller in [bench.controller, other] {

@@ -15,6 +15,7 @@ func bytes16(_ value: UInt8) -> Bytes16 { Bytes16(InlineArray(repeating: value))
 final class Bench {
     static let device = bytes("urn:dev:ops:32473-device-1")
 
+    let trust: TestTrust
     let gate: CommandGate
     let controller: TestController
     let gateway: TestController
@@ -27,9 +28,10 @@ final class Bench {
         controller = try TestController(
             name: bytes("urn:example:operator"), role: .operate, audience: Self.device, seed: 1)
         gateway = try TestController(name: bytes("urn:example:gateway"), role: .gateway, audience: Self.device, seed: 2)
+        trust = try TestTrust(deviceName: Self.device, seed: 500)
         gate = CommandGate(
-            deviceName: Self.device, controllers: [controller.configured(), gateway.configured()],
-            hashing: controller.key.hashing, now: moment.now)
+            root: trust.root, policy: try trust.policy([controller, gateway], commands: [bytes("set-interval"), bytes("reboot")]),
+            now: moment.now)
         guard let declaration = CommandDeclaration(name: bytes("set-interval"), parameters: parameters) else {
             fatalError("the declaration obeys the rules")
         }

@@ -33,17 +33,23 @@ import TestSupport
         let keys = (operate: try PrivateKey.generate(.p256), gateway: try PrivateKey.generate(.ed25519))
         signer = try CommandSigner(issuer: Self.operatorName, key: keys.operate, sequences: sequences)
         resumes = try ResumeSigner(issuer: Self.gatewayName, key: keys.gateway)
-        func controller(_ name: [UInt8], _ role: Role, _ key: PrivateKey) -> Controller {
-            let spki = key.publicKey.spki
-            return Controller(
-                name: name, role: role, key: KeyVerifier(key.publicKey), publicKey: spki.span, hashing: hashing)
+        let rootKey = try PrivateKey.generate(.p256)
+        let (spki, roles) = (rootKey.publicKey.spki, (operate: Array("operate".utf8), gateway: Array("gateway".utf8)))
+        func controller(_ name: [UInt8], _ role: [UInt8], _ key: PrivateKey) -> TrustDocument.Controller {
+            TrustDocument.Controller(
+                name: name, key: TrustDocument.Key(key.publicKey.spki, hashing: hashing), roles: [role])
         }
-        gate = CommandGate(
-            deviceName: Self.urn,
+        let document = TrustDocument(
+            version: 1, roots: [TrustDocument.Key(spki, hashing: hashing)], threshold: 1,
             controllers: [
-                controller(Self.operatorName, .operate, keys.operate),
-                controller(Self.gatewayName, .gateway, keys.gateway),
-            ], hashing: hashing, now: 0)
+                controller(Self.operatorName, roles.operate, keys.operate),
+                controller(Self.gatewayName, roles.gateway, keys.gateway),
+            ],
+            policy: [TrustDocument.Role(name: roles.operate, rules: [TrustDocument.Rule(command: command.name)])])
+        let message = try TrustSigner(issuer: Array("urn:martlet:root".utf8), keys: [rootKey]).sign(document)
+        let root = TrustRoot(
+            hashing.sha256(spki.span), deviceName: Self.urn, keys: OpenSSLKeyReading(), hashing: hashing)
+        gate = CommandGate(root: root, policy: try .first(message, root), now: 0)
         let declaration = try #require(CommandDeclaration(name: command.name, parameters: [.integer(0...9)]))
         _ = gate.declare(declaration)
     }

@@ -37,8 +37,8 @@ private struct Document {
     /// The hash of an example, a line of the block of hashes.
     func hash(_ name: String) throws -> [UInt8] {
         let all = try bytes("hashes")
-        let place = try #require(["birth", "resume", "telemetry", "command", "receipt"].firstIndex(of: name))
-        try #require(all.count == 5 * 32)
+        let place = try #require(["birth", "resume", "telemetry", "command", "receipt", "trust"].firstIndex(of: name))
+        try #require(all.count == 6 * 32)
         return Array(all[place * 32..<(place + 1) * 32])
     }
 
@@ -78,11 +78,7 @@ private struct Party {
         )
     }
 
-    func controller(_ role: Role) throws -> Controller {
-        Controller(
-            name: name, role: role, key: KeyVerifier(key.publicKey), publicKey: spki.span,
-            hashing: try OpenSSLHashing())
-    }
+    func trusted() throws -> TrustDocument.Key { TrustDocument.Key(spki, hashing: try OpenSSLHashing()) }
 }
 
 private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
@@ -95,6 +91,7 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
     private let device: Party
     private let operatorParty: Party
     private let gateway: Party
+    private let root: Party
     /// 2026-11-21 12:00:00 UTC
     private let start: UInt64 = 1_795_262_400
     private let challenge: Bytes16
@@ -105,10 +102,11 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
     init() throws {
         document = try Document()
         let seeds = try document.bytes("keys")
-        try #require(seeds.count == 96)
+        try #require(seeds.count == 128)
         device = try Party("urn:dev:mac:0024befffe804ff1", seed: seeds[0..<32])
         operatorParty = try Party("urn:martlet:operator", seed: seeds[32..<64])
         gateway = try Party("urn:martlet:gateway", seed: seeds[64..<96])
+        root = try Party("urn:martlet:root", seed: seeds[96..<128])
         challenge = try bytes16(Array(0..<16))
         commandID = try bytes16(Array(0xa0..<0xb0))
         head = ChainHead(sequence: 41, digest: try OpenSSLHashing().sha256(Array("41".utf8).span))
@@ -160,10 +158,11 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
     }
 
     private func gate() throws -> CommandGate {
-        let gate = CommandGate(
-            deviceName: device.name,
-            controllers: [try operatorParty.controller(.operate), try gateway.controller(.gateway)],
-            hashing: try OpenSSLHashing(), now: 0)
+        let hashing = try OpenSSLHashing()
+        let spki = root.spki
+        let root = TrustRoot(
+            hashing.sha256(spki.span), deviceName: device.name, keys: OpenSSLKeyReading(), hashing: hashing)
+        let gate = CommandGate(root: root, policy: try .first(document.bytes("trust"), root), now: 0)
         let declaration = CommandDeclaration(name: Array("set-interval".utf8), parameters: [.integer(1...3600)])
         _ = gate.declare(try #require(declaration))
         return gate
@@ -193,6 +192,38 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         #expect(try envelope.x5chain.map { Array(message[$0]) } == [certificate.der])
         let decoded = try Birth(decoding: message.span.extracting(envelope.payload))
         #expect(decoded == birth)
+    }
+
+    @Test func `the printed trust document is what the code writes and takes`() throws {
+        let trust = TrustDocument(
+            version: 1, roots: [try root.trusted()], threshold: 1,
+            controllers: [
+                TrustDocument.Controller(
+                    name: gateway.name, key: try gateway.trusted(), roles: [Array("gateway".utf8)]),
+                TrustDocument.Controller(
+                    name: operatorParty.name, key: try operatorParty.trusted(), roles: [Array("operate".utf8)]),
+            ],
+            policy: [
+                TrustDocument.Role(
+                    name: Array("operate".utf8),
+                    rules: [
+                        TrustDocument.Rule(command: Array("identify".utf8), whileSuspended: true),
+                        TrustDocument.Rule(
+                            command: Array("set-interval".utf8), rate: TrustDocument.Rate(count: 10, seconds: 60),
+                            arguments: [[.integer(5), .integer(600)]]),
+                    ])
+            ])
+        let printed = try document.bytes("trust")
+        var claims = Claims(purpose: .trust)
+        claims.issuedAt = start
+        let payload = try trust.encoded()
+        var message: [UInt8] = [0x81]
+        let digest = try root.sealer.seal(
+            claims, contentType: ContentFormat.cbor, payload: payload.span, into: &message)
+        #expect(hex(message) == hex(printed))
+        #expect(hex(digest) == hex(try document.hash("trust")))
+        let policy = try #require(gate().policy)
+        #expect(policy.document == trust && policy.message == printed)
     }
 
     @Test func `the printed resume is what the code writes and takes`() throws {

@@ -27,11 +27,14 @@ import Testing
 
     /// Replaces a line of the configuration, counted from 1, and puts the device together.
     private func message(line: Int, _ text: String, _ code: MartletError.Code = .configuration) throws -> String {
-        var lines = DeviceFolder.lines
+        var lines = folder.lines
         lines[line - 1] = text
         try folder.configure(lines: lines)
         return try message(code)
     }
+
+    private static let badRoot =
+        "$/martlet.conf:11: the root is 64 hex digits: the SHA-256 of a root's public key"
 
     @Test func `the configuration of the table is a good one`() throws {
         let device = try folder.device()
@@ -66,22 +69,11 @@ import Testing
         (7, "", "$/martlet.conf: no private key: add key to [identity]"),
         (8, "", "$/martlet.conf: no certificate: add certificate to [identity]"),
         (9, "", "$/martlet.conf: no trust anchors: add anchors to [identity]"),
-        (
-            11, "gateway = gateway",
-            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
-        ),
-        (
-            11, "gateway = root gateway.pub",
-            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
-        ),
-        (
-            11, "gateway = gateway a b",
-            "$/martlet.conf:11: not a controller: write NAME = gateway FILE or NAME = operate FILE"
-        ),
-        (
-            12, "operator = operate gateway.pub",
-            "$/martlet.conf:12: another controller has the same key: give each its own"
-        ),
+        (11, "", "$/martlet.conf: no trust root: add root to [trust]"),
+        (11, "root = ", badRoot), (11, "root = \(String(repeating: "0", count: 63))", badRoot),
+        (11, "root = \(String(repeating: "0", count: 65))", badRoot),
+        (11, "root = \(String(repeating: "0", count: 63))g", badRoot),
+        (12, "documents = trust.cbor", "$/martlet.conf:12: unknown key 'documents' in [trust]: correct or remove it"),
         (14, "batch-count = 257", "$/martlet.conf:14: batch-count is an integer from 1 to 256"),
         (14, "batch-bytes = 2047", "$/martlet.conf:14: batch-bytes is an integer from 2048 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
@@ -231,9 +223,26 @@ import Testing
             try folder.write(folder.authority.authority.certificate.pem(), "ca.pem")
         }
         for bad in [[], certificate, key] {
-            try folder.write(bad, "operator.pub")
-            #expect(try message(.identity) == "$/operator.pub: not a PEM public key of P-256 or Ed25519")
+            try folder.write(bad, "trust.cbor")
+            #expect(
+                try message(.identity) == "$/trust.cbor: cannot be the first trust document: not an envelope")
         }
+    }
+
+    @Test("CMD-08 a first document that the pinned root did not sign is refused")
+    func foreignDocument() throws {
+        try folder.write(DeviceFolder(folder.authority).sign(folder.document), "trust.cbor")
+        #expect(
+            try message(.identity)
+                == "$/trust.cbor: cannot be the first trust document: signed by too few roots, or not by the pinned one"
+        )
+    }
+
+    @Test func `the first trust document may be left out, since it can come over the network`() throws {
+        var lines = folder.lines
+        lines.removeAll { $0.hasPrefix("document") }
+        try folder.configure(lines: lines)
+        try folder.device().stop()
     }
 
     @Test("LOG-02 a private key in the wrong place is not repeated")
@@ -251,7 +260,7 @@ import Testing
             try message(line: 8, "certificate = \(name)", .file)
                 == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
         #expect(
-            try message(line: 11, "gateway = gateway \(name)", .file)
+            try message(line: 12, "document = \(name)", .file)
                 == "$/ke\\xe2\\x80\\xaey: open: No such file or directory")
         let error = #expect(throws: MartletError.self) {
             _ = try Device(configuration: "/nowhere/\u{1b}[31m\n\u{202e}\u{7f}.conf")

@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletController
 import MartletOpenSSL
 import MartletPosix
 import TestSupport
@@ -9,13 +10,17 @@ import TestSupport
 /// The configuration, key and certificates of one device, and what it logs.
 class DeviceFolder {
     static let id = "pump-7"
-    /// `[controllers]` and what follows is left out where a test counts lines.
-    static let lines = [
-        "[device]", "id = \(id)", "[mqtt]", "host = localhost", "port = 8883", "[identity]", "key = device.key",
-        "certificate = device.pem", "anchors = ca.pem", "[controllers]", "gateway = gateway gateway.pub",
-        "operator = operate operator.pub", "[telemetry]", "batch-age = 0",
+    /// What the role `operate` may send.
+    static let commands = [
+        "all", "close", "count", "fail", "format-disk", "never", "say", "set-interval", "stop", "unknown", "wait",
+        "wait-a-little",
     ]
 
+    /// The configuration; tests count its lines.
+    let lines: [String]
+    let rootKey: PrivateKey
+    /// The first trust document.
+    let document: TrustDocument
     let authority: TestAuthority
     let identity: TestAuthority.Identity
     let gatewayKey: PrivateKey
@@ -28,14 +33,45 @@ class DeviceFolder {
         identity = try authority.device(Self.id)
         gatewayKey = try PrivateKey.generate(.p256)
         operatorKey = try PrivateKey.generate(.ed25519)
+        rootKey = try PrivateKey.generate(.p256)
+        let root = try TrustSigner.entry(rootKey.publicKey)
+        lines = [
+            "[device]", "id = \(Self.id)", "[mqtt]", "host = localhost", "port = 8883", "[identity]",
+            "key = device.key", "certificate = device.pem", "anchors = ca.pem", "[trust]",
+            "root = \(try Self.digest(root))", "document = trust.cbor", "[telemetry]", "batch-age = 0",
+        ]
+        document = TrustDocument(
+            version: 1, roots: [root], threshold: 1,
+            controllers: [
+                TrustDocument.Controller(
+                    name: Array("urn:martlet:gateway".utf8), key: try TrustSigner.entry(gatewayKey.publicKey),
+                    roles: [Array("gateway".utf8)]),
+                TrustDocument.Controller(
+                    name: Array("urn:martlet:operator".utf8), key: try TrustSigner.entry(operatorKey.publicKey),
+                    roles: [Array("operate".utf8)]),
+            ],
+            policy: [
+                TrustDocument.Role(
+                    name: Array("operate".utf8),
+                    rules: Self.commands.map { TrustDocument.Rule(command: Array($0.utf8)) })
+            ])
         path = NSTemporaryDirectory() + "device-" + UUID().uuidString
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         try write(identity.key.pem(), "device.key")
         try write(identity.certificate.pem(), "device.pem")
         try write(authority.authority.certificate.pem(), "ca.pem")
-        try write(gatewayKey.publicKey.pem(), "gateway.pub")
-        try write(operatorKey.publicKey.pem(), "operator.pub")
+        try write(sign(document), "trust.cbor")
+    }
+
+    /// The message that makes a trust document known.
+    func sign(_ document: TrustDocument) throws -> [UInt8] {
+        try TrustSigner(issuer: Array("urn:martlet:root".utf8), keys: [rootKey]).sign(document)
+    }
+
+    private static func digest(_ key: TrustDocument.Key) throws -> String {
+        let digest = try SHA256().digest(key.spki.span)
+        return digest.indices.map { String(format: "%02x", digest[$0]) }.joined()
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -45,7 +81,7 @@ class DeviceFolder {
     /// Writes the configuration; `changes` replaces whole lines by their key, or adds them to [telemetry].
     func configure(_ changes: [String: String]) throws {
         var rest = changes
-        var lines = Self.lines.map { line in
+        var lines = self.lines.map { line in
             let key = String(line.prefix { $0 != " " })
             return rest.removeValue(forKey: key).map { "\(key) = \($0)" } ?? line
         }

@@ -98,7 +98,7 @@ func isClean(_ text: String) -> Bool {
         // And its errors.
         for (name, content) in [
             ("device.pem", try bench.authority.device(DeviceFolder.id).certificate.pem()),
-            ("device.pem", try bench.identity.key.pem()), ("operator.pub", try bench.identity.key.pem()),
+            ("device.pem", try bench.identity.key.pem()), ("trust.cbor", try bench.identity.key.pem()),
             ("martlet.conf", try bench.identity.key.pem()),
         ] {
             try bench.write(content, name)
