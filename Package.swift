@@ -123,7 +123,7 @@ let package = Package(
             dependencies: [
                 "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE",
                 "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry",
-                "MartletCommands", "MartletSession", "MartletTestKit", "MartletINI",
+                "MartletCommands", "MartletJournal", "MartletState", "MartletSession", "MartletTestKit", "MartletINI",
             ],
             swiftSettings: settings),
 
@@ -160,6 +160,12 @@ let package = Package(
             [
                 "MartletCommands", "MartletTestKit", "MartletCOSE", "MartletEnvelope", "MartletMessages",
                 "MartletReplayWindow",
+            ]),
+        tests(
+            "MartletStateTests",
+            [
+                "MartletState", "MartletTestKit", "MartletAudit", "MartletCOSE", "MartletEnvelope", "MartletJournal",
+                "MartletMessages", "MartletCommands", "MartletTelemetry",
             ]),
         tests(
             "MartletSessionTests",

@@ -21,7 +21,7 @@ public struct RunState: Equatable, Sendable {
     /// What was given up and not told yet.
     public var gaps: [Gap]
 
-    func encoded() -> [UInt8]? {
+    public func encoded() -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: 2048)
         var writer = CBORWriter(bytes.mutableSpan)
         writer.array(4)
@@ -36,7 +36,7 @@ public struct RunState: Equatable, Sendable {
     }
 
     /// nil if the bytes are not a saved state.
-    init?(decoding bytes: [UInt8]) {
+    public init?(decoding bytes: [UInt8]) {
         do throws(CBORError) {
             var reader = CBORReader(bytes.span)
             try reader.array(exactly: 4)

@@ -198,12 +198,12 @@ enum EnvelopeChecks {
         try require(taken == Resume(time: 1_795_262_401, heads: heads(41, try sha256(bytes("41")))), "resume")
         moment.isResumed = true
         let command = try ByteVector.named("command", in: ByteVector.examples)
-        guard case .accepted(let accepted) = gate.judge(command.span, isRetained: false, moment) else {
+        guard case .accepted(let accepted, _) = gate.judge(command.span, isRetained: false, moment) else {
             throw Failure(why: "the command was not accepted")
         }
         try require(accepted.arguments == [.integer(60)] && accepted.deadline == 70_000, "arguments")
 
-        let receipt = try require(gate.finish(accepted.key, .done, results: [.integer(60)]), "no receipt")
+        let receipt = try require(gate.finish(accepted.key, .done, results: [.integer(60)])?.receipt, "no receipt")
         let sealer = try deviceSealer()
         var claims = Claims(purpose: .receipt)
         claims.issuedAt = 1_795_262_421

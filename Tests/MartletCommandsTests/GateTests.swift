@@ -102,13 +102,17 @@ import Testing
         let bench = try Bench()
         let id = bytes16(42)
         let first = try bench.command { $0.id = id }
-        guard case .accepted(let command) = bench.gate.judge(first.span, isRetained: false, bench.moment) else {
+        guard case .accepted(let command, _) = bench.gate.judge(first.span, isRetained: false, bench.moment) else {
             Issue.record("not accepted")
             return
         }
         #expect(try bench.judge(bench.command { $0.id = id }) == .running)
-        let receipt = try #require(bench.gate.finish(command.key, .done, results: [.integer(7)]))
+        let entry = try #require(bench.gate.finish(command.key, .done, results: [.integer(7)]))
+        let receipt = try #require(entry.receipt)
         #expect(receipt.command == id && receipt.results == [.integer(7)])
+        // Not before the outcome is durable.
+        #expect(try bench.judge(bench.command { $0.id = id }) == .running)
+        bench.gate.ledger.endedAreDurable()
         #expect(bench.gate.finish(command.key, .failed) == nil)
         for _ in 0..<3 { #expect(try bench.receipt(bench.command { $0.id = id }) == receipt) }
     }
@@ -124,7 +128,7 @@ import Testing
             var claims = controller.commandClaims(bench.moment.challenge)
             claims.id = bytes16(1)
             let message = try controller.command(Command(name: bytes("go")), claims)
-            guard case .accepted(let command) = gate.judge(message.span, isRetained: false, bench.moment) else {
+            guard case .accepted(let command, _) = gate.judge(message.span, isRetained: false, bench.moment) else {
                 Issue.record("not accepted")
                 continue
             }
@@ -171,7 +175,7 @@ import Testing
         let command = Command(
             name: bytes("set-interval"), arguments: [.integer(5), .text(bytes("off"))], deadline: 30, priority: 2)
         let message = try bench.controller.command(command, bench.moment.challenge)
-        guard case .accepted(let accepted) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
+        guard case .accepted(let accepted, _) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
             Issue.record("not accepted")
             return
         }
@@ -195,23 +199,23 @@ import Testing
     func `results that no receipt can carry are left out, and the outcome is told`(_ results: [CommandValue]) throws {
         let bench = try Bench()
         let message = try bench.command()
-        guard case .accepted(let command) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
+        guard case .accepted(let command, _) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
             Issue.record("not accepted")
             return
         }
-        let receipt = try #require(bench.gate.finish(command.key, .done, results: results))
+        let receipt = try #require(bench.gate.finish(command.key, .done, results: results)?.receipt)
         #expect(receipt.outcome == .done && receipt.results.isEmpty)
         let encoded = try #require(receipt.encoded())
         #expect(try Receipt(decoding: encoded.span) == receipt)
     }
 
-    @Test func `the ledger forgets finished commands only, the oldest first`() throws {
+    @Test func `the ledger forgets acknowledged commands only, the oldest first`() throws {
         let bench = try Bench()
         var keys: [CommandKey] = []
         func accept() throws -> CommandKey {
             bench.moment.now += 1000
             let message = try bench.command()
-            guard case .accepted(let command) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
+            guard case .accepted(let command, _) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
                 throw TestKitError.message
             }
             return command.key
@@ -221,6 +225,9 @@ import Testing
             let key = try accept()
             keys.append(key)
             #expect(bench.gate.finish(key, .done) != nil)
+            bench.gate.ledger.endedAreDurable()
+            #expect(bench.gate.ledger.takeRecorded()?.key == key)
+            #expect(bench.gate.ledger.acknowledge(key)?.key == key)
         }
         bench.moment.now += 1000
         #expect(try bench.judge(bench.command { $0.id = running.id }) == .running)

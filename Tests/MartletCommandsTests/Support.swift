@@ -42,7 +42,7 @@ final class Bench {
     func judge(_ message: [UInt8], isRetained: Bool = false) -> Judged {
         switch gate.judge(message.span, isRetained: isRetained, moment) {
         case .dropped(let refusal): .dropped(refusal)
-        case .answered(let receipt): .answered(receipt.outcome)
+        case .refused(let receipt), .repeated(let receipt): .answered(receipt.outcome)
         case .running: .running
         case .accepted: .accepted
         }
@@ -55,8 +55,10 @@ final class Bench {
     }
 
     func receipt(_ message: [UInt8]) -> Receipt? {
-        if case .answered(let receipt) = gate.judge(message.span, isRetained: false, moment) { return receipt }
-        return nil
+        switch gate.judge(message.span, isRetained: false, moment) {
+        case .refused(let receipt), .repeated(let receipt): receipt
+        default: nil
+        }
     }
 
     /// A command that the device accepts.

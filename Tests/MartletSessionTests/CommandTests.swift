@@ -3,6 +3,7 @@
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletSenML
 import MartletTelemetry
@@ -73,15 +74,16 @@ import Testing
         #expect(device.owner.commands.isEmpty && device.engine.gate.refusals[.retained] == 1)
     }
 
-    @Test("CMD-06 no command of an earlier run runs again, whatever became of the state file", arguments: 0..<4)
+    @Test("CMD-06 no command of an earlier run runs again, whatever became of the journal", arguments: 0..<4)
     func earlierRun(_ fate: Int) throws {
         let device = try resumed()
-        let old = device.settings.store.content
+        let old = device.disk.image
         let command = Command(name: bytes("set-interval"), arguments: [.integer(1)])
         let message = try device.operator.command(command, try device.challenge)
         #expect(device.deliver(message, as: .command))
         #expect(device.owner.commands.count == 1)
-        device.settings.store.content = [nil, [], [1, 2, 3], old][fate]
+        let name = SegmentName(stream: 1, number: 1)
+        device.disk.restore([[], [(name, [])], [(name, [1, 2, 3])], old][fate])
         try device.restart()
         device.connect()
         #expect(try device.resume())

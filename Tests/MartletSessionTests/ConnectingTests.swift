@@ -123,9 +123,9 @@ import Testing
         device.entropy.isExhausted = true
         #expect(throws: TestKitError.engine) { try device.restart() }
         device.entropy.isExhausted = false
-        device.settings.store.fails = true
+        device.disk.isFull(true)
         #expect(throws: TestKitError.engine) { try device.restart() }
-        device.settings.store.fails = false
+        device.disk.isFull(false)
         try device.restart()
     }
 

@@ -183,12 +183,12 @@ import Testing
 
     @Test func `if the state cannot be saved telemetry waits, and goes on when it can`() throws {
         let device = try connected { $0.limits.count = 2 }
-        device.settings.store.fails = true
+        device.disk.isFull(true)
         device.engine.lane.reservedUntil = device.engine.lane.next + 1
         #expect(device.report(1))
         #expect(!device.report(2))
         #expect(device.batch.count == 1 && device.sequences.count == 1)
-        device.settings.store.fails = false
+        device.disk.isFull(false)
         #expect(device.report(3))
         #expect(device.batch.count == 0 && device.sequences.count == 2)
     }

@@ -4,6 +4,7 @@ import Foundation
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletSenML
 import MartletTelemetry
@@ -92,5 +93,12 @@ extension TestDevice {
 
     func hasLogged(_ text: String) -> Bool {
         owner.lines.contains { String(decoding: $0.bytes, as: UTF8.self).contains(text) }
+    }
+}
+
+extension SimulatedDisk {
+    /// Whether nothing can be written, as on a full or worn-out disk.
+    func isFull(_ isFull: Bool) {
+        fault = isFull ? Fault(operations + 1, .full, isSticky: true) : nil
     }
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletCOSE
-import MartletCommands
 import MartletEnvelope
 import MartletMessages
-import MartletSenML
 import MartletTelemetry
-import MartletTestKit
 import Testing
 
-@testable import MartletSession
+@testable import MartletState
 
 @Suite struct RunStateTests {
     private func gap(_ first: UInt64, readings: UInt64 = 5) -> Gap {
@@ -51,9 +48,6 @@ import Testing
             guard let decoded = RunState(decoding: flipped) else { continue }
             #expect(decoded.run < 1 << 62 && decoded.next < 1 << 62 && decoded.gaps.count <= GapList.capacity)
             #expect(decoded.encoded() == flipped)
-            // An engine starts from it, with readings to come.
-            let device = try device { $0.store.content = flipped }
-            #expect(device.report(1))
         }
     }
 
@@ -68,16 +62,5 @@ import Testing
             let encoded = try #require(state.encoded())
             #expect(RunState(decoding: encoded) == nil)
         }
-    }
-
-    @Test func `gaps of a state file do not overflow when they grow`() throws {
-        let state = RunState(
-            run: 1, next: 10, gaps: [Gap(first: 1, last: 9, readings: .max, reason: .retention, digest: nil)])
-        let device = try device {
-            $0.store.content = state.encoded()
-            $0.queueLimit = 6000
-        }
-        for _ in 0..<60 { #expect(device.report(1)) }
-        #expect(device.engine.backlog > 0)
     }
 }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletAudit
+import MartletCommands
+import MartletEnvelope
+import MartletJournal
+import MartletMessages
+import MartletState
+import MartletTestKit
+import Testing
+
+@Suite struct DeviceStateTests {
+    @Test func `a new disk holds nothing`() throws {
+        let state = try Bench().start()
+        #expect(state.isNew && state.damage == 0 && state.run == nil && state.trust.isEmpty && state.floor == nil)
+        #expect(!state.isSuspended && state.ledger.entries.isEmpty && state.auditHead == nil && state.untoldCount == 0)
+    }
+
+    @Test func `what was flushed is there after a power cut, and nothing else`() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        let run = RunState(run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)))
+        state.put(run)
+        state.put(trust: [1, 2, 3])
+        state.put(floor: 1_800_000_000_000)
+        state.put(isSuspended: true)
+        state.note(.started, [.number(5)], time())
+        #expect(state.flush() && !state.hasPending)
+        let head = try #require(state.auditHead)
+        state.put(RunState(run: 6, next: 100))
+        state.note(.clock, [.number(9)], time())
+        #expect(state.hasPending && state.auditHead == head)
+        bench.disk.restart(.keepsAll)
+        let next = try bench.start()
+        #expect(!next.isNew && next.damage == 0 && next.run == run && next.trust == [1, 2, 3])
+        #expect(next.floor == 1_800_000_000_000 && next.isSuspended && next.auditHead == head)
+        #expect(next.untoldCount == 1)
+    }
+
+    @Test func `a snapshot carries everything into a new segment`() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        state.put(RunState(run: 5, next: 99))
+        state.put(trust: [UInt8](repeating: 7, count: 900))
+        state.put(floor: 5)
+        let entry = try #require(state.ledger.restored(key(1)))
+        state.put(entry)
+        #expect(state.flush())
+        // Several segments later.
+        for index in 0..<300 {
+            state.note(.connection, [.number(1), .number(UInt64(index))], time())
+            #expect(state.flush())
+        }
+        let head = state.auditHead
+        bench.disk.restart(.losesAll)
+        let next = try bench.start()
+        #expect(next.damage == 0 && next.run == RunState(run: 5, next: 99) && next.trust.count == 900)
+        #expect(next.floor == 5 && next.auditHead == head && next.ledger.entries.map { $0.key } == [key(1)])
+    }
+
+    @Test func `what is taken back was never there`() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        state.put(RunState(run: 5, next: 99))
+        state.note(.started, [.number(5)], time())
+        let mark = state.mark
+        state.put(RunState(run: 5, next: 200))
+        state.put(isSuspended: true)
+        state.note(.clock, [.number(1)], time())
+        state.rollBack(to: mark)
+        #expect(state.run?.next == 99 && !state.isSuspended && state.auditEnd?.sequence == 1)
+        #expect(state.flush())
+        let next = try bench.start()
+        #expect(next.run?.next == 99 && !next.isSuspended && next.auditHead?.sequence == 1)
+    }
+
+    @Test func `a flush that fails keeps everything for the next one`() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        state.note(.started, [.number(5)], time())
+        bench.disk.fault = SimulatedDisk.Fault(bench.disk.operations + 1, .full, isSticky: true)
+        #expect(!state.flush() && state.hasPending && state.auditHead == nil)
+        bench.disk.fault = nil
+        #expect(state.flush() && state.auditHead?.sequence == 1)
+        #expect(try bench.start().auditHead == state.auditHead)
+    }
+
+    @Test("IOE-02 while the disk is full audit entries are bounded, and those that were left out are counted")
+    func bounded() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        bench.disk.fault = SimulatedDisk.Fault(bench.disk.operations + 1, .full, isSticky: true)
+        for index in 0..<1000 { state.note(.clock, [.number(UInt64(index))], time()) }
+        #expect(!state.flush() && state.auditEnd?.sequence == 256)
+        bench.disk.fault = nil
+        #expect(state.flush())
+        state.note(.clock, [.number(1)], time())
+        #expect(state.flush() && state.auditHead?.sequence == 258)
+        let entries = state.untold(count: 64, size: 15_000)
+        let first = try #require(entries.first)
+        #expect(try AuditEntry(decoding: first.span).index == 1)
+    }
+
+    @Test("AUD-03 entries that the back end does not have are told in order, also those that are on disk only")
+    func untold() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        for index in 0..<200 {
+            state.note(.clock, [.number(UInt64(index))], time())
+            if index % 10 == 9 { #expect(state.flush()) }
+        }
+        var told: [UInt64] = []
+        while true {
+            let entries = state.untold(count: 64, size: 3000)
+            if entries.isEmpty { break }
+            for bytes in entries { told.append(try AuditEntry(decoding: bytes.span).index) }
+            state.put(told: try #require(told.last))
+        }
+        #expect(told == [UInt64](1...200))
+        #expect(state.flush())
+        #expect(try bench.start().untoldCount == 0)
+    }
+
+    @Test("AUD-05 a device that was rolled back goes on above what the back end has seen, linked to it")
+    func rolledBack() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        state.note(.started, [.number(1)], time())
+        let seen = ChainHead(sequence: 500, digest: digest(5))
+        state.skipAudit(to: seen)
+        state.note(.rolledBack, [.number(0), .number(1)], time())
+        #expect(state.flush() && state.auditHead?.sequence == 501)
+        let entries = state.untold(count: 64, size: 3000)
+        #expect(entries.count == 1)
+        let bytes = try #require(entries.first)
+        let entry = try AuditEntry(decoding: bytes.span)
+        #expect(entry.index == 501 && entry.previous == seen.digest)
+    }
+
+    @Test("CMD-06 damage is told, and numbers of the audit log go on far above")
+    func damaged() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        for index in 0..<3 {
+            state.note(.clock, [.number(UInt64(index))], time())
+            #expect(state.flush())
+        }
+        var image = bench.disk.image
+        let place = try #require(image[0].bytes.indices.last { image[0].bytes[$0] != 0 })
+        image[0].bytes[place - 5] ^= 1
+        bench.disk.restore(image)
+        let next = try bench.start()
+        #expect(next.damage == 1 && next.auditHead?.sequence == 2)
+        next.note(.damaged, [.number(1)], time())
+        #expect(next.auditEnd?.sequence == 2 + DeviceState.damageMargin + 1)
+    }
+}
+
+extension Ledger {
+    /// An entry as it comes from the disk.
+    fileprivate func restored(_ key: CommandKey) -> Entry? {
+        let bytes: [UInt8] =
+            [0x87, UInt8(key.controller.value), 0x50] + (0..<16).map { key.id.bytes[$0] } + [0x58, 0x20]
+            + [UInt8](repeating: 3, count: 32) + [0xf4, 0x01, 0x40, 0x40]
+        return restore(bytes.span) ? entries.last : nil
+    }
+}
