@@ -123,7 +123,8 @@ let package = Package(
             dependencies: [
                 "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE",
                 "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry",
-                "MartletCommands", "MartletJournal", "MartletState", "MartletSession", "MartletTestKit", "MartletINI",
+                "MartletAudit", "MartletCommands", "MartletJournal", "MartletState", "MartletSession", "MartletTestKit",
+                "MartletINI",
             ],
             swiftSettings: settings),
 
@@ -141,7 +142,8 @@ let package = Package(
             "MartletEnvelopeTests",
             [
                 "MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletSenML", "MartletMessages",
-                "MartletTelemetry", "MartletCommands", "MartletOpenSSL", "MartletAdapters", "TestSupport",
+                "MartletTelemetry", "MartletCommands", "MartletAudit", "MartletOpenSSL", "MartletAdapters",
+                "TestSupport",
             ]),
         tests(
             "MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pycose.keys import CoseKey
 from pycose.messages import CoseMessage, Sign1Message
-PURPOSES = dict(birth=1, telemetry=2, gap=3, event=4, receipt=6, command=16, resume=20)
+PURPOSES = dict(birth=1, telemetry=2, gap=3, event=4, receipt=6, checkpoint=7, command=16, resume=20)
 canonical = lambda item: cbor2.dumps(item, canonical=True)
 encoded = lambda key, encoding: key.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
 kid = lambda key: hashlib.sha256(encoded(key, Encoding.DER)).digest()[:8]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CSelfCheck
+import MartletAudit
 import MartletCBOR
 import MartletCOSE
 import MartletCommands
@@ -73,6 +74,8 @@ enum HostileChecks {
         if (try? Receipt(decoding: input.span)) != nil { return "Receipt" }
         if (try? Gap(decoding: input.span)) != nil { return "Gap" }
         if (try? Event(decoding: input.span)) != nil { return "Event" }
+        if (try? Checkpoint(decoding: input.span)) != nil { return "Checkpoint" }
+        if (try? AuditEntry(decoding: input.span)) != nil { return "AuditEntry" }
         if (try? Presence(decoding: input.span)) != nil { return "Presence" }
         if (try? Certificate(der: input.span)) != nil { return "Certificate" }
         if (try? PublicKey(spki: input.span)) != nil { return "PublicKey" }

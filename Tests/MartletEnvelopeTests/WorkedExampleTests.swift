@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletAdapters
+import MartletAudit
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
@@ -37,8 +38,9 @@ private struct Document {
     /// The hash of an example, a line of the block of hashes.
     func hash(_ name: String) throws -> [UInt8] {
         let all = try bytes("hashes")
-        let place = try #require(["birth", "resume", "telemetry", "command", "receipt", "trust"].firstIndex(of: name))
-        try #require(all.count == 6 * 32)
+        let names = ["birth", "resume", "telemetry", "command", "receipt", "trust", "checkpoint"]
+        let place = try #require(names.firstIndex(of: name))
+        try #require(all.count == names.count * 32)
         return Array(all[place * 32..<(place + 1) * 32])
     }
 
@@ -301,6 +303,35 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         #expect(decoded == receipt)
     }
 
+    @Test func `the printed checkpoint holds a log that is linked from its beginning`() throws {
+        let hashing = try OpenSSLHashing()
+        var chain = AuditChain()
+        var entries: [[UInt8]] = []
+        func add(_ kind: AuditKind, _ values: [AuditValue], after seconds: UInt64, boot: UInt64, _ clock: ClockState)
+            throws
+        {
+            let time = AuditTime(run: 7, boot: boot, seconds: start + seconds, clock: clock)
+            let entry = chain.append(kind, values, at: time, hashing: hashing)
+            entries.append(try #require(entry))
+        }
+        let command: [AuditValue] = [
+            .number(KeyID(ofKey: hashing.sha256(operatorParty.spki.span)).value), .bytes(Array(0xa0..<0xb0)),
+            .bytes(try document.hash("command")),
+        ]
+        try add(.started, [.number(7)], after: 0, boot: 20_000, .bounded)
+        try add(.accepted, command + [.text(Array("set-interval".utf8))], after: 21, boot: 41_000, .trusted)
+        try add(.ended, command + [.number(0)], after: 21, boot: 41_005, .trusted)
+        let checkpoint = Checkpoint(run: 7, head: try #require(chain.head), heads: heads, entries: entries)
+        let claims = try ownClaims(.checkpoint, after: 26, .trusted, uptime: 46)
+        try expectSealed("checkpoint", by: device, claims, payload: try #require(checkpoint.encoded()))
+
+        let (envelope, message) = try opened("checkpoint", as: .checkpoint, of: device)
+        let decoded = try Checkpoint(decoding: message.span.extracting(envelope.payload))
+        #expect(decoded == checkpoint)
+        var walk = AuditWalk()
+        #expect(walk.take(decoded.entries, upTo: decoded.head, hashing: hashing).verdict == .linked)
+    }
+
     @Test func `the operator's key beside the vectors is the document's`() throws {
         let key = try PrivateKey(pem: [UInt8](Data(contentsOf: example("operator.key"))).span)
         #expect(key.publicKey.spki == operatorParty.key.publicKey.spki)
@@ -314,6 +345,7 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         #expect(try document.codes("### Refusals") == table(Refusal.allCases))
         #expect(try document.codes("### Outcomes") == table(Outcome.allCases))
         #expect(try document.codes("### Event kinds") == table(EventKind.allCases))
+        #expect(try document.codes("### Audit kinds") == table(AuditKind.allCases))
     }
 
     private func table<Code: RawRepresentable>(_ cases: [Code]) -> [Int: String] where Code.RawValue == UInt8 {
