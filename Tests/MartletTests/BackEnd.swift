@@ -13,6 +13,8 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     struct State {
         var verifier: DeviceVerifier
         var messages: [DeviceMessage] = []
+        /// The newest of each purpose, as it came.
+        var envelopes: [Purpose: [UInt8]] = [:]
         var refused: [VerificationError] = []
         var presences: [Presence] = []
         var isConnected = false
@@ -67,7 +69,11 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     }
 
     func publish(_ leaf: String, _ message: [UInt8], isRetained: Bool = false) {
-        _ = link?.publish(topic: Array("martlet/v1/\(device)/\(leaf)".utf8), payload: message, isRetained: isRetained)
+        publish(topic: "martlet/v1/\(device)/\(leaf)", message, isRetained: isRetained)
+    }
+
+    func publish(topic: String, _ message: [UInt8], isRetained: Bool = false) {
+        _ = link?.publish(topic: Array(topic.utf8), payload: message, isRetained: isRetained)
     }
 
     struct TimedOut: Error, CustomStringConvertible {
@@ -90,7 +96,7 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     }
 
     /// The device's URN and its newest challenge.
-    private func audience() throws -> ([UInt8], Bytes16) {
+    func audience() throws -> ([UInt8], Bytes16) {
         try waitFor("birth") { state in
             let id = Array(device.utf8)
             guard let urn = state.verifier.name(of: id), let challenge = state.verifier.challenge(of: id) else {
@@ -100,26 +106,35 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         }
     }
 
-    /// Signs a command for the device's newest challenge and sends it.
+    /// Signs a command for the device's newest challenge.
+    func sign(
+        _ name: String, _ arguments: [CommandValue] = [], deadline: UInt64? = nil, expires: UInt64? = nil
+    ) throws -> SignedCommand {
+        let (urn, challenge) = try audience()
+        return try signer.sign(
+            Command(name: Array(name.utf8), arguments: arguments, deadline: deadline), for: urn, challenge: challenge,
+            id: CommandSigner.newID(), time: UInt64(Date().timeIntervalSince1970), expires: expires)
+    }
+
+    /// The same, and sends it.
     func command(
         _ name: String, _ arguments: [CommandValue] = [], deadline: UInt64? = nil, expires: UInt64? = nil,
         isRetained: Bool = false
     ) throws -> SignedCommand {
-        let (urn, challenge) = try audience()
-        let command = try signer.sign(
-            Command(name: Array(name.utf8), arguments: arguments, deadline: deadline), for: urn, challenge: challenge,
-            id: CommandSigner.newID(), time: UInt64(Date().timeIntervalSince1970), expires: expires)
+        let command = try sign(name, arguments, deadline: deadline, expires: expires)
         publish("command", command.message, isRetained: isRetained)
         return command
     }
 
-    func receipt(for command: SignedCommand) throws -> Receipt {
-        try waitFor("receipt") { state in
-            for message in state.messages {
-                if case .receipt(let receipt) = message.content, receipt.command == command.id { return receipt }
-            }
-            return nil
-        }
+    func receipt(for command: SignedCommand) throws -> Receipt { try receipt { $0.command == command.id } }
+
+    func receipt(where isWanted: (Receipt) -> Bool) throws -> Receipt {
+        try waitFor("receipt") { receipts($0).first(where: isWanted) }
+    }
+
+    /// All receipts so far, in the order of their arrival.
+    func receipts(_ state: State) -> [Receipt] {
+        state.messages.compactMap { if case .receipt(let receipt) = $0.content { receipt } else { nil } }
     }
 
     /// Waits for an event of a kind.
@@ -165,6 +180,7 @@ extension BackEnd: ControllerLinkDelegate {
                     let message = try state.verifier.verify(
                         bytes.span, from: id.span, as: purpose, at: Int64(Date().timeIntervalSince1970), now: now)
                     state.messages.append(message)
+                    state.envelopes[purpose] = bytes
                     if case .birth = message.content { return state.answersBirths }
                 } catch {
                     state.refused.append(error)

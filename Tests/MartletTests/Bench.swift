@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletOpenSSL
 import TestSupport
 
 /// A broker with mutual TLS, a back end, and the files of one device.
@@ -15,7 +16,7 @@ final class Bench: DeviceFolder {
     ///   - throughProxy: the device reaches the broker by a relay.
     init(
         settings: [String] = [], files: [String: String] = [:], server: TestAuthority.Identity? = nil,
-        throughProxy: Bool = false, authority: TestAuthority? = nil
+        throughProxy: Bool = false, authority: TestAuthority? = nil, operatorKind: KeyKind = .ed25519
     ) throws {
         let authority = try authority ?? TestAuthority()
         let usual = Broker.TLS(authority, as: authority.server)
@@ -31,7 +32,7 @@ final class Bench: DeviceFolder {
             devicePort = port
         }
         broker = try Broker(tls: usual, settings: settings + more, files: files)
-        try super.init(authority)
+        try super.init(authority, operatorKind: operatorKind)
         backEnd = try BackEnd(self, port: broker.port)
         if throughProxy { proxy = try Proxy(to: devicePort ?? broker.port) }
         try configure(["port": "\(proxy?.port ?? devicePort ?? broker.port)"])
@@ -53,6 +54,12 @@ final class Bench: DeviceFolder {
         backEnd.stop()
         try between()
         backEnd = try BackEnd(self, port: broker.port)
+    }
+
+    /// The device as a process of its own; `prefix` is what starts it.
+    func process(_ prefix: [String] = []) throws -> ChildProcess {
+        let command = prefix + [Bundle.main.bundleURL.appending(path: "DeviceProgram").path, configuration]
+        return try ChildProcess(command[0], Array(command.dropFirst()))
     }
 
     /// Starts the device and waits until the back end answered its birth.

@@ -28,11 +28,11 @@ class DeviceFolder {
     let path: String
     let log = Guarded<[String]>([])
 
-    init(_ authority: TestAuthority) throws {
+    init(_ authority: TestAuthority, operatorKind: KeyKind = .ed25519) throws {
         self.authority = authority
         identity = try authority.device(Self.id)
         gatewayKey = try PrivateKey.generate(.p256)
-        operatorKey = try PrivateKey.generate(.ed25519)
+        operatorKey = try PrivateKey.generate(operatorKind)
         rootKey = try PrivateKey.generate(.p256)
         let root = try TrustSigner.entry(rootKey.publicKey)
         lines = [

@@ -34,11 +34,11 @@ public final class ChildProcess: @unchecked Sendable {
     /// What it wrote so far to standard output and standard error.
     public var output: String { state.withLock { text } }
 
-    /// Waits until it wrote `expected`, or throws with its output.
-    public func waitForOutput(_ expected: String, seconds: Double = 5) throws {
+    /// Waits until it wrote `expected` so often, or throws with its output.
+    public func waitForOutput(_ expected: String, times: Int = 1, seconds: Double = 5) throws {
         let deadline = Date(timeIntervalSinceNow: seconds)
         try state.withLock {
-            while !text.contains(expected) {
+            while times == 1 ? !text.contains(expected) : text.components(separatedBy: expected).count <= times {
                 guard !ended, state.wait(until: deadline) else {
                     throw TestFailure("The process did not say '\(expected)':\n\(text)")
                 }
