@@ -117,5 +117,5 @@ enum Kinds {
         testDescription: "presence", roundTrip: { try Presence(decoding: $0.span).encoded() },
         examples: [.map([0: Raw([0xf4]), 1: 0, 2: 0]), .map([0: Raw([0xf5]), 1: most, 2: most])])
 
-    static let all = [birth, command, receipt, resume, gap, event, checkpoint, presence]
+    static let all = [birth, command, receipt, resume, gap, event, checkpoint, presence, trust]
 }
