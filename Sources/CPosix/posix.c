@@ -132,7 +132,14 @@ int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count) {
     return 0;
 }
 
+// Beyond the process's limit the kernel would send SIGXFSZ, which ends the process.
+static bool beyond_limit(int64_t end) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && (uint64_t)end > limit.rlim_cur;
+}
+
 int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t offset) {
+    if (beyond_limit(offset + (int64_t)count)) return -EFBIG;
     while (count > 0) {
         ssize_t n = pwrite(descriptor, bytes, count, offset);
         if (n < 0 && errno == EINTR) continue;
@@ -146,10 +153,7 @@ int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t 
 }
 
 int CPosix_reserve(int descriptor, int64_t size) {
-    // Beyond the limit the kernel would send SIGXFSZ, which ends the process.
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && (uint64_t)size > limit.rlim_cur)
-        return -EFBIG;
+    if (beyond_limit(size)) return -EFBIG;
     int value;
     do value = fallocate(descriptor, 0, 0, size);
     while (value < 0 && errno == EINTR);

@@ -72,7 +72,7 @@ int64_t CPosix_read_all(int descriptor, uint8_t *bytes, size_t capacity);
 /// Writes everything; retries EINTR.
 int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count);
 
-/// The same at `offset`.
+/// The same at `offset`. -EFBIG, and nothing is written, beyond the process's limit.
 int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t offset);
 
 /// Gives the file `size` bytes with space on the disk. -EOPNOTSUPP if the file system cannot; -EFBIG beyond the
