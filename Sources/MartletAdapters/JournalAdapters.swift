@@ -83,6 +83,14 @@ public final class DirectoryStorage: Storage {
         }
     }
 
+    public func sync(_ name: SegmentName) throws(StorageError) {
+        do throws(PosixError) {
+            try directory.sync(stream: name.stream, number: name.number)
+        } catch {
+            throw StorageError(error)
+        }
+    }
+
     public func trim(_ name: SegmentName, to size: Int) throws(StorageError) {
         do throws(PosixError) {
             try directory.trim(stream: name.stream, number: name.number, size: size)

@@ -21,6 +21,9 @@ extension Journal {
         var recovery = Recovery(isEmpty: true, damage: 0)
         try list(&recovery)
         let base = try findBase()
+        if base < closed.count, (try? storage.sync(name(closed[base].number))) != nil {
+            newestDurable = closed[base].number
+        }
         var kept: [ClosedSegment] = []
         for index in closed.indices {
             if index < base {

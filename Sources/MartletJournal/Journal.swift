@@ -10,6 +10,8 @@ public final class Journal {
     static let endOfNumbers: UInt64 = 1 << 63
     /// Older segments that are kept, at most.
     private static let maximumHistoryCount = 64
+    /// Segments that failed and cannot be removed, at most.
+    private static let maximumAbandonedCount = 8
 
     let storage: any Storage
     let keys: any SegmentKeys
@@ -25,8 +27,8 @@ public final class Journal {
     var abandoned: [UInt64] = []
     /// Above the number of every segment that was ever there.
     var nextNumber: UInt64 = 1
-    /// The last segment that this object made durable.
-    private var newestDurable: UInt64 = 0
+    /// The newest segment that is known to be durable: what is older is history.
+    var newestDurable: UInt64 = 0
     var isRecovered = false
 
     /// A journal has one `Storage` directory, and nobody else uses its stream there.
@@ -65,14 +67,17 @@ public final class Journal {
         guard FrameRecords.frameCount(all) <= segmentSize - SegmentHeader.count else { throw .tooLarge }
         // From here on a newer segment may be on the disk, which would hide what is appended to this one.
         close()
+        // Also before, so that power cuts at every start do not add up to files without end.
+        dropHistory(over: historySize)
         do throws(JournalError) {
             try begin(all)
         } catch {
             if isSecondTry { throw error }
-            if error == .storage(.full) { removeOlderThanDurable() }
+            if error == .storage(.full) { dropHistory(over: 0) }
             try begin(all)
         }
-        dropHistory()
+        trim()
+        dropHistory(over: historySize)
     }
 
     /// Gives all records of all segments that are kept, oldest first, to `record`. Snapshots are among them, so a
@@ -110,40 +115,34 @@ public final class Journal {
         current = nil
     }
 
-    /// Trims closed segments and removes the oldest. Only when a newer one is durable: until then one of them holds the
-    /// live state. What fails is tried again when the next segment begins.
-    private func dropHistory() {
+    /// Cuts off what closed segments do not need. Only when a newer one is durable: until then a short one means damage.
+    private func trim() {
+        for index in closed.indices where closed[index].end < closed[index].size {
+            let segment = closed[index]
+            if (try? storage.trim(name(segment.number), to: segment.end)) != nil { closed[index].size = segment.end }
+        }
+    }
+
+    /// Removes the oldest segments until the history has at most `bytes`. What cannot be removed is tried again later.
+    private func dropHistory(over bytes: Int) {
         removeAbandoned()
         var total = 0
-        for index in closed.indices {
-            let segment = closed[index]
-            if segment.end < segment.size, (try? storage.trim(name(segment.number), to: segment.end)) != nil {
-                closed[index].size = segment.end
-            }
-            total += closed[index].size
-        }
         var count = 0
-        while count < closed.count, total > historySize || closed.count - count > Self.maximumHistoryCount {
-            total -= closed[count].size
+        for segment in closed where segment.number < newestDurable {
+            total += segment.size
             count += 1
         }
-        removeHistory(count)
-    }
-
-    /// Removes the `count` oldest segments.
-    private func removeHistory(_ count: Int) {
         var rest: [ClosedSegment] = []
-        for index in closed.indices where index >= count || !remove(closed[index].number) {
-            rest.append(closed[index])
+        for segment in closed {
+            let isExcess = segment.number < newestDurable && (total > bytes || count > Self.maximumHistoryCount)
+            if isExcess && remove(segment.number) {
+                total -= segment.size
+                count -= 1
+            } else {
+                rest.append(segment)
+            }
         }
         closed = rest
-    }
-
-    /// Gives space back: a segment that this object made durable needs none before it.
-    private func removeOlderThanDurable() {
-        var count = 0
-        while count < closed.count, closed[count].number < newestDurable { count += 1 }
-        removeHistory(count)
     }
 
     private func removeAbandoned() {
@@ -156,7 +155,9 @@ public final class Journal {
 
     private func begin(_ records: [[UInt8]]) throws(JournalError) {
         removeAbandoned()
-        guard nextNumber < Self.endOfNumbers else { throw .storage(.full) }
+        guard nextNumber < Self.endOfNumbers, abandoned.count < Self.maximumAbandonedCount else {
+            throw .storage(.full)
+        }
         let number = nextNumber
         nextNumber += 1
         do throws(JournalError) {

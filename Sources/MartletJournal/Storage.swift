@@ -33,6 +33,9 @@ public protocol Storage: AnyObject {
     /// and the size survive a power cut. An existing segment is an error.
     func create(_ name: SegmentName, size: Int) throws(StorageError) -> any SegmentFile
 
+    /// Makes durable what an earlier run of the program may have left in the cache of a segment.
+    func sync(_ name: SegmentName) throws(StorageError)
+
     /// Shortens a segment that nobody writes to. A power cut may undo it.
     func trim(_ name: SegmentName, to size: Int) throws(StorageError)
 

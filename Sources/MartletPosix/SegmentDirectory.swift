@@ -46,6 +46,13 @@ public final class SegmentDirectory {
         return OpenSegment(file)
     }
 
+    /// Makes durable what a segment holds.
+    public func sync(stream: UInt8, number: UInt64) throws(PosixError) {
+        let name = segmentName(stream, number)
+        let file = try directory.file(CPosix_open_at(directory.descriptor.number, name))
+        _ = try check(CPosix_sync_data(file.number), "fdatasync")
+    }
+
     /// Shortens a segment that nobody writes to.
     public func trim(stream: UInt8, number: UInt64, size: Int) throws(PosixError) {
         let name = segmentName(stream, number)

@@ -113,6 +113,8 @@ public final class SimulatedDisk: Storage {
         return SimulatedSegment(self, file)
     }
 
+    public func sync(_ name: SegmentName) throws(StorageError) { try sync(file(name)) }
+
     public func trim(_ name: SegmentName, to size: Int) throws(StorageError) {
         if let error = try operation() { throw error }
         try step()

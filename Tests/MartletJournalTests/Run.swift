@@ -2,9 +2,10 @@
 
 import MartletJournal
 import MartletTestKit
+import Testing
 
 /// What a program does between two power cuts.
-struct Scenario: Sendable, CustomTestStringConvertible {
+struct Scenario: CustomTestStringConvertible, Sendable {
     var name: String
     var commits: Int
     /// Bytes of each record beside its number.
@@ -16,7 +17,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    static let append = Scenario(name: "append", commits: 6)
+    static let append = Scenario(name: "append", commits: 10)
     static let all = [
         append,
         Scenario(name: "append, several sectors", commits: 3, filling: 1200, size: 8192),
@@ -63,7 +64,14 @@ final class Run {
     /// Recovers, compares that with what was promised, and commits. An error of the disk ends it, unless it goes on.
     func session(commits: Int, goesOn: Bool = false) throws {
         let owner: Owner
-        do { owner = try Owner(journal(), filling: scenario.filling) } catch is JournalError { return }
+        do {
+            owner = try Owner(journal(), filling: scenario.filling)
+        } catch is Garbage {
+            return fail("a record that nobody wrote")
+        } catch {
+            if !disk.isOff && disk.fault == nil { fail("\(error)") }
+            return
+        }
         compare(owner)
         for _ in 0..<commits {
             doubtful.append(next)
