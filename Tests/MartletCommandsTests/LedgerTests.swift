@@ -12,10 +12,12 @@ import Testing
 
     private func key(_ value: UInt8) -> CommandKey { CommandKey(controller: KeyID(1 << 40), id: bytes16(value)) }
 
+    private func restore(_ bytes: [UInt8], into ledger: Ledger = Ledger()) -> Bool { ledger.restore(bytes.span) }
+
     /// As a new program finds it.
     private func reread(_ ledger: Ledger) -> Ledger {
         let next = Ledger()
-        for entry in ledger.entries { #expect(next.restore(ledger.encode(entry).span)) }
+        for entry in ledger.entries { #expect(restore(ledger.encode(entry), into: next)) }
         return next
     }
 
@@ -41,9 +43,9 @@ import Testing
         _ = ledger.accept(key(1), digest: digest, command: [1, 2, 3])
         _ = ledger.finish(key(1), .done, results: [.integer(5)])
         let bytes = ledger.encode(ledger.entries[0])
-        for count in bytes.indices { #expect(!Ledger().restore([UInt8](bytes[..<count]).span)) }
-        #expect(!Ledger().restore((bytes + [0]).span))
-        #expect(Ledger().restore(bytes.span))
+        for count in bytes.indices { #expect(!restore([UInt8](bytes[..<count]))) }
+        #expect(!restore(bytes + [0]))
+        #expect(restore(bytes))
     }
 
     @Test func `a receipt is told when its outcome is durable, and again until it is acknowledged`() throws {
@@ -92,7 +94,7 @@ import Testing
         _ = ledger.finish(key(1), .done, results: [])
         let ended = ledger.encode(ledger.entries[0])
         let next = Ledger()
-        #expect(next.restore(open.span) && next.restore(ended.span))
+        #expect(restore(open, into: next) && restore(ended, into: next))
         #expect(next.entries.count == 1 && next.entries[0].stage == .recorded)
     }
 }

@@ -79,7 +79,7 @@ private final class TrustBench {
         moment.now += 1000
         return switch gate.judge(message.span, isRetained: false, moment) {
         case .dropped(let refusal): .dropped(refusal)
-        case .answered(let receipt): .answered(receipt.outcome)
+        case .refused(let receipt), .repeated(let receipt): .answered(receipt.outcome)
         case .running: .running
         case .accepted: .accepted
         }

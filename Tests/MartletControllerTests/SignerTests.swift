@@ -71,7 +71,7 @@ import TestSupport
 
     @Test func `a device accepts a command that echoes its challenge`() throws {
         let signed = try sign()
-        guard case .accepted(let accepted) = judge(signed.message) else {
+        guard case .accepted(let accepted, _) = judge(signed.message) else {
             Issue.record("not accepted")
             return
         }
@@ -81,7 +81,7 @@ import TestSupport
 
     @Test func `signed again for a new challenge it keeps its id, and has a new sequence`() throws {
         let first = try sign(challenge: 1)
-        guard case .answered(let receipt) = judge(first.message, challenge: 2) else {
+        guard case .refused(let receipt) = judge(first.message, challenge: 2) else {
             Issue.record("not answered")
             return
         }
@@ -108,7 +108,7 @@ import TestSupport
     }
 
     @Test func `the expiry is in the command`() throws {
-        guard case .answered(let receipt) = judge(try sign(expires: 1010).message, time: 1010) else {
+        guard case .refused(let receipt) = judge(try sign(expires: 1010).message, time: 1010) else {
             Issue.record("not answered")
             return
         }

@@ -287,13 +287,13 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         _ = try opened("command", as: .command, of: operatorParty)
         let message = try document.bytes("command")
         let gate = try gate()
-        guard case .accepted(let accepted) = gate.judge(message.span, isRetained: false, moment(isResumed: true)) else {
+        guard case .accepted(let accepted, _) = gate.judge(message.span, isRetained: false, moment(isResumed: true)) else {
             Issue.record("the command was not accepted")
             return
         }
         #expect(accepted.arguments == [.integer(60)])
         #expect(accepted.deadline == 70_000)
-        let receipt = try #require(gate.finish(accepted.key, .done, results: [.integer(60)]))
+        let receipt = try #require(gate.finish(accepted.key, .done, results: [.integer(60)])?.receipt)
         try expectSealed(
             "receipt", by: device, try ownClaims(.receipt, after: 21, .trusted, uptime: 41),
             payload: try #require(receipt.encoded()))

@@ -29,6 +29,8 @@ final class BrokenStorage: Storage {
         BrokenFile(try storage.create(name, size: size), fault)
     }
 
+    func sync(_ name: SegmentName) throws(StorageError) { if fault != .noSync { try storage.sync(name) } }
+
     func trim(_ name: SegmentName, to size: Int) throws(StorageError) { try storage.trim(name, to: size) }
 
     func remove(_ name: SegmentName) throws(StorageError) { try storage.remove(name) }
