@@ -30,7 +30,8 @@ final class StateDirectory {
             throw MartletError(.system, "OpenSSL has no AES-GCM or no HKDF")
         }
         let journal = Journal(
-            storage: DirectoryStorage(directory), keys: keys, device: device, stream: DeviceState.stream)
+            storage: DirectoryStorage(directory), keys: keys, device: device, stream: DeviceState.stream,
+            segmentSize: DeviceState.segmentSize)
         do throws(JournalError) { state = try DeviceState(journal, hashing: hashing) } catch {
             throw MartletError(.state) {
                 $0.untrusted(path)

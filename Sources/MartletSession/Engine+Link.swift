@@ -282,7 +282,6 @@ extension Engine {
             needsPresence = false
         }
         tellOutcomes(now)
-        sendCheckpoint(now)
         repeat {
             while sendFromOutbox() {}
             while !outbox.hasNext, let gap = lane.gaps.gaps.first {

@@ -123,14 +123,18 @@ extension Engine {
 
     /// Tells the back end of the audit entries that it does not have, and at least daily where the log ends.
     func sendCheckpoint(_ now: TimeSample) {
-        guard isResumed, !isCheckpointing else { return }
+        guard mayCheckpoint else { return }
         if state.untoldCount >= Self.checkpointSize {
             checkpointDue = now.boot
         } else if state.untoldCount > 0 {
             checkpointDue = min(checkpointDue, now.boot &+ Self.checkpointDelay)
         }
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
-        guard now.boot >= checkpointDue, outbox.hasRoom, flush(now), let head = state.auditHead else { return }
+        guard now.boot >= checkpointDue else { return }
+        guard flush(now), let head = state.auditHead else {
+            checkpointDue = now.boot &+ Self.flushRetry
+            return
+        }
         let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
         let end = entries.last.flatMap { state.head(of: $0) } ?? head
         var heads = LaneHeads()
@@ -139,9 +143,18 @@ extension Engine {
             run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries)
         guard let payload = checkpoint.encoded(),
             post(.checkpoint, payload, claims: stamp(.checkpoint, now), .checkpoint(end.sequence))
-        else { return }
+        else {
+            checkpointDue = now.boot &+ Self.flushRetry
+            return
+        }
         isCheckpointing = true
         checkpointDue = now.boot &+ Self.checkpointInterval
+    }
+
+    /// Whether a checkpoint may be made, now or later, without anything else happening before.
+    var mayCheckpoint: Bool {
+        guard case .connected = phase else { return false }
+        return isResumed && !isCheckpointing && outbox.hasRoom
     }
 
     /// Queues the receipts of commands whose outcome is durable.

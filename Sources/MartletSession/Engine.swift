@@ -210,7 +210,7 @@ public final class Engine {
             due = challenge.due
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
-            if isResumed, !isCheckpointing { due = min(due ?? .max, checkpointDue) }
+            if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
@@ -247,6 +247,7 @@ public final class Engine {
             clock.didPersist(floor)
         }
         flushWhenDue(now)
+        sendCheckpoint(now)
         send(now)
     }
 

@@ -15,6 +15,8 @@ internal import MartletMessages
 public final class DeviceState {
     /// The journal's stream.
     public static let stream: UInt8 = 1
+    /// Bytes of a segment: a snapshot has at most some 55 KiB, and the largest record 12 KiB.
+    public static let segmentSize = 96 * 1024
     /// Bytes of changes that may wait for a flush; more are flushed at once.
     public static let flushSize = 4096
     /// Audit entries of which a copy is kept in memory, for the next checkpoint, and the most that one takes.
@@ -46,6 +48,7 @@ public final class DeviceState {
     /// A point to go back to.
     public struct Mark {
         fileprivate let values: Values
+        /// Records that were put before, flushed ones included.
         fileprivate let count: Int
     }
 
@@ -61,6 +64,8 @@ public final class DeviceState {
     private var values = Values()
     private var pending: [[UInt8]] = []
     private var pendingSize = 0
+    /// Records that were put and flushed.
+    private var flushed = 0
     /// The last durable audit entry.
     public private(set) var auditHead: ChainHead?
     /// The newest durable entries, oldest first.
@@ -161,30 +166,40 @@ public final class DeviceState {
     /// Whether what waits should not wait any longer.
     public var mustFlush: Bool { pendingSize >= Self.flushSize }
 
-    public var mark: Mark { Mark(values: values, count: pending.count) }
+    public var mark: Mark { Mark(values: values, count: flushed + pending.count) }
 
     /// Takes back what was put since `mark`, if it was not flushed. The ledger is the caller's.
     public func rollBack(to mark: Mark) {
         values = mark.values
-        pending.removeLast(max(0, pending.count - mark.count))
+        pending.removeLast(min(pending.count, max(0, flushed + pending.count - mark.count)))
         pendingSize = pending.reduce(0) { $0 + $1.count }
     }
 
-    /// Makes everything durable that was put. False, and it all still waits, if that was not possible.
+    /// Makes everything durable that was put. False, and what is left still waits, if that was not possible.
     public func flush() -> Bool {
-        if pending.isEmpty { return true }
-        do throws(JournalError) {
-            try journal.commit(pending) { self.snapshot() }
-        } catch {
-            return false
+        while !pending.isEmpty {
+            // One frame, but for what collected while the disk took nothing.
+            var (count, size) = (0, 0)
+            while count < pending.count, count == 0 || size + pending[count].count <= Self.flushSize {
+                size += pending[count].count
+                count += 1
+            }
+            let records = count == pending.count ? pending : [[UInt8]](pending.prefix(count))
+            do throws(JournalError) {
+                try journal.commit(records) { self.snapshot() }
+            } catch {
+                return false
+            }
+            for record in records where record.first == RecordKind.entry.rawValue {
+                let entry = [UInt8](record.dropFirst())
+                if recent.count >= Self.recentCapacity { recent.removeFirst() }
+                recent.append(entry)
+                auditHead = head(of: entry)
+            }
+            pending.removeFirst(count)
+            pendingSize -= size
+            flushed += count
         }
-        for record in pending where record.first == RecordKind.entry.rawValue {
-            if recent.count >= Self.recentCapacity { recent.removeFirst() }
-            recent.append([UInt8](record.dropFirst()))
-        }
-        pending.removeAll(keepingCapacity: true)
-        pendingSize = 0
-        auditHead = values.chain.head
         ledger.endedAreDurable()
         return true
     }

@@ -91,7 +91,8 @@ public final class TestDevice {
     ) throws(TestKitError) -> Run {
         let now = settings.clock.sample
         let journal = Journal(
-            storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream)
+            storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream,
+            segmentSize: DeviceState.segmentSize)
         guard let state = try? DeviceState(journal, hashing: trust.root.hashing) else { throw .engine }
         let stored = try? TrustPolicy(stored: state.trust, trust.root)
         let first = try trust.policy(document)

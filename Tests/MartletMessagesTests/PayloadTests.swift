@@ -170,7 +170,7 @@ struct Bad: CustomTestStringConvertible, Sendable {
         Bad(Kinds.receipt, .missing(3), .map([0: id, 1: 0, 2: 0])),
         Bad(Kinds.receipt, .badValue(2), .map([0: id, 1: 0, 2: 3, 3: hash])),
         Bad(Kinds.receipt, .badValue(2), .map([0: id, 1: 0, 2: 9, 3: hash])),
-        Bad(Kinds.receipt, .badValue(2), .map([0: id, 1: 0, 2: 22, 3: hash])),
+        Bad(Kinds.receipt, .badValue(2), .map([0: id, 1: 0, 2: 23, 3: hash])),
         Bad(Kinds.receipt, .badValue(2), .map([0: id, 1: 0, 2: 256, 3: hash])),
         Bad(Kinds.receipt, badType, .map([0: hash, 1: 0, 2: 0, 3: hash])),
         Bad(Kinds.receipt, badType, .map([0: id, 1: .bstr([0]), 2: 0, 3: hash])),

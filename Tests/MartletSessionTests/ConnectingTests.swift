@@ -23,7 +23,7 @@ import Testing
         #expect(!will.isOnline && will.run == device.engine.run && will.connection == 1)
     }
 
-    @Test func `both subscriptions, then birth and presence, then everything else`() throws {
+    @Test func `all subscriptions, then birth and presence, then everything else`() throws {
         let device = try device()
         #expect(device.report(1))
         #expect(device.link.violations == 0)
@@ -31,6 +31,7 @@ import Testing
         #expect(
             device.link.subscriptions == [
                 device.topics.topic(.signed(.resume)), device.topics.topic(.signed(.command)),
+                device.topics.topic(.signed(.trust)),
             ])
         #expect(device.link.published.isEmpty)
         device.engine.subscribed(reasonCode: 1, device.now)
@@ -160,7 +161,7 @@ import Testing
         try device.send([.integer(1)], first)
         try device.send([.integer(2)], second)
         #expect(device.owner.commands.map(\.arguments) == [[.integer(1)], [.integer(2)]])
-        #expect(device.waitUntilDue())
+        device.wait(Challenge.period)
         try device.send([.integer(3)], first)
         #expect(device.owner.commands.count == 2)
         #expect(

@@ -65,7 +65,7 @@ import Testing
         let message = try device.operator.command(
             Command(name: bytes("set-interval"), arguments: [.integer(1)]), try device.challenge)
         for topic in [
-            "martlet/v1/device-2/command", "martlet/v1/device-1/trust", "x", "", "martlet/v1/device-1/commandx",
+            "martlet/v1/device-2/command", "martlet/v1/device-1/desired", "x", "", "martlet/v1/device-1/commandx",
         ] {
             let topic = bytes(topic)
             let isAcknowledged = device.engine.received(

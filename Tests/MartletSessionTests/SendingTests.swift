@@ -217,7 +217,7 @@ import Testing
 
     @Test func `a birth, an event and a receipt leave at once while the broker acknowledges no telemetry`() throws {
         let device = try resumed()
-        device.wait(Challenge.period - 1000)
+        device.wait(device.engine.challenge.due - device.now.boot - 1000)
         for index in 0..<120 { #expect(device.report(Double(index))) }
         #expect(device.waitingLeaves.allSatisfy { $0 == .signed(.telemetry) })
         try device.send()

@@ -132,11 +132,10 @@ import Testing
         let device = try connected()
         #expect(device.report(1))
         let next = device.engine.lane.next
-        device.disk.isFull(true)
+        device.disk.cutAfter = device.disk.steps
         device.stop()
         #expect(device.hasLogged("the next run cannot link to this one"))
-        device.disk.isFull(false)
-        try device.restart()
+        try device.cutPower(.losesAll)
         #expect(device.engine.lane.next >= next && device.engine.lane.head == nil)
     }
 

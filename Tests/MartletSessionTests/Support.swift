@@ -38,19 +38,24 @@ func device(_ change: (inout TestDevice.Settings) -> Void = { _ in }, seed: UInt
     return try TestDevice(seed: seed, settings)
 }
 
-/// The same, connected; birth and presence are acknowledged.
+/// The same, connected; birth and presence are acknowledged, and nothing waits.
 func connected(_ change: (inout TestDevice.Settings) -> Void = { _ in }, seed: UInt64 = 1) throws -> TestDevice {
     let device = try device(change, seed: seed)
     device.connect()
     device.acknowledgeAll()
+    device.engine.flush(device.now)
     return device
 }
 
-/// The same, resumed; everything is acknowledged.
+/// The same, resumed; everything is acknowledged, also the audit log.
 func resumed(_ change: (inout TestDevice.Settings) -> Void = { _ in }, seed: UInt64 = 1) throws -> TestDevice {
     let device = try connected(change, seed: seed)
     #expect(try device.resume())
     device.acknowledgeAll()
+    // What happened so far is told.
+    device.wait(Engine.checkpointDelay)
+    device.acknowledgeAll()
+    device.engine.flush(device.now)
     return device
 }
 
