@@ -131,7 +131,7 @@ private final class Simulation {
     func storm(_ round: Int) throws {
         let seed = announcedSeed("storm \(round)") &+ UInt64(round)
         let simulation = try Simulation(seed: seed)
-        for step in 0..<1500 {
+        for step in 0..<2500 {
             try simulation.step()
             if !simulation.problems.isEmpty {
                 Issue.record("seed \(seed), step \(step): \(simulation.problems)")
