@@ -160,6 +160,11 @@ int CPosix_reserve(int descriptor, int64_t size) {
     return result(value);
 }
 
+int64_t CPosix_size(int descriptor) {
+    struct stat info;
+    return fstat(descriptor, &info) < 0 ? -errno : info.st_size;
+}
+
 int CPosix_truncate(int descriptor, int64_t size) { return result(ftruncate(descriptor, size)); }
 
 int CPosix_sync_data(int descriptor) { return result(fdatasync(descriptor)); }

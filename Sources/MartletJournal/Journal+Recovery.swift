@@ -8,6 +8,11 @@ extension Journal {
         /// Places that held something that cannot be read any more. What a power cut left unfinished is none: it was
         /// never acknowledged.
         public var damage: Int
+
+        public init(isEmpty: Bool, damage: Int) {
+            self.isEmpty = isEmpty
+            self.damage = damage
+        }
     }
 
     /// Gives the records of the newest segment whose first frame is whole, and then what later segments hold, to

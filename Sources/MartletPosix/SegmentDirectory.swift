@@ -22,7 +22,10 @@ public final class SegmentDirectory {
     /// The first `limit` bytes of a segment.
     public func read(stream: UInt8, number: UInt64, limit: Int) throws(PosixError) -> [UInt8] {
         let name = segmentName(stream, number)
-        return try directory.file(CPosix_open_at(directory.descriptor.number, name)).readFirst(limit)
+        let file = try directory.file(CPosix_open_at(directory.descriptor.number, name))
+        let size = CPosix_size(file.number)
+        if size < 0 { throw .system("fstat", code: Int32(truncatingIfNeeded: -size)) }
+        return try file.readFirst(Int(min(Int64(limit), size)))
     }
 
     /// Makes a segment of `size` zeros, 0600, with space on the disk. Name and size are durable on return.

@@ -40,7 +40,9 @@ import Testing
                     #expect(run.wrong == nil, "operation \(number), \(error), sticky \(isSticky)")
                     #expect(run.disk.vainSyncs == 0)
                     // The first operations list the directory and read. All others are tried again elsewhere.
-                    if !isSticky && number > 1 { #expect(run.acknowledged.count == 13, "operation \(number), \(error)") }
+                    if !isSticky && number > 1 {
+                        #expect(run.acknowledged.count == 13, "operation \(number), \(error)")
+                    }
                     runs += 1
                 }
             }

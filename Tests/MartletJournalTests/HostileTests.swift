@@ -56,15 +56,17 @@ import Testing
         #expect(keys.opened <= 128)
     }
 
-    @Test(arguments: [
-        ("no count", [1, 0, 0]), ("one record, no length", [1, 0, 0, 0]), ("a length cut off", [1, 0, 0, 0, 4, 0, 0]),
-        ("a record cut off", [1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3]),
-        ("a length beyond 2^31", [1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]),
-        ("fewer records than counted", [2, 0, 0, 0, 0, 0, 0, 0]),
-        ("more than counted", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        ("padding that is not zero", [0, 0, 0, 0, 0, 0, 0, 1]),
-        ("a count beyond 2^31", [0xff, 0xff, 0xff, 0xff]),
-    ] as [(String, [UInt8])])
+    @Test(
+        arguments: [
+            ("no count", [1, 0, 0]), ("one record, no length", [1, 0, 0, 0]),
+            ("a length cut off", [1, 0, 0, 0, 4, 0, 0]),
+            ("a record cut off", [1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3]),
+            ("a length beyond 2^31", [1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]),
+            ("fewer records than counted", [2, 0, 0, 0, 0, 0, 0, 0]),
+            ("more than counted", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            ("padding that is not zero", [0, 0, 0, 0, 0, 0, 0, 1]),
+            ("a count beyond 2^31", [0xff, 0xff, 0xff, 0xff]),
+        ] as [(String, [UInt8])])
     func `a plaintext that is no row of records is refused`(what: String, bytes: [UInt8]) {
         let isRow = FrameRecords.read(bytes.span) { _, _ in }
         #expect(!isRow, "\(what)")

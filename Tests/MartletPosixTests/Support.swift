@@ -109,6 +109,18 @@ struct JobInAnotherProcess {
                 try directory.replace("data", [4, 5, 6].span)
                 _ = try directory.lock("lock")
             }
+        case "segment":
+            umask(0)
+            outcome = refusal { () throws(PosixError) in
+                let segments = SegmentDirectory(try PrivateDirectory(path: path))
+                let segment = try segments.create(stream: 1, number: 0x1f, size: 8192)
+                try segment.write([1, 2, 3].span, at: 64)
+                try segment.sync()
+                try segments.create(stream: 1, number: 0x20, size: 4096).sync()
+                try segments.trim(stream: 1, number: 0x1f, size: 4096)
+                try segments.sync(stream: 1, number: 0x1f)
+                try segments.remove(stream: 1, number: 0x20)
+            }
         case "replace":
             outcome = refusal { () throws(PosixError) in
                 try PrivateDirectory(path: path).replace("data", Array("new".utf8).span)

@@ -78,6 +78,7 @@ int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t 
 /// Gives the file `size` bytes with space on the disk. -EOPNOTSUPP if the file system cannot; -EFBIG beyond the
 /// process's limit.
 int CPosix_reserve(int descriptor, int64_t size);
+int64_t CPosix_size(int descriptor);
 int CPosix_truncate(int descriptor, int64_t size);
 
 /// Makes content durable, and what is needed to find it: size, not times.
