@@ -31,6 +31,7 @@ let package = Package(
             dependencies: [
                 "martlet-gateway", .product(name: "MartletController", package: "martlet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: language),
     ],

@@ -15,8 +15,7 @@ let seed: UInt64 = 8949
         let checks =
             CBORChecks.all + SenMLChecks.all + KeyChecks.all + COSEChecks.all + EnvelopeChecks.all + ClockChecks.all
             + SessionChecks.all + QueueChecks.all + CommandChecks.all + AuditChecks.all + HostileChecks.all
-            + JournalChecks.all
-            + SystemChecks.all
+            + JournalChecks.all + SystemChecks.all
         let isGood = run(checks)
         note("time", CSelfCheck_milliseconds() - start, " ms")
         CSelfCheck_exit(isGood ? 0 : 1)

@@ -16,11 +16,14 @@ final class DeviceMemoryFiles {
 
     /// Gives the verifier what was kept of a device, once. A file that cannot be read is as good as none.
     func recall(_ device: [UInt8], into verifier: DeviceVerifier) {
-        guard DeviceID.isValid(device.span), recalled.insert(device).inserted,
-            let bytes = try? files.read(name(device), limit: DeviceMemory.maximumSize),
-            let memory = DeviceMemory(decoding: bytes.span)
-        else { return }
+        guard DeviceID.isValid(device.span), recalled.insert(device).inserted, let memory = read(device) else { return }
         verifier.restore(device, memory)
+    }
+
+    /// What was kept of a device, which must obey `DeviceID`; nil if nothing was, or it cannot be read.
+    func read(_ device: [UInt8]) -> DeviceMemory? {
+        guard let bytes = try? files.read(name(device), limit: DeviceMemory.maximumSize) else { return nil }
+        return DeviceMemory(decoding: bytes.span)
     }
 
     func store(_ device: [UInt8], _ memory: DeviceMemory) throws(Failure) {

@@ -15,8 +15,9 @@ struct Gateway: ParsableCommand {
               martlet-gateway run &
               martlet-gateway device add pump-7
               martlet-gateway command pump-7 identify
+              martlet-gateway audit show pump-7
             """,
-        subcommands: [Initialise.self, DeviceVerb.self, Run.self, Order.self, Send.self])
+        subcommands: [Initialise.self, DeviceVerb.self, Run.self, Order.self, Send.self, AuditVerb.self])
 }
 
 struct DirectoryOption: ParsableArguments {

@@ -58,6 +58,9 @@ final class JSONLines: Display {
                         ("results", .array(receipt.results.map(value))),
                     ])
             ]
+        case .audit(let message, let lines, let verdict):
+            let problem = lines.isEmpty || verdict.problem != nil ? [audit(message, verdict)] : []
+            return lines.map { entry(message, $0, verdict) } + problem
         case .verdict(let device, let change):
             return [
                 JSON.object(
@@ -100,6 +103,33 @@ final class JSONLines: Display {
                     ("lane", .optional(message.claims.lane) { .string($0.text) }),
                     ("sequence", .optional(message.claims.sequence, JSON.integer)),
                 ] + chain(verdict))
+    }
+
+    private static func entry(_ message: DeviceMessage, _ line: AuditLine, _ verdict: AuditVerdict) -> JSON {
+        let (entry, time) = (line.entry, line.entry.time)
+        return members(
+            "audit", message,
+            [
+                ("index", .integer(entry.index)), ("kind", .string(entry.kind.text)), ("text", .string(line.text)),
+                ("time", .optional(time.seconds) { .string(AuditWords.time($0)) }), ("run", .integer(time.run)),
+                ("boot", .integer(time.boot)), ("values", .array(entry.values.map(value))),
+                ("verdict", .string(verdict.text)),
+            ])
+    }
+
+    /// A verdict that is on no entry.
+    private static func audit(_ message: DeviceMessage, _ verdict: AuditVerdict) -> JSON {
+        members(
+            "audit", message,
+            [("verdict", .string(verdict.text)), ("problem", .optional(verdict.problem, JSON.string))])
+    }
+
+    private static func value(_ value: AuditValue) -> JSON {
+        switch value {
+        case .number(let number): .integer(number)
+        case .bytes(let bytes): .string(hex(bytes))
+        case .text(let text): .bytes(text)
+        }
     }
 
     private static func members(_ type: String, _ message: DeviceMessage, _ rest: [(String, JSON)]) -> JSON {

@@ -12,6 +12,8 @@ final class Receiver: ControllerLinkDelegate {
     private let verifier: DeviceVerifier
     private let signer: ResumeSigner
     private let memory: DeviceMemoryFiles
+    private let audit: AuditFiles
+    private let words: AuditWords
     private let capture: Capture?
     private let display: any Display
     /// Set before the link starts.
@@ -26,6 +28,8 @@ final class Receiver: ControllerLinkDelegate {
         signer = try ResumeSigner(
             issuer: Party.gateway.issuer, key: directory.key(Party.gateway.signingKey))
         memory = try DeviceMemoryFiles(directory)
+        audit = AuditFiles(directory)
+        words = try AuditWords(directory)
         self.capture = capture
         self.display = display
     }
@@ -86,13 +90,26 @@ final class Receiver: ControllerLinkDelegate {
             return
         }
         changed.insert(device)
+        keep(message, payload)
         show(message)
         if case .birth(let birth, _) = message.content { answer(birth, message, seconds) }
     }
 
+    /// What belongs to the audit log is on disk, and what is known of it, before the broker may forget the message.
+    private func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) {
+        do throws(Failure) {
+            if let problem = try audit.keep(message, envelope) { display.note(.warning, problem) }
+        } catch {
+            display.note(.error, "a part of the audit log was not stored: \(error)")
+        }
+        if case .checkpoint = message.content { store() }
+    }
+
     /// A birth of an older state is answered too: a device that was rolled back must hear of it.
     private func answer(_ birth: Birth, _ message: DeviceMessage, _ seconds: Int64) {
-        let resume = Resume(time: UInt64(clamping: seconds), heads: verifier.heads(of: message.device))
+        let resume = Resume(
+            time: UInt64(clamping: seconds), journal: verifier.journal(of: message.device),
+            heads: verifier.heads(of: message.device))
         do throws(SigningError) {
             let signed = try signer.sign(resume, for: message.issuer, challenge: birth.challenge)
             publish("\(BrokerFiles.prefix)/\(String(decoding: message.device, as: UTF8.self))/resume", signed)
@@ -103,11 +120,16 @@ final class Receiver: ControllerLinkDelegate {
 
     private func show(_ message: DeviceMessage) {
         switch message.content {
-        case .birth(let birth, let standing): display.show(.birth(message, birth, standing))
+        case .birth(let birth, let standing):
+            display.show(.birth(message, birth, standing))
+            if let verdict = message.journal, verdict.problem != nil { display.show(.audit(message, [], verdict)) }
         case .telemetry(let readings, let verdict): display.show(.telemetry(message, readings, verdict))
         case .gap(let gap): display.show(.gap(message, gap))
         case .event(let event): display.show(.event(message, event))
         case .receipt(let receipt): display.show(.receipt(message, receipt))
+        case .checkpoint(let entries, _, let verdict):
+            if entries.isEmpty && verdict.problem == nil { break }
+            display.show(.audit(message, entries.map(words.line), verdict))
         }
         for change in message.changes { display.show(.verdict(device: message.device, change)) }
         if let boot = message.datedBoot, let start = verifier.wallClock(of: message.device, boot: boot) {

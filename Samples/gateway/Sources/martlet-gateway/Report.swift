@@ -10,6 +10,8 @@ enum Report {
     case gap(DeviceMessage, Gap)
     case event(DeviceMessage, Event)
     case receipt(DeviceMessage, Receipt)
+    /// New entries of the audit log, or what is wrong with it.
+    case audit(DeviceMessage, [AuditLine], AuditVerdict)
     /// A later verdict on an envelope.
     case verdict(device: [UInt8], LaneChange)
     /// A boot of the device is dated: it began at this time, in milliseconds since 1970.

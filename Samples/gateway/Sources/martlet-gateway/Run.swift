@@ -10,13 +10,16 @@ struct Run: ParsableCommand {
         abstract: "Starts the broker, answers the devices, and shows what they say.",
         discussion: """
             On a terminal it is a table that changes; otherwise one JSON object a line, with the types birth, \
-            presence, reading, verdict, gap, boot, event, receipt and refused. What is said of the gateway itself \
+            presence, reading, verdict, gap, boot, event, receipt, audit and refused. What is said of the gateway itself \
             goes to standard error. SIGINT and SIGTERM end it, and the broker with it.
 
             Verdicts on a reading's place in its lane: linked (its predecessor is here), first (the device names \
             none), beginning (the first that this gateway has), waiting (the predecessor may still come), explained \
             (the predecessor is lost, and the device said so), hole (the predecessor is missing without a word), \
             duplicate, fork (the device's state was copied or rolled back), too-old.
+
+            Verdicts on entries of the audit log: linked, beginning (older entries are not known), hole, fork, \
+            rolled-back, broken; 'problem' says what is wrong.
             """)
 
     @OptionGroup var directory: DirectoryOption

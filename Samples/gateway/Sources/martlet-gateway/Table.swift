@@ -88,6 +88,10 @@ final class Table: Display {
             say("\(printable(message.device)): event \(event.kind.text) \(values)")
         case .receipt(let message, let receipt):
             say("\(printable(message.device)): command \(hex(receipt.command)): \(receipt.outcome.words)")
+        case .audit(let message, let lines, let verdict):
+            let device = printable(message.device)
+            for line in lines { say("\(device): audit \(line.entry.index): \(line.text)") }
+            if let problem = verdict.problem { say("\(device): AUDIT LOG: \(problem)") }
         case .dated(let device, _, let start):
             say("\(printable(device)): this boot began at \(timestamp(milliseconds: start) ?? "an impossible time")")
         case .presence(let device, let presence):

@@ -16,25 +16,6 @@ import Testing
         }
     }
 
-    private final class Key: Signer, Hashing {
-        let key: PrivateKey
-        let hash: SHA256
-        let algorithm = COSEAlgorithm.es256
-
-        init() throws {
-            key = try PrivateKey.generate(.p256)
-            hash = try SHA256()
-        }
-
-        func sign(_ message: Span<UInt8>, digest: Digest) throws(COSEError) -> SignatureBytes {
-            do throws(OpenSSLError) { return try key.sign(message, digest: digest.bytes) } catch {
-                throw .signingFailed
-            }
-        }
-
-        func sha256(_ bytes: Span<UInt8>) -> Digest { Digest(hash.digest(bytes)) }
-    }
-
     private final class Sent {
         var commands: [SignedCommand] = []
         var isFinished = false
@@ -53,7 +34,7 @@ import Testing
         let authority = try CertificateAuthority.selfSigned(
             commonName: "test", notBefore: now - 60, notAfter: now + 3600)
         let urn = "urn:dev:mac:0024befffe804ff1"
-        let key = try Key()
+        let key = try DeviceKey()
         certificate = try authority.issueDevice(
             key.key.publicKey, commonName: "pump-7", uri: urn, notBefore: now - 60, notAfter: now + 3600
         ).der

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletController
+
+/// Keeps what devices sign about their audit logs.
+final class AuditFiles {
+    private let directory: GatewayDirectory
+    private var files: [[UInt8]: AuditFile] = [:]
+    /// The run whose birth is in the file.
+    private var runs: [[UInt8]: UInt64] = [:]
+
+    init(_ directory: GatewayDirectory) { self.directory = directory }
+
+    /// Stores a verified message, if it belongs to the log and is new. Gives what was found to be wrong with the file.
+    func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) throws(Failure) -> String? {
+        switch message.content {
+        case .birth(let birth, let standing):
+            // One for each run tells the key; it is needed again only after a new one.
+            if standing == .older || runs[message.device] == birth.run { return nil }
+            let problem = try append(envelope, message.device)
+            runs[message.device] = birth.run
+            return problem
+        case .checkpoint(_, _, .repeated): return nil
+        case .checkpoint: return try append(envelope, message.device)
+        default: return nil
+        }
+    }
+
+    private func append(_ envelope: Span<UInt8>, _ device: [UInt8]) throws(Failure) -> String? {
+        if let file = files[device] {
+            try file.append(envelope)
+            return nil
+        }
+        let file = try AuditFile(directory, of: device)
+        let torn = try file.setAsideTornEnd()
+        try file.append(envelope)
+        files[device] = file
+        return torn.map { "\(file.path): its end was torn, and is in \($0) now" }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+
+struct AuditVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit", abstract: "Shows and verifies what devices logged.",
+        discussion: """
+            A device logs every command that it accepted, refused and carried out, and what changed its state. 'run' \
+            stores the log as it comes, signed by the device.
+            """,
+        subcommands: [AuditShow.self, AuditVerify.self])
+}
+
+struct AuditDevice: ParsableArguments {
+    @Argument(help: "The device id.")
+    var device: String
+
+    func validate() throws {
+        guard DeviceID.isValid(Array(device.utf8).span) else {
+            throw ValidationError("'\(printable(device))' is not a device id.")
+        }
+    }
+
+    /// The stored log, verified.
+    func history(_ directory: GatewayDirectory) throws -> AuditHistory {
+        let id = Array(device.utf8)
+        let file = try AuditFile(directory, of: id)
+        let bytes = try file.read()
+        let memory = try DeviceMemoryFiles(directory).read(id)
+        if bytes.isEmpty && memory?.journal == nil {
+            throw Failure("\(file.path): nothing yet: the device has sent no audit log, or 'run' has not met it")
+        }
+        return try AuditHistory(
+            bytes, of: id, memory: memory, anchors: directory.certificates(GatewayDirectory.File.authority),
+            at: SystemClock.unixMilliseconds() / 1000)
+    }
+}
+
+struct AuditShow: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows a device's log, verified.")
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: AuditDevice
+
+    @Flag(help: "Write JSON lines.")
+    var json = false
+
+    func run() throws {
+        let place = try directory.open()
+        let words = try AuditWords(place)
+        for part in try device.history(place).parts {
+            let lines = part.entries.map(words.line)
+            if json {
+                for object in JSONLines.objects(.audit(part.message, lines, part.verdict)) { print(object.text) }
+                continue
+            }
+            for line in lines { print("\(line.entry.index)  \(line.entry.time.text)  \(line.text)") }
+            if let problem = part.verdict.problem { print("!  \(problem)") }
+        }
+    }
+}
+
+struct AuditVerify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Verifies a device's stored log: signatures, chain, completeness.",
+        discussion: """
+            Exit status: 0 if all is as the device signed it, 1 if not; then the first bad entry is named. An end that \
+            was cut off is found against what the gateway remembers of the device.
+            """)
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: AuditDevice
+
+    func run() throws {
+        let history = try device.history(directory.open())
+        let entries = history.parts.flatMap(\.entries)
+        if let problem = history.problem {
+            print("\(device.device): NOT as it was signed: \(problem.text). First bad entry: \(problem.index)")
+            throw ExitCode.failure
+        }
+        guard let first = entries.first, let last = entries.last else {
+            print("\(device.device): no entries yet, \(history.pending) announced")
+            return
+        }
+        var text = "\(device.device): entries \(first.index) to \(last.index): signed, linked, complete"
+        if first.index > 1 { text += "; what was before this gateway met the device is not known" }
+        if history.pending > 0 { text += "; \(history.pending) more announced" }
+        print(text)
+    }
+}
