@@ -126,10 +126,12 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         return command
     }
 
-    func receipt(for command: SignedCommand) throws -> Receipt { try receipt { $0.command == command.id } }
+    func receipt(for command: SignedCommand, seconds: Int64 = 30) throws -> Receipt {
+        try receipt(seconds: seconds) { $0.command == command.id }
+    }
 
-    func receipt(where isWanted: (Receipt) -> Bool) throws -> Receipt {
-        try waitFor("receipt") { receipts($0).first(where: isWanted) }
+    func receipt(seconds: Int64 = 30, where isWanted: (Receipt) -> Bool) throws -> Receipt {
+        try waitFor("receipt", seconds: seconds) { receipts($0).first(where: isWanted) }
     }
 
     /// All receipts so far, in the order of their arrival.

@@ -56,12 +56,6 @@ final class Bench: DeviceFolder {
         backEnd = try BackEnd(self, port: broker.port)
     }
 
-    /// The device as a process of its own; `prefix` is what starts it.
-    func process(_ prefix: [String] = []) throws -> ChildProcess {
-        let command = prefix + [Bundle.main.bundleURL.appending(path: "DeviceProgram").path, configuration]
-        return try ChildProcess(command[0], Array(command.dropFirst()))
-    }
-
     /// Starts the device and waits until the back end answered its birth.
     func startResumed(_ device: Device) throws {
         try device.start()

@@ -114,6 +114,12 @@ class DeviceFolder {
         }
     }
 
+    /// The device as a process of its own; `prefix` is what starts it.
+    func process(_ prefix: [String] = []) throws -> ChildProcess {
+        let command = prefix + [Bundle.main.bundleURL.appending(path: "DeviceProgram").path, configuration]
+        return try ChildProcess(command[0], Array(command.dropFirst()))
+    }
+
     /// What was logged so far.
     var logged: [String] { log.with { $0 } }
 
