@@ -54,8 +54,9 @@ class Sweep:
             return True
         after = Model()
         after.numbers = list(self.model.numbers)
+        # What can never be read is told, and the program goes on with what can. Nothing else may cost a record.
+        check(not run.damage or (sticky and error == "EIO"), f"damage told: {run.text}")
         if run.damage and run.acked:
-            # What could not be read is told, and the program goes on with what could.
             self.ends["damage"] += 1
             after.numbers = [n for n in after.numbers if n <= run.recovered]
         if run.damage and not run.acked:
@@ -99,6 +100,9 @@ def failing_calls(folder):
         yield (f"IOE-01 {'reopened' if prepared else 'new'}: EIO at each call, once and for good: a typed error or a "
                f"new segment, no false acknowledgement, no second sync ({told}; all acknowledged {sweep.ends[DONE]}, "
                f"refused {sweep.ends[REFUSED]}, not opened {sweep.ends[CLOSED]}, damage told {sweep.ends['damage']})")
+    sweep = Sweep(folder, True)
+    count = sweep.sweep("openat", "EMFILE")
+    yield f"IOE-03 no descriptor left, at any call of a start: nothing is lost ({count} calls)"
     try:
         Sweep(folder, True, options=("--broken-retry-sync",)).sweep("fdatasync", "EIO")
     except Failure as failure:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import shutil
+import stat
 import struct
 
 from harness import Failure, check, read, write
@@ -69,15 +70,41 @@ def moved(data, rng):
     return data
 
 
+def frame(index, length, content):
+    return struct.pack("<4sIII", b"JFRM", index, length, length ^ 0xFFFFFFFF) + content
+
+
 @change
 def foreign_frames(data, rng):
-    """Headers that could be right, with tags that are not."""
-    at = rng.choice((64, place(data, rng)))
-    for _ in range(rng.choice((1, 2, 63, 64, 65, 100))):
-        length = rng.choice((24, 24, 32, 512, 1 << 31))
-        frame = struct.pack("<4sIII", b"JFRM", rng.randrange(40), length, length ^ 0xFFFFFFFF) + rng.randbytes(24)
-        data[at:at + len(frame)] = frame
-        at += len(frame)
+    """Headers that could be right, with tags that are not: about as many as a reader may try."""
+    at, index = rng.choice((64, 64, place(data, rng))), rng.choice((0, 3, 100))
+    lengths = rng.choice(((24,), (24, 32), (24, 1 << 31)))
+    for _ in range(rng.choice((1, 2, 63, 64, 65))):
+        data[at:at + 40] = frame(index, rng.choice(lengths), rng.randbytes(24))
+        at += 40
+    return data
+
+
+@change
+def another_end(data, rng):
+    """Something behind the last frame, as whole as a cut, or somebody, would leave it."""
+    last = data.rfind(b"JFRM")
+    if last < 0 or len(data) - last < 40:
+        return data
+    index, length = struct.unpack_from("<II", data, last + 4)
+    at = last + 16 + length
+    length = rng.choice((24, 32, 480, 600, 1200, 2000, 7))
+    found = bytearray(frame(max(0, min(index, 1 << 20) + rng.choice((0, 1, 1, 1, 1, 2))), length, rng.randbytes(length)))
+    for border in range(512, len(found) + 512, 512):
+        if rng.random() < 0.2:
+            end = border - at % 512
+            begin = max(0, end - 512)
+            found[begin:max(begin, end)] = bytes(len(found[begin:max(begin, end)]))
+    if rng.random() < 0.2:
+        found = found[:rng.choice((1, 4, 8, 12, 16, 24))]
+    data[at:at + len(found)] = found
+    if rng.random() < 0.2:
+        data = data[:at + rng.choice((1, 8, 15, 16, 24, 40))]
     return data
 
 
@@ -130,8 +157,8 @@ def other_key(directory, rng):
     (directory / "master.key").write_bytes(rng.randbytes(32))
 
 
-MUTATIONS = (flipped, cut, longer, zeros, zeros_to_the_end, moved, foreign_frames, header_field, removed, swapped,
-             renamed, no_file, other_key)
+MUTATIONS = (flipped, cut, longer, zeros, zeros_to_the_end, moved, foreign_frames, another_end, another_end,
+             header_field, removed, swapped, renamed, no_file, other_key)
 
 
 def mutations(folder, seed, rounds):
@@ -146,7 +173,9 @@ def mutations(folder, seed, rounds):
         chosen = [rng.choice(MUTATIONS) for _ in range(rng.choice((1, 1, 2, 4)))]
         names = [mutation.__name__ for mutation in chosen]
         for mutation in chosen:
-            if all(path.is_file() and path.stat().st_size for path in segments(directory)) and segments(directory):
+            # A file that is none, or empty, is the end of it.
+            if segments(directory) and all(stat.S_ISREG((status := path.lstat()).st_mode) and status.st_size
+                                           for path in segments(directory)):
                 mutation(directory, rng)
         try:
             found = read(directory)

@@ -10,6 +10,7 @@ import traceback
 
 import cuts
 import errors
+import example
 import kills
 import mutations
 import order
@@ -20,6 +21,7 @@ from harness import Failure
 def groups(long, seed):
     least, rounds = (2000, 2000) if long else (150, 200)
     return {
+        "example": example.example,
         "order": order.order_of_calls,
         "calls": errors.failing_calls,
         "interrupted": errors.interrupted_calls,
@@ -32,7 +34,7 @@ def groups(long, seed):
         "mutations": lambda folder: mutations.mutations(folder, seed, rounds),
         "kills": lambda folder: kills.kills(folder, seed, rounds),
         "cuts": lambda folder: cuts.power_cuts(folder, seed, least),
-        "unsynced": lambda folder: cuts.unsynced_twin(folder, seed),
+        "unsynced": lambda folder: cuts.unsynced_twins(folder, seed),
         "same-salt": lambda folder: cuts.same_salt_twin(folder, seed),
         "plaintext": cuts.plaintext_control,
     }

@@ -6,6 +6,8 @@ import MartletJournal
 enum Fault {
     /// Nothing is ever synced.
     case noSync
+    /// What an earlier run left in the kernel's cache is taken for durable.
+    case noRecoverySync
     /// A sync that failed is tried again, on the same file.
     case retrySync
 }
@@ -29,7 +31,9 @@ final class BrokenStorage: Storage {
         BrokenFile(try storage.create(name, size: size), fault)
     }
 
-    func sync(_ name: SegmentName) throws(StorageError) { if fault != .noSync { try storage.sync(name) } }
+    func sync(_ name: SegmentName) throws(StorageError) {
+        if fault == .retrySync { try storage.sync(name) }
+    }
 
     func trim(_ name: SegmentName, to size: Int) throws(StorageError) { try storage.trim(name, to: size) }
 
@@ -50,6 +54,7 @@ final class BrokenFile: SegmentFile {
     func sync() throws(StorageError) {
         switch fault {
         case .noSync: return
+        case .noRecoverySync: try file.sync()
         case .retrySync:
             do throws(StorageError) { try file.sync() } catch { try file.sync() }
         }

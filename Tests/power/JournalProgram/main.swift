@@ -12,7 +12,7 @@ import MartletPosix
 //   JournalProgram read DIR [options]          prints the state, the damage and the history
 //
 // Options: --segment BYTES, --history BYTES, --batch RECORDS of a commit, and what a test must find out:
-// --broken-no-sync, --broken-retry-sync, --broken-salt.
+// --broken-no-sync, --broken-no-recovery-sync, --broken-retry-sync, --broken-salt.
 // Ends with 0, 1 if a record was refused, 2 for wrong arguments, 3 if the journal cannot be opened.
 
 /// At once: what was said survives a kill.
@@ -57,8 +57,7 @@ struct Options {
     var history = 262_144
     var batch = 1
     var step = false
-    var noSync = false
-    var retrySync = false
+    var fault: Fault?
     var sameSalt = false
 
     init?(_ words: ArraySlice<String>) {
@@ -73,8 +72,9 @@ struct Options {
                 default: batch = value
                 }
             case "--step": step = true
-            case "--broken-no-sync": noSync = true
-            case "--broken-retry-sync": retrySync = true
+            case "--broken-no-sync": fault = .noSync
+            case "--broken-no-recovery-sync": fault = .noRecoverySync
+            case "--broken-retry-sync": fault = .retrySync
             case "--broken-salt": sameSalt = true
             default: return nil
             }
@@ -101,8 +101,7 @@ func open(_ path: String, _ options: Options) -> Journal {
         var keys: any SegmentKeys = try OpenSSLSegmentKeys(master: master.span)
         if options.sameSalt { keys = BrokenKeys(keys) }
         var storage: any Storage = DirectoryStorage(directory)
-        if options.noSync { storage = BrokenStorage(storage, .noSync) }
-        if options.retrySync { storage = BrokenStorage(storage, .retrySync) }
+        if let fault = options.fault { storage = BrokenStorage(storage, fault) }
         return Journal(
             storage: storage, keys: keys, device: Array("power-test".utf8), stream: 1, segmentSize: options.segment,
             historySize: options.history)
