@@ -125,6 +125,7 @@ configure() {
     {
         printf '%s\n' '[device]' 'id = pump-7' 'state = state' '[mqtt]' 'host = localhost' "port = $port" \
             '[identity]' 'key = pump-7.key' 'certificate = pump-7.pem' 'anchors = ca.pem' \
-            '[controllers]' 'gateway = gateway gateway.pub' "${@:2}"
+            '[trust]' "root = $(openssl pkey -pubin -in "$work/gateway.pub" -outform DER | sha256sum | cut -c 1-64)" \
+            "${@:2}"
     } >"$work/$1.conf"
 }

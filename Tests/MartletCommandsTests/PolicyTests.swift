@@ -32,7 +32,8 @@ import Testing
         bench.gate.adopt(policy)
     }
 
-    private func judge(_ bench: Bench, _ arguments: [CommandValue] = [.integer(5), .text(bytes("on"))]) throws -> Judged {
+    private func judge(_ bench: Bench, _ arguments: [CommandValue] = [.integer(5), .text(bytes("on"))]) throws -> Judged
+    {
         bench.judge(try bench.command(arguments))
     }
 
@@ -95,7 +96,8 @@ import Testing
         let other = Rule(command: Self.command, arguments: [[]])
         #expect(try judge(bench([[other]])) == .answered(.outOfPolicy))
         // Any rule of any role will do.
-        let bench = try bench([[other, rule], [Rule(command: Self.command, arguments: [[.integer(0), .integer(0)], []])]])
+        let third = Rule(command: Self.command, arguments: [[.integer(0), .integer(0)], []])
+        let bench = try bench([[other, rule], [third]])
         #expect(try judge(bench, [.integer(0), .text(bytes("off"))]) == .accepted)
         #expect(try judge(bench, [.integer(9), .text(bytes("on"))]) == .accepted)
         #expect(try judge(bench, [.integer(1), .text(bytes("off"))]) == .answered(.outOfPolicy))

@@ -29,9 +29,9 @@ final class Bench {
             name: bytes("urn:example:operator"), role: .operate, audience: Self.device, seed: 1)
         gateway = try TestController(name: bytes("urn:example:gateway"), role: .gateway, audience: Self.device, seed: 2)
         trust = try TestTrust(deviceName: Self.device, seed: 500)
+        let commands = [bytes("set-interval"), bytes("reboot")]
         gate = CommandGate(
-            root: trust.root, policy: try trust.policy([controller, gateway], commands: [bytes("set-interval"), bytes("reboot")]),
-            now: moment.now)
+            root: trust.root, policy: try trust.policy([controller, gateway], commands: commands), now: moment.now)
         guard let declaration = CommandDeclaration(name: bytes("set-interval"), parameters: parameters) else {
             fatalError("the declaration obeys the rules")
         }

@@ -127,30 +127,31 @@ private func rules(_ count: Int) -> Raw { .array(Array(repeating: .map([0: "open
 
     private static let text = { CommandValue.text(Array($0.utf8)) } as @Sendable (String) -> CommandValue
 
-    @Test(arguments: [
-        (limits(), [], true), (limits(), [.integer(1)], false), (limits([]), [], false),
-        (limits([]), [.boolean(true)], true), (limits([]), [.integer(1), .integer(1)], false),
-        (limits([.integer(1), .integer(5)]), [.integer(1)], true),
-        (limits([.integer(1), .integer(5)]), [.integer(5)], true),
-        (limits([.integer(1), .integer(5)]), [.integer(0)], false),
-        (limits([.integer(1), .integer(5)]), [.integer(6)], false),
-        (limits([.integer(1), .integer(5)]), [.number(4.5)], true),
-        (limits([.integer(1), .integer(5)]), [.number(5.5)], false),
-        (limits([.integer(1), .integer(5)]), [.number(.nan)], false),
-        (limits([.integer(1), .integer(5)]), [text("1")], false),
-        (limits([.integer(1), .integer(5)]), [.boolean(true)], false),
-        (limits([.number(-0.5), .number(0.5)]), [.integer(0)], true),
-        (limits([.number(-0.5), .number(0.5)]), [.integer(1)], false),
-        (limits([.integer(.max - 1), .integer(.max)]), [.integer(.max - 2)], false),
-        (limits([.integer(.min), .integer(.min)]), [.integer(.min + 1)], false),
-        (limits([text("on"), text("off")]), [text("off")], true),
-        (limits([text("on"), text("off")]), [text("of")], false),
-        (limits([text("on"), text("off")]), [.data(Array("on".utf8))], false),
-        (limits([text("on"), text("off")]), [.integer(1)], false),
-        (limits([text("on")], [.integer(1), .integer(2)]), [text("on"), .integer(2)], true),
-        (limits([text("on")], [.integer(1), .integer(2)]), [text("on"), .integer(3)], false),
-        (TrustDocument.Rule(command: [0x61]), [.integer(1), .boolean(false)], true),
-    ] as [(TrustDocument.Rule, [CommandValue], Bool)])
+    @Test(
+        arguments: [
+            (limits(), [], true), (limits(), [.integer(1)], false), (limits([]), [], false),
+            (limits([]), [.boolean(true)], true), (limits([]), [.integer(1), .integer(1)], false),
+            (limits([.integer(1), .integer(5)]), [.integer(1)], true),
+            (limits([.integer(1), .integer(5)]), [.integer(5)], true),
+            (limits([.integer(1), .integer(5)]), [.integer(0)], false),
+            (limits([.integer(1), .integer(5)]), [.integer(6)], false),
+            (limits([.integer(1), .integer(5)]), [.number(4.5)], true),
+            (limits([.integer(1), .integer(5)]), [.number(5.5)], false),
+            (limits([.integer(1), .integer(5)]), [.number(.nan)], false),
+            (limits([.integer(1), .integer(5)]), [text("1")], false),
+            (limits([.integer(1), .integer(5)]), [.boolean(true)], false),
+            (limits([.number(-0.5), .number(0.5)]), [.integer(0)], true),
+            (limits([.number(-0.5), .number(0.5)]), [.integer(1)], false),
+            (limits([.integer(.max - 1), .integer(.max)]), [.integer(.max - 2)], false),
+            (limits([.integer(.min), .integer(.min)]), [.integer(.min + 1)], false),
+            (limits([text("on"), text("off")]), [text("off")], true),
+            (limits([text("on"), text("off")]), [text("of")], false),
+            (limits([text("on"), text("off")]), [.data(Array("on".utf8))], false),
+            (limits([text("on"), text("off")]), [.integer(1)], false),
+            (limits([text("on")], [.integer(1), .integer(2)]), [text("on"), .integer(2)], true),
+            (limits([text("on")], [.integer(1), .integer(2)]), [text("on"), .integer(3)], false),
+            (TrustDocument.Rule(command: [0x61]), [.integer(1), .boolean(false)], true),
+        ] as [(TrustDocument.Rule, [CommandValue], Bool)])
     func `the limits of a rule hold for each argument, and for their number`(
         rule: TrustDocument.Rule, values: [CommandValue], isAllowed: Bool
     ) {

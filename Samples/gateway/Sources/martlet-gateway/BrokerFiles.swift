@@ -36,7 +36,8 @@ struct BrokerFiles {
     static func accessRules() -> String {
         var lines = ["user \(Party.gateway.rawValue)"]
         lines += up.map { "topic read \(prefix)/+/\($0)" }
-        lines += ["topic write \(prefix)/+/resume", "", "user \(Party.operator.rawValue)"]
+        lines += ["resume", "trust"].map { "topic write \(prefix)/+/\($0)" }
+        lines += ["", "user \(Party.operator.rawValue)"]
         lines += ["birth", "receipt", "event", "presence"].map { "topic read \(prefix)/+/\($0)" }
         lines += ["topic write \(prefix)/+/command", ""]
         lines += up.map { "pattern write \(prefix)/%u/\($0)" }

@@ -68,30 +68,32 @@ struct DeviceAdd: ParsableCommand {
         }
         try folder.create("device.pem", try pem(certificate))
         try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
-        for party in Party.allCases { try folder.create(party.publicKey, try gateway.read(party.publicKey)) }
-        try folder.create("martlet.conf", Array(Self.configuration(id: id, host: host, port: port).utf8))
+        let trust = try TrustFiles(gateway).first()
+        try folder.create("trust.cbor", trust.message)
+        let configuration = Self.configuration(id: id, host: host, port: port, root: try fingerprint(trust.root))
+        try folder.create("martlet.conf", Array(configuration.utf8))
         print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
     }
 
-    static func configuration(id: String, host: String, port: UInt16) -> String {
-        var text = """
-            [device]
-            id = \(id)
+    static func configuration(id: String, host: String, port: UInt16, root: String) -> String {
+        """
+        [device]
+        id = \(id)
 
-            [mqtt]
-            host = \(host)
-            port = \(port)
+        [mqtt]
+        host = \(host)
+        port = \(port)
 
-            [identity]
-            key = device.key
-            certificate = device.pem
-            anchors = ca.pem
+        [identity]
+        key = device.key
+        certificate = device.pem
+        anchors = ca.pem
 
-            [controllers]
+        [trust]
+        root = \(root)
+        document = trust.cbor
 
-            """
-        for party in Party.allCases { text += "\(party.rawValue) = \(party.role) \(party.publicKey)\n" }
-        return text
+        """
     }
 
     /// A URN of a made-up address (RFC 9039 section 4.1): unicast, locally administered.

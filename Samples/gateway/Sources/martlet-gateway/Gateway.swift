@@ -8,8 +8,9 @@ struct Gateway: ParsableCommand {
         commandName: "martlet-gateway",
         abstract: "A back end for Martlet devices on one machine: certificates, broker, verification, commands.",
         discussion: """
-            Everything lives in one directory: the authority, the broker's files, and the keys of the two parties \
-            that devices obey, 'gateway' (answers births) and 'operator' (sends commands).
+            Everything lives in one directory: the authority, the broker's files, the keys of the two parties that \
+            devices obey, 'gateway' (answers births) and 'operator' (sends commands), and the documents that say \
+            so, signed by a root key.
 
               martlet-gateway init
               martlet-gateway run &
@@ -17,7 +18,9 @@ struct Gateway: ParsableCommand {
               martlet-gateway command pump-7 identify
               martlet-gateway audit show pump-7
             """,
-        subcommands: [Initialise.self, DeviceVerb.self, Run.self, Order.self, Send.self, AuditVerb.self])
+        subcommands: [
+            Initialise.self, DeviceVerb.self, TrustVerb.self, Run.self, Order.self, Send.self, AuditVerb.self,
+        ])
 }
 
 struct DirectoryOption: ParsableArguments {

@@ -72,11 +72,25 @@ struct GatewayDirectory {
         }
     }
 
-    func key(_ name: String) throws(Failure) -> PrivateKey {
-        var pem = try read(name)
+    func key(_ name: String) throws(Failure) -> PrivateKey { try Self.key(in: files, name, at: place(name)) }
+
+    /// A private key anywhere: a 0600 file in a 0700 directory.
+    static func key(at path: String) throws(Failure) -> PrivateKey {
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let files = try at(directory) { () throws(PosixError) in try PrivateDirectory(path: directory) }
+        return try key(in: files, slash.map { String(path[path.index(after: $0)...]) } ?? path, at: path)
+    }
+
+    private static func key(
+        in files: PrivateDirectory, _ name: String, at place: String
+    ) throws(Failure) -> PrivateKey {
+        var pem = try martlet_gateway.at(place) { () throws(PosixError) in
+            try files.read(name, limit: maximumFileSize)
+        }
         defer { secureZero(&pem) }
         do throws(OpenSSLError) { return try PrivateKey(pem: pem.span) } catch {
-            throw Failure("\(place(name)): not an unencrypted private key of P-256 or Ed25519 in PEM")
+            throw Failure("\(place): not an unencrypted private key of P-256 or Ed25519 in PEM")
         }
     }
 

@@ -6,7 +6,7 @@ import MartletController
 struct Initialise: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Makes the authority, the broker's files and the keys of gateway and operator.",
+        abstract: "Makes the authority, the broker's files, the keys of gateway and operator, and the root above them.",
         discussion: "Existing keys are never overwritten: use a new directory instead.")
 
     @OptionGroup var directory: DirectoryOption
@@ -53,10 +53,39 @@ struct Initialise: ParsableCommand {
                 party.publicKey, try issue(party.rawValue) { () throws(OpenSSLError) in try signingKey.publicKey.pem() }
             )
         }
+        try makeTrust(place)
         let brokerFiles = BrokerFiles(directory: place)
         try brokerFiles.writeAccessRules()
         try brokerFiles.writeConfiguration(listen: "127.0.0.1", port: BrokerFiles.defaultPort)
         print("The gateway's files are in \(place.path). Next: martlet-gateway run --directory \(place.path)")
+    }
+}
+
+extension Initialise {
+    /// What the operator may send at first: the commands of the sample agents.
+    private static let rules = [
+        TrustDocument.Rule(command: Array("identify".utf8), whileSuspended: true),
+        TrustDocument.Rule(
+            command: Array("log-level".utf8),
+            arguments: [["error", "warning", "info", "debug"].map { .text(Array($0.utf8)) }], whileSuspended: true),
+        TrustDocument.Rule(command: Array("read-now".utf8), rate: TrustDocument.Rate(count: 30, seconds: 60)),
+        TrustDocument.Rule(
+            command: Array("set-interval".utf8), arguments: [[.integer(1), .integer(86_400)]]),
+    ]
+
+    /// The root, and the first document.
+    private func makeTrust(_ place: GatewayDirectory) throws {
+        let root = try place.generate(.p256, TrustFiles.rootKey)
+        try place.create("root.pub", try issue("root") { () throws(OpenSSLError) in try root.publicKey.pem() })
+        let controllers = try Party.allCases.map { party in
+            TrustDocument.Controller(
+                name: party.issuer, key: try TrustName.entry(place.key(party.signingKey).publicKey),
+                roles: [Array(party.role.utf8)])
+        }
+        let document = TrustDocument(
+            version: 1, roots: [try TrustName.entry(root.publicKey)], threshold: 1, controllers: controllers,
+            policy: [TrustDocument.Role(name: Array(Party.operator.role.utf8), rules: Self.rules)])
+        try TrustFiles(place).store(document, signedBy: [root])
     }
 }
 

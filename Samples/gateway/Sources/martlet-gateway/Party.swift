@@ -7,10 +7,10 @@ enum Party: String, CaseIterable {
     case gateway
     case `operator`
 
-    /// `iss` of its messages: `urn:martlet:` and the key of [controllers] in the device's configuration.
+    /// `iss` of its messages, and its name in the trust document.
     var issuer: [UInt8] { Array("urn:martlet:\(rawValue)".utf8) }
 
-    /// What its signing key may do, in a device's configuration.
+    /// What its signing key may do, by the first trust document.
     var role: String {
         switch self {
         case .gateway: "gateway"
@@ -21,7 +21,7 @@ enum Party: String, CaseIterable {
     var tlsKey: String { rawValue + "-tls.key" }
     var tlsCertificate: String { rawValue + "-tls.pem" }
     var signingKey: String { rawValue + ".key" }
-    /// What devices know of the signing key.
+    /// What the trust document says of the signing key.
     var publicKey: String { rawValue + ".pub" }
 
     /// The connection of this party to the broker.

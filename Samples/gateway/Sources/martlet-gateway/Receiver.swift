@@ -14,6 +14,7 @@ final class Receiver: ControllerLinkDelegate {
     private let memory: DeviceMemoryFiles
     private let audit: AuditFiles
     private let words: AuditWords
+    private let trust: TrustDelivery
     private let capture: Capture?
     private let display: any Display
     /// Set before the link starts.
@@ -30,6 +31,7 @@ final class Receiver: ControllerLinkDelegate {
         memory = try DeviceMemoryFiles(directory)
         audit = AuditFiles(directory)
         words = try AuditWords(directory)
+        trust = TrustDelivery(try TrustFiles(directory))
         self.capture = capture
         self.display = display
     }
@@ -62,12 +64,16 @@ final class Receiver: ControllerLinkDelegate {
     }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) {
-        if reasonCode >= 0x80 { display.note(.error, "the broker refused a resume with code \(reasonCode)") }
+        if reasonCode >= 0x80 {
+            display.note(.error, "the broker refused a resume or trust document with code \(reasonCode)")
+        }
     }
 
     func linkTicked() {
         let now = SystemClock.bootMilliseconds()
         for (device, change) in verifier.advance(now: now) { display.show(.verdict(device: device, change)) }
+        if trust.lookForNewer() { display.note(.info, "trust document \(trust.version) goes to the devices") }
+        for (device, documents) in trust.takeDue(now: now) { send(documents, to: device) }
         if now >= nextStore {
             nextStore = now + Self.storeInterval
             store()
@@ -105,10 +111,19 @@ final class Receiver: ControllerLinkDelegate {
         if case .checkpoint = message.content { store() }
     }
 
+    private func send(_ documents: [[UInt8]], to device: [UInt8]) {
+        for message in documents {
+            publish("\(BrokerFiles.prefix)/\(String(decoding: device, as: UTF8.self))/trust", message)
+        }
+    }
+
     /// A birth of an older state is answered too: a device that was rolled back must hear of it.
     private func answer(_ birth: Birth, _ message: DeviceMessage, _ seconds: Int64) {
+        let documents = trust.take(for: message.device, with: birth.trustVersion, now: SystemClock.bootMilliseconds())
+        send(documents, to: message.device)
         let resume = Resume(
             time: UInt64(clamping: seconds), journal: verifier.journal(of: message.device),
+            leastTrustVersion: trust.version,
             heads: verifier.heads(of: message.device))
         do throws(SigningError) {
             let signed = try signer.sign(resume, for: message.issuer, challenge: birth.challenge)

@@ -17,12 +17,12 @@ import Testing
         #expect(leaves("read").isDisjoint(with: leaves("write")))
     }
 
-    @Test func `the operator writes commands alone, the gateway resumes alone`() throws {
+    @Test func `the operator writes commands alone, the gateway resumes and trust documents`() throws {
         let gateway = try #require(rules.firstIndex(of: "user gateway"))
         let `operator` = try #require(rules.firstIndex(of: "user operator"))
         let patterns = try #require(rules.firstIndex { $0.hasPrefix("pattern") })
         let writes = { (rules: ArraySlice<String>) in rules.filter { $0.hasPrefix("topic write") } }
-        #expect(writes(rules[gateway..<`operator`]) == ["topic write martlet/v1/+/resume"])
+        #expect(writes(rules[gateway..<`operator`]) == ["resume", "trust"].map { "topic write martlet/v1/+/\($0)" })
         #expect(writes(rules[`operator`..<patterns]) == ["topic write martlet/v1/+/command"])
     }
 
