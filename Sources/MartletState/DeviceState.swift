@@ -231,10 +231,12 @@ public final class DeviceState {
             // Those before are on disk only.
             var older: [[UInt8]] = []
             try? journal.history { record in
-                guard record.count > 1, record[0] == RecordKind.entry.rawValue, older.count < count,
+                guard record.count > 1, record[0] == RecordKind.entry.rawValue,
                     let index = Self.index(of: record.extracting(droppingFirst: 1)), index > told
                 else { return }
-                older.append([UInt8](copying: record.extracting(droppingFirst: 1)))
+                // An entry that never counted may be followed by another in its place: that one holds.
+                while let last = older.last, Self.index(of: last.span) ?? 0 >= index { older.removeLast() }
+                if older.count < count { older.append([UInt8](copying: record.extracting(droppingFirst: 1))) }
             }
             if !older.isEmpty { return Self.fitting(older, after: told, count, size) }
         }

@@ -168,8 +168,8 @@ def power_cuts(folder, seed, least):
         sweep.sweep(prepared=True)
     counts = ", ".join(f"{name} {sweep.cuts[name]}" for name in CUTS)
     check(sweep.unfinished > 0, "no cut left a part of a frame")
-    yield (f"PWR-02 after each of {sweep.killed} power cuts every acknowledged commit is there, whole, once and in order, "
-           f"and writing goes on ({sweep.acknowledged} acknowledged; {sweep.unfinished} times a part of one more; "
+    yield (f"PWR-02 after each of {sweep.killed} power cuts every acknowledged commit is there, whole, once and in "
+           f"order, and writing goes on ({sweep.acknowledged} acknowledged; {sweep.unfinished} times a part of one more; "
            f"written before the cut: {counts}; started again before it {sweep.cuts['started again before the cut']}, "
            f"old copies put back {sweep.cuts['copies restored']}; seed {seed})")
     check(len(sweep.frames.seen) > 5 * sweep.killed, f"only {len(sweep.frames.seen)} frames")

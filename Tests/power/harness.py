@@ -21,7 +21,8 @@ KEPT = 8
 OPTIONS = ("--segment", "8192", "--history", "24576")
 
 # What a journal may use to change its directory.
-CHANGES = ("mkdir", "openat", "fallocate", "pwrite64", "write", "fdatasync", "fsync", "ftruncate", "unlinkat", "renameat")
+CHANGES = ("mkdir", "openat", "fallocate", "pwrite64", "write", "fdatasync", "fsync", "ftruncate", "unlinkat",
+           "renameat")
 
 
 class Failure(Exception):

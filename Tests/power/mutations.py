@@ -94,7 +94,8 @@ def another_end(data, rng):
     index, length = struct.unpack_from("<II", data, last + 4)
     at = last + 16 + length
     length = rng.choice((24, 32, 480, 600, 1200, 2000, 7))
-    found = bytearray(frame(max(0, min(index, 1 << 20) + rng.choice((0, 1, 1, 1, 1, 2))), length, rng.randbytes(length)))
+    index = min(index, 1 << 20) + rng.choice((0, 1, 1, 1, 1, 2))
+    found = bytearray(frame(index, length, rng.randbytes(length)))
     for border in range(512, len(found) + 512, 512):
         if rng.random() < 0.2:
             end = border - at % 512

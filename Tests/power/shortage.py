@@ -85,15 +85,15 @@ def no_space(folder):
     alone = ("--segment", "8192", "--history", "0")
     point = pathlib.Path(folder) / "tmpfs"
     point.mkdir()
+    refused, nothing = "refused as full, and with room again accepted in the same process", "the history gives way"
     for what, options in (("IOE-02 tmpfs of 64 KiB", "size=64k"), ("IOE-03 no inodes left", "size=1m,nr_inodes=16")):
-        for words, reason, program in ((": refused as full, and with room again accepted in the same process", "full", alone),
-                                       (": the history gives way, and nothing is refused", "", OPTIONS)):
+        for words, reason, program in ((refused, "full", alone), (nothing, "", OPTIONS)):
             mount("-t", "tmpfs", "-o", options, "none", point)
             try:
                 counts = starve(point / "journal", Filler(point, inodes="inodes" in options), reason, program)
             finally:
                 unmount(point)
-            yield f"{what}{words} ({counts})"
+            yield f"{what}: {words} ({counts})"
     disk = Disk(folder, "full")
     disk.format()
     disk.mount()
@@ -101,7 +101,7 @@ def no_space(folder):
         counts = starve(disk.journal, Filler(disk.point), "full", alone)
     finally:
         disk.unmount()
-    yield f"IOE-02 ext4 of 8 MiB: refused as full, and with room again accepted in the same process ({counts})"
+    yield f"IOE-02 ext4 of 8 MiB: {refused} ({counts})"
 
 
 def limits(folder):
@@ -134,7 +134,7 @@ def read_only(folder):
         disk.unmount()
     model.add(run)
     repaired(disk, model)
-    yield f"IOE-03 a file system that turns read-only refuses; after a repair all {len(run.acked)} acknowledged are there"
+    yield f"IOE-03 a file system that turns read-only refuses; all {len(run.acked)} acknowledged outlast the repair"
 
 
 def repaired(disk, model):
