@@ -82,18 +82,22 @@ public final class Device: Sendable {
     /// - Parameters:
     ///   - name: `[a-z][a-z0-9-]{0,31}`
     ///   - parameters: what its arguments must be; others are refused before the handler is called. At most 8.
+    ///   - isIdempotent: whether carrying it out twice does no more than once. If the program ends before its outcome
+    ///     is known, the next run carries it out again, at most 4 times in all, instead of telling `interrupted`.
     /// - Throws: `argument` for a bad or taken name, `wrongState` after `start`.
     public func onCommand(
-        _ name: String, _ parameters: Parameter..., handler: @escaping @Sendable (Call) -> CommandResult
+        _ name: String, _ parameters: Parameter..., isIdempotent: Bool = false,
+        handler: @escaping @Sendable (Call) -> CommandResult
     ) throws(MartletError) {
-        try core.declare(name, parameters, handler)
+        try core.declare(name, parameters, isIdempotent, handler)
     }
 
     /// The same, for a list that is made at run time.
     public func onCommand(
-        _ name: String, _ parameters: [Parameter], handler: @escaping @Sendable (Call) -> CommandResult
+        _ name: String, _ parameters: [Parameter], isIdempotent: Bool = false,
+        handler: @escaping @Sendable (Call) -> CommandResult
     ) throws(MartletError) {
-        try core.declare(name, parameters, handler)
+        try core.declare(name, parameters, isIdempotent, handler)
     }
 
     /// Makes `dispatch` the place where handlers run, instead of a thread of the library. Call it before `start`, once

@@ -119,9 +119,13 @@ final class DeviceCore: @unchecked Sendable {
 
     // MARK: For any thread
 
-    func declare(_ name: String, _ parameters: [Parameter], _ handler: @escaping Handler) throws(MartletError) {
+    func declare(
+        _ name: String, _ parameters: [Parameter], _ isIdempotent: Bool, _ handler: @escaping Handler
+    ) throws(MartletError) {
         try requireNew()
-        guard let declaration = CommandDeclaration(name: name.bytes, parameters: parameters) else {
+        guard
+            let declaration = CommandDeclaration(name: name.bytes, parameters: parameters, isIdempotent: isIdempotent)
+        else {
             throw MartletError(.argument, "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -")
         }
         guard setup.gate.declare(declaration) != nil else {

@@ -6,16 +6,19 @@ internal import CPosix
 public enum MasterKey {
     public static let count = 32
 
-    /// Reads `master.key`. If there is none it is made, of the operating system's random bytes; durable on return.
+    /// Reads `master.key`. If there is none, or not one of this length, it is made anew, of the operating system's random
+    /// bytes; durable on return. What a lost key had encrypted is damaged then, and the device goes on without it.
     ///
     /// A secret: wipe the bytes after use.
     public static func open(_ directory: PrivateDirectory) throws(PosixError) -> [UInt8] {
         do throws(PosixError) {
             let key = try directory.read("master.key", limit: count)
-            guard key.count == count else { throw .tooShort }
-            return key
+            if key.count == count { return key }
         } catch {
-            guard error.isMissingFile else { throw error }
+            switch error {
+            case .tooLarge: break
+            default: guard error.isMissingFile else { throw error }
+            }
         }
         var key = [UInt8](repeating: 0, count: count)
         _ = try check(key.withUnsafeMutableBufferPointer { CPosix_random($0.baseAddress, $0.count) }, "getrandom")

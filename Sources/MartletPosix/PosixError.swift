@@ -10,8 +10,6 @@ public enum PosixError: Error {
     case unresolved(code: Int32)
     /// The file holds more bytes than its reader takes.
     case tooLarge(limit: Int)
-    /// The file holds fewer bytes than it must.
-    case tooShort
     /// The path holds a NUL; or it should be a file name, and is empty, `.`, `..` or has a slash.
     case badPath
     /// Not a regular file: a link, FIFO, device or directory.
@@ -78,7 +76,6 @@ public enum PosixError: Error {
         switch self {
         case .system, .unresolved: ""
         case .tooLarge: "the file is too large"
-        case .tooShort: "the file is too short: it is damaged, or not the one that is meant"
         case .badPath: "not usable as a path or file name"
         case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
         case .wrongOwner: "belongs to another user: chown it to the user that runs this program"

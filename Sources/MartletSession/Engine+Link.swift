@@ -146,7 +146,7 @@ extension Engine {
     /// broker sends it again; if it fails then too, the command is refused. Returns whether it may be acknowledged.
     private func accepted(_ command: AcceptedCommand, _ entry: Ledger.Entry, _ now: TimeSample) -> Bool {
         let mark = state.mark
-        let isOwn = command.index == suspend || command.index == activate
+        let isOwn = isOwn(command)
         state.put(entry)
         if isOwn { state.put(isSuspended: command.index == suspend) }
         state.note(
@@ -171,7 +171,7 @@ extension Engine {
         unrecorded = nil
         waiting += 1
         if isOwn {
-            state.note(.lifecycle, [.number(command.index == suspend ? 0 : 1)], auditTime(now))
+            noteLifecycle(command, now)
             finished(command.key, .done, results: [], now)
         } else {
             owner.execute(command)
@@ -242,7 +242,8 @@ extension Engine {
     private func compareAudit(_ seen: ChainHead?, _ now: TimeSample) {
         let own = state.auditEnd?.sequence ?? 0
         guard let seen, seen.sequence > own, seen.sequence < RunState.limit / 2 else {
-            if !isCheckpointing { state.put(told: min(seen?.sequence ?? 0, own)) }
+            // Of a head that it saw in a birth, the back end need not have the entries.
+            if !isCheckpointing { state.put(told: min(seen?.sequence ?? 0, state.told)) }
             return
         }
         log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }

@@ -19,12 +19,18 @@ extension Engine {
         // The configuration brought it.
         if let policy = gate.policy, policy.message != state.trust { put(policy, now) }
         for entry in state.ledger.entries where entry.stage == .open {
-            if let command = gate.runAgain(entry) {
+            guard let command = gate.runAgain(entry) else {
+                if let entry = gate.finish(entry.key, .interrupted) { noteEnd(entry, now) }
+                continue
+            }
+            if isOwn(command) {
+                // What it does became durable with its acceptance.
+                noteLifecycle(command, now)
+                if let entry = gate.finish(entry.key, .done) { noteEnd(entry, now) }
+            } else {
                 state.put(entry)
                 again.append(command)
                 waiting += 1
-            } else if let entry = gate.finish(entry.key, .interrupted) {
-                noteEnd(entry, now)
             }
         }
         guard reserve() else { return false }
@@ -87,7 +93,14 @@ extension Engine {
         state.note(.trusted, [.number(policy.version), .bytes([UInt8](copying: digest.bytes.span))], auditTime(now))
     }
 
+    /// Whether the engine itself carries it out.
+    func isOwn(_ command: AcceptedCommand) -> Bool { command.index == suspend || command.index == activate }
+
     // MARK: The audit log
+
+    func noteLifecycle(_ command: AcceptedCommand, _ now: TimeSample) {
+        state.note(.lifecycle, [.number(command.index == suspend ? 0 : 1)], auditTime(now))
+    }
 
     func noteEnd(_ entry: Ledger.Entry, _ now: TimeSample) {
         guard let receipt = entry.receipt else { return }

@@ -97,6 +97,8 @@ public final class DeviceState {
     public var trust: [UInt8] { values.trust }
     public var floor: Int64? { values.facts.floor }
     public var isSuspended: Bool { values.facts.isSuspended }
+    /// The highest audit entry that the back end has.
+    public var told: UInt64 { values.facts.told }
 
     // MARK: Changes
 

@@ -3,20 +3,40 @@
 import Foundation
 import Martlet
 
-// A device as a process of its own, for tests that fake its clock or read everything it writes:
-// DeviceProgram CONFIGURATION. It reports a reading for each line of its input, obeys `count`, logs to standard
-// output, and ends with its input.
+// A device as a process of its own, for tests that fake its clock, kill it, or read everything it writes:
+// DeviceProgram [EFFECTS] CONFIGURATION. It reports a reading for each line of its input, obeys `count`, logs to
+// standard output, and ends with its input. With EFFECTS, a file, it obeys three more, each with a text that it adds to
+// the file as a line, durably: `effect`; `set`, which may be carried out again; `reboot`, which then kills the process.
 
 /// At once, whatever standard output is.
 @Sendable func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
+/// The effect that tests count.
+@Sendable func add(_ line: String, to file: String) -> CommandResult {
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    defer { close(descriptor) }
+    let bytes = Array((line + "\n").utf8)
+    guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else { return .failed }
+    return .done
+}
+
 do {
-    let device = try Device(configuration: CommandLine.arguments.last ?? "", logLevel: .debug) { level, line in
+    let arguments = CommandLine.arguments.dropFirst()
+    let device = try Device(configuration: arguments.last ?? "", logLevel: .debug) { level, line in
         say("\(level): \(line)")
     }
     try device.onCommand("count") { _ in
         say("obeyed")
         return .done
+    }
+    if arguments.count > 1, let file = arguments.first {
+        try device.onCommand("effect", .text(maximumLength: 64)) { add($0.text(0), to: file) }
+        try device.onCommand("set", .text(maximumLength: 64), isIdempotent: true) { add($0.text(0), to: file) }
+        try device.onCommand("reboot", .text(maximumLength: 64)) {
+            _ = add($0.text(0), to: file)
+            kill(getpid(), SIGKILL)
+            return .failed
+        }
     }
     try device.start()
     while let name = readLine() { try device.report(name, 1) }

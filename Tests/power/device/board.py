@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device as a process, which can be killed at a system call of one of its threads."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+from harness import check
+
+PROGRAM = os.environ.get("DEVICE_PROGRAM", "DeviceProgram")
+# Threads by the order in which the library makes them.
+HANDLER, NETWORK = 1, 2
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+class Board:
+    """DeviceProgram, from power-on to power-off."""
+
+    def __init__(self, record, clock=None):
+        """`clock`: a file whose content, as `+10d`, is how far the system clock is off."""
+        births = len(record.births)
+        environment, command = dict(os.environ), [PROGRAM]
+        if clock:
+            # env: libfaketime adds to the environment of the first program, which then hides Swift its arguments.
+            command = ["env", PROGRAM]
+            environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+                            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.record, self.log = record, record.folder / "log"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*command, str(record.effects_file), str(record.folder / "martlet.conf")], stdin=subprocess.PIPE,
+                stdout=log, stderr=log, env=environment)
+        try:
+            record.wait("birth", lambda: len(record.births) > births, process=self.process)
+            check(len(record.births) > births, f"the device ended: {self.last_words()}")
+        except BaseException:
+            self.kill()
+            raise
+
+    def last_words(self):
+        return self.log.read_text(errors="replace")[-400:]
+
+    def thread(self, which):
+        threads = sorted(int(name) for name in os.listdir(f"/proc/{self.process.pid}/task"))
+        check(len(threads) == 3, f"{len(threads)} threads")
+        return threads[which]
+
+    def poll(self):
+        return self.process.poll()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.end()
+
+    def stop(self):
+        """Ends the program in order."""
+        self.process.stdin.close()
+        check(self.process.wait(20) == 0, f"the device ended with {self.process.returncode}: {self.last_words()}")
+
+    def end(self):
+        """Waits for the end of a process that was killed."""
+        self.process.wait(20)
+        self.process.stdin.close()
+
+    def ends_within(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+class Tracer:
+    """strace of one thread, or of all, from now on; `inject` is its expression."""
+
+    def __init__(self, thread, log, *options):
+        self.log = pathlib.Path(log)
+        self.process = subprocess.Popen(["strace", "-qq", "-o", str(log), "-p", str(thread), *options],
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        end = time.monotonic() + 20
+        while "TracerPid:\t0\n" in self.status(thread) and self.process.poll() is None:
+            check(time.monotonic() < end, "strace does not attach")
+            time.sleep(0.001)
+        if self.process.poll() is not None:
+            # At once, if the kill was to be at a call that the thread makes when nothing happens.
+            check(not (said := self.process.stderr.read()), f"strace: {said}")
+
+    @staticmethod
+    def status(thread):
+        try:
+            return pathlib.Path(f"/proc/{thread}/status").read_text()
+        except OSError:
+            return ""
+
+    def end(self):
+        """Lets go of the threads, if there are any left."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.process.stderr.close()
+
+    def calls(self):
+        """Names of the calls, in order."""
+        found = (re.match(r"(?:\d+ +)?(\w+)\(", line) for line in self.log.read_text(errors="replace").splitlines())
+        return [match[1] for match in found if match]

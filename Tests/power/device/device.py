@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests of this directory, and prints a line for each; see `run`."""
+
+import random
+import sys
+
+import clock
+import replays
+import sweeps
+from back_end import BackEnd
+from driver import main
+
+
+def with_back_end(group):
+    def run(folder):
+        back_end = BackEnd(folder)
+        try:
+            yield from group(back_end, folder)
+        finally:
+            back_end.stop()
+    return run
+
+
+def groups(long, seed):
+    cuts, rows = (500, 200) if long else (25, 12)
+    return {
+        "replays": with_back_end(lambda back_end, _: replays.replays(back_end)),
+        "state": with_back_end(lambda back_end, _: replays.lost_state(back_end, random.Random(seed), seed, rows)),
+        "clock": with_back_end(lambda back_end, _: clock.steps(back_end)),
+        "kills": with_back_end(lambda back_end, _: sweeps.kills(back_end)),
+        "cuts": with_back_end(lambda back_end, folder: sweeps.power_cuts(back_end, folder, seed, cuts)),
+    }
+
+
+if __name__ == "__main__":
+    main(groups, sys.argv[1:])
