@@ -6,6 +6,7 @@ import MartletEnvelope
 import MartletJournal
 import MartletMessages
 import MartletSenML
+import MartletState
 import MartletTelemetry
 import MartletTestKit
 import Testing
@@ -90,6 +91,28 @@ import Testing
         device.acknowledgeAll()
         #expect(device.deliver(message, as: .command))
         #expect(device.owner.commands.isEmpty && device.receipts.map(\.outcome) == [.stale])
+    }
+
+    @Test("CMD-05 a command of the engine itself, whose outcome was not durable, is told as done by the next run")
+    func ownCommand() throws {
+        let device = try resumed()
+        let document = device.trust.document(
+            version: 2, [device.gateway, device.operator], commands: [bytes("suspend")])
+        device.document = try device.trust.message(document)
+        try device.restart()
+        device.connect()
+        #expect(try device.resume())
+        device.acknowledgeAll()
+        // The acceptance is written and synced, nothing after it.
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 3, .full, isSticky: true)
+        let message = try device.operator.command(Command(name: bytes("suspend")), try device.challenge)
+        #expect(device.deliver(message, as: .command))
+        #expect(device.receipts.isEmpty)
+        device.disk.fault = nil
+        try device.restart()
+        device.connect()
+        #expect(device.receipts.map(\.outcome) == [.done])
+        #expect(device.run.state.isSuspended && device.owner.commands.isEmpty)
     }
 
     @Test func `no more than 16 commands wait for handlers`() throws {

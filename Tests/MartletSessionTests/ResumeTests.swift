@@ -60,6 +60,17 @@ import Testing
         #expect(!device.engine.isResumed)
     }
 
+    @Test func `audit entries are sent though the back end saw the head in a birth`() throws {
+        let device = try connected()
+        let birth = try #require(device.newestBirth)
+        let resume = Resume(time: 1_800_000_000, journal: try #require(birth.journal))
+        #expect(device.deliver(try device.gateway.resume(resume, birth.challenge), as: .resume))
+        device.wait(Engine.checkpointDelay)
+        let message = try #require(device.sent(.checkpoint).first)
+        let checkpoint = try Checkpoint(decoding: message.payload.span)
+        #expect(checkpoint.entries.count == Int(checkpoint.head.sequence))
+    }
+
     @Test func `a message on another topic is ignored`() throws {
         let device = try resumed()
         let message = try device.operator.command(

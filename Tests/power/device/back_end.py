@@ -16,7 +16,7 @@ from messages import PRIVATE, AuditLog, sign, verify
 from paho.mqtt import client as mqtt
 from parties import BACK_END, PREFIX, Authority, Broker, new_key, trust_document, write
 
-DONE, FAILED, INTERRUPTED, STALE, EXPIRED, NOT_AUTHORISED = 0, 1, 2, 10, 11, 14
+DONE, INTERRUPTED, STALE, EXPIRED, NOT_RECORDED = 0, 2, 10, 11, 22
 REPLAYED, OVER_BUDGET = 9, 11
 REFUSALS, ROLLED_BACK, STATE_LOST = 1, 2, 3
 

@@ -19,8 +19,9 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 class Board:
     """DeviceProgram, from power-on to power-off."""
 
-    def __init__(self, record, clock=None):
-        """`clock`: a file whose content, as `+10d`, is how far the system clock is off."""
+    def __init__(self, record, clock=None, wrapper=()):
+        """Returns when the device has said that it is there; with a wrapper, which may kill it before, at once.
+        `clock`: a file whose content, as `+10d`, is how far the system clock is off."""
         births = len(record.births)
         environment, command = dict(os.environ), [PROGRAM]
         if clock:
@@ -31,8 +32,10 @@ class Board:
         self.record, self.log = record, record.folder / "log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*command, str(record.effects_file), str(record.folder / "martlet.conf")], stdin=subprocess.PIPE,
+                [*wrapper, *command, str(record.effects_file), str(record.folder / "martlet.conf")], stdin=subprocess.PIPE,
                 stdout=log, stderr=log, env=environment)
+        if wrapper:
+            return
         try:
             record.wait("birth", lambda: len(record.births) > births, process=self.process)
             check(len(record.births) > births, f"the device ended: {self.last_words()}")
@@ -86,7 +89,7 @@ class Tracer:
             check(time.monotonic() < end, "strace does not attach")
             time.sleep(0.001)
         if self.process.poll() is not None:
-            # At once, if the kill was to be at a call that the thread makes when nothing happens.
+            # So soon, if the kill was to be at a call that the thread makes when nothing happens.
             check(not (said := self.process.stderr.read()), f"strace: {said}")
 
     @staticmethod
@@ -105,5 +108,10 @@ class Tracer:
 
     def calls(self):
         """Names of the calls, in order."""
-        found = (re.match(r"(?:\d+ +)?(\w+)\(", line) for line in self.log.read_text(errors="replace").splitlines())
-        return [match[1] for match in found if match]
+        return [call for _, call in calls(self.log)]
+
+
+def calls(log):
+    """Thread, if there are several, and name of each call in a log of strace."""
+    found = (re.match(r"(\d* *)(\w+)\(", line) for line in log.read_text(errors="replace").splitlines())
+    return [(match[1].strip(), match[2]) for match in found if match]

@@ -5,6 +5,7 @@ import random
 import sys
 
 import clock
+import disk
 import replays
 import sweeps
 from back_end import BackEnd
@@ -28,6 +29,9 @@ def groups(long, seed):
         "state": with_back_end(lambda back_end, _: replays.lost_state(back_end, random.Random(seed), seed, rows)),
         "clock": with_back_end(lambda back_end, _: clock.steps(back_end)),
         "kills": with_back_end(lambda back_end, _: sweeps.kills(back_end)),
+        "twice": with_back_end(lambda back_end, _: sweeps.second_kills(back_end)),
+        "forgetful": with_back_end(lambda back_end, _: sweeps.forgetful_twin(back_end, seed)),
+        "disk": with_back_end(lambda back_end, _: disk.faults(back_end)),
         "cuts": with_back_end(lambda back_end, folder: sweeps.power_cuts(back_end, folder, seed, cuts)),
     }
 

@@ -4,16 +4,20 @@
 import collections
 import concurrent.futures
 import random
+import shutil
 import signal
 
 from back_end import DONE, INTERRUPTED
-from board import HANDLER, NETWORK, Board, Tracer
+from board import HANDLER, NETWORK, Board, Tracer, calls
 from ext4 import CUTS, Disk
 from harness import Failure, check
 
-THREADS = {NETWORK: "network", HANDLER: "handler"}
+THREADS, RESTARTED = (NETWORK, HANDLER), "restarted"
+PLACES = {NETWORK: "the network thread", HANDLER: "the handler's", RESTARTED: "the next run"}
 # Nobody can be killed at the entry of a call that never begins anew.
 SKIPPED = ("restart_syscall", "exit", "exit_group")
+# What the run after a kill does with its journal and with the network.
+RECOVERY = ("fallocate", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlinkat", "write")
 # The time in which a receipt's acknowledgement surely arrives and is dealt with.
 SETTLED = 0.05
 # Handlers that may run again after a restart, and how often (Sources/PROTOCOL.md, The ledger).
@@ -23,8 +27,9 @@ IDEMPOTENT, ATTEMPTS = ("set", "suspend", "activate"), 4
 class Sweep:
     """Kills of one device by one kind of command. `cut` is what happens between the kill and the next start."""
 
-    def __init__(self, back_end, record, name, cut=lambda: None):
-        self.back_end, self.record, self.name, self.cut = back_end, record, name, cut
+    def __init__(self, back_end, record, name, cut=lambda: None, burst=1):
+        """`burst`: how many commands are sent at once."""
+        self.back_end, self.record, self.name, self.cut, self.burst = back_end, record, name, cut, burst
         self.orders, self.states, self.kills = [], collections.Counter(), collections.Counter()
         self.log, self.board = record.folder / "trace", None
 
@@ -53,23 +58,24 @@ class Sweep:
         """How often each thread makes which call for a command that nobody disturbs."""
         board = self.start()
         tracers = {which: Tracer(board.thread(which), f"{self.log}-{which}") for which in THREADS}
-        order = self.send()
-        self.await_end(order)
+        orders = self.send()
+        self.await_end(orders)
         for tracer in tracers.values():
             tracer.end()
-        self.settle(order)
+        self.settle(orders)
         return {which: collections.Counter(call for call in tracer.calls() if call not in SKIPPED)
                 for which, tracer in tracers.items()}
 
     def send(self):
-        order = self.back_end.order(self.record, self.name)
-        self.orders.append(order)
-        self.back_end.command(self.record, order)
-        return order
+        orders = [self.back_end.order(self.record, self.name) for _ in range(self.burst)]
+        self.orders += orders
+        for order in orders:
+            self.back_end.command(self.record, order)
+        return orders
 
-    def await_end(self, order):
-        """The receipt has come and been acknowledged, or the device has ended."""
-        self.record.wait("receipt", lambda: self.record.told(order), process=self.board)
+    def await_end(self, orders):
+        """The receipts have come and been acknowledged, or the device has ended."""
+        self.record.wait("receipt", lambda: all(self.record.told(order) for order in orders), process=self.board)
         if self.board.poll() is None:
             self.board.ends_within(SETTLED)
 
@@ -100,44 +106,52 @@ class Sweep:
         tracer = Tracer(self.start().thread(which), self.log, "-e", f"trace={call}",
                         "-e", f"inject={call}:signal=KILL:when={ordinal}")
         try:
-            order = self.send()
-            self.await_end(order)
+            orders = self.send()
+            self.await_end(orders)
             tracer.end()
             fired = tracer.calls().count(call) >= ordinal
-            state = self.settle(order)
+            states = self.settle(orders)
         except Failure as failure:
-            raise Failure(f"{self.name}, kill at {call} {ordinal} of the {THREADS[which]} thread: {failure}") from failure
+            raise Failure(f"{self.name}, kill at {call} {ordinal} of {PLACES[which]}: {failure}") from failure
         finally:
             tracer.end()
         if fired:
             self.kills[which] += 1
-            self.states[state] += 1
+            self.states.update(states)
         return fired
 
-    def settle(self, order):
-        """What the next run says of the command, and what comes of it if it is signed again. Returns the state in which
-        the device found itself."""
-        record, effects = self.record, self.record.effects(order)
+    def settle(self, orders):
+        """What the next run says of the commands, and what comes of it if they are signed again. Returns the state of
+        each in which the device found itself."""
+        effects = [self.record.effects(order) for order in orders]
         self.has_ended()
         self.start()
-        self.back_end.barrier(record)
-        told = {receipt[2] for receipt in record.told(order)}
-        state = "done" if DONE in told else "interrupted" if told else "not seen"
+        self.back_end.barrier(self.record)
+        states = [self.state(order, count) for order, count in zip(orders, effects)]
+        for order, state in zip(orders, states):
+            self.sign_again(order, state)
+        return states
+
+    def state(self, order, effects):
+        told = self.outcomes(order)
         check(told <= {DONE, INTERRUPTED} and len(told) <= 1, f"the receipts say {told}")
         check(told or effects == 0, "it took effect, and no run tells of it")
+        return "done" if DONE in told else "interrupted" if told else "not seen"
 
-        count = len(record.told(order))
-        again = self.back_end.order(record, self.name, again=order)
-        self.back_end.command(record, again)
+    def outcomes(self, order):
+        return {receipt[2] for receipt in self.record.told(order)}
+
+    def sign_again(self, order, state):
+        record, count = self.record, len(self.record.told(order))
+        self.back_end.command(record, self.back_end.order(record, self.name, again=order))
         record.wait("receipt of the same command", lambda: len(record.told(order)) > count, process=self.board)
         if self.has_ended():
             check(self.name == "reboot" and state == "not seen", "a known command was carried out again")
             self.start()
             record.wait("receipt of the reboot", lambda: len(record.told(order)) > count)
-        told |= {receipt[2] for receipt in record.told(order)}
+        told = self.outcomes(order)
         check(len(told) == 1, f"the receipts say {told}")
         self.judge(order, told.pop())
-        return state
 
     def judge(self, order, outcome):
         effects = self.record.effects(order)
@@ -150,6 +164,66 @@ class Sweep:
         else:
             least, most = (1, 1) if outcome == DONE else (0, 1)
         check(least <= effects <= most, f"outcome {outcome}, and {effects} effects")
+
+    # The run that finds a command open is killed too.
+
+    def recoveries(self):
+        """At each call by which it changes its journal or says something, until it has stopped in order."""
+        try:
+            for call in RECOVERY:
+                ordinal = 1
+                while self.recovery(call, ordinal):
+                    ordinal += 1
+        finally:
+            self.stop()
+
+    def recovery(self, call, ordinal):
+        orders = self.send_and_die()
+        count = len(self.record.told(orders[0]))
+        self.start_under("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={ordinal}")
+        self.record.wait("receipt", lambda: len(self.record.told(orders[0])) > count, process=self.board)
+        if self.board.poll() is None and not self.board.ends_within(SETTLED):
+            self.board.process.stdin.close()
+            if self.board.process.wait(20) == 0:
+                self.board = None
+        fired = max(collections.Counter(calls(self.log)).values(), default=0) >= ordinal
+        try:
+            states = self.settle(orders)
+        except Failure as failure:
+            raise Failure(f"{self.name}, the next run killed at {call} {ordinal}: {failure}") from failure
+        if fired:
+            self.kills[RESTARTED] += 1
+            self.states.update(states)
+        return fired
+
+    def send_and_die(self):
+        """The device is killed where its handler begins with the effect."""
+        self.start()
+        tracer = Tracer(self.board.thread(HANDLER), self.log, "-e", "trace=openat",
+                        "-e", "inject=openat:signal=KILL:when=1")
+        orders = self.send()
+        self.await_end(orders)
+        tracer.end()
+        check(self.has_ended(), "the kill did not fire")
+        return orders
+
+    def start_under(self, *options):
+        self.board = Board(self.record, wrapper=("strace", "-f", "-qq", "-o", str(self.log), *options))
+
+    def attempts(self):
+        """An idempotent command that ends the program each time."""
+        try:
+            orders = self.send_and_die()
+            for attempt in range(2, ATTEMPTS + 1):
+                self.start_under("-P", str(self.record.effects_file), "-e", "trace=openat",
+                                 "-e", "inject=openat:signal=KILL:when=1")
+                self.record.wait("receipt", lambda: self.record.told(orders[0]), process=self.board)
+                check(self.has_ended(), f"there was no attempt {attempt}")
+            self.start()
+            self.back_end.barrier(self.record)
+            check(self.outcomes(orders[0]) == {INTERRUPTED}, f"told: {self.outcomes(orders[0])}")
+        finally:
+            self.stop()
 
     def replay(self):
         """Everything that was captured, once more: nothing takes effect."""
@@ -181,7 +255,8 @@ class Sweep:
 
     def summary(self):
         states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-        return f"killed {self.kills[NETWORK]} times at calls of the network thread, {self.kills[HANDLER]} of the handler's; {states}"
+        places = ", ".join(f"{count} at calls of {PLACES[which]}" for which, count in sorted(self.kills.items()))
+        return f"killed {places}; {states}"
 
 
 def kills(back_end):
@@ -203,6 +278,33 @@ def kills(back_end):
             yield f"CMD-05 kill -9 at each system call: a command {rules[sweep.name]} ({sweep.summary()})"
 
 
+def second_kills(back_end):
+    def sweep_of(name):
+        sweep = Sweep(back_end, back_end.add(f"twice-{name}"), name)
+        sweep.recoveries()
+        sweep.replay()
+        return sweep
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for sweep in pool.map(sweep_of, ("effect", "set")):
+            yield f"CMD-05 kill -9 of the next run as well: the same of {sweep.name} ({sweep.summary()})"
+    Sweep(back_end, back_end.add("attempts"), "set").attempts()
+    yield f"CMD-05 an idempotent command that ends the program each time is begun {ATTEMPTS} times, and told"
+
+
+def forgetful_twin(back_end, seed):
+    """A device that loses its state with each kill: the tests above can fail."""
+    record = back_end.add("forgetful")
+    sweep = Sweep(back_end, record, "effect", cut=lambda: shutil.rmtree(record.folder / "state"))
+    try:
+        sweep.somewhere(20, random.Random(seed))
+    except Failure as failure:
+        check("took effect" in str(failure) or "receipts say" in str(failure), str(failure))
+        yield f"CMD-05 a device that forgets is found out (by command {len(sweep.orders)}; seed {seed})"
+    else:
+        raise Failure("a device that forgets is not noticed")
+
+
 def power_cuts(back_end, folder, seed, count):
     """What was not synced is lost, of the journal; the effects were of the world outside."""
     def cuts_of(name):
@@ -217,7 +319,8 @@ def power_cuts(back_end, folder, seed, count):
         disk.format()
         disk.mount()
         try:
-            sweep = Sweep(back_end, back_end.add(f"power-{name}", state=disk.journal), name, cut)
+            sweep = Sweep(back_end, back_end.add(f"power-{name}", state=disk.journal), name, cut,
+                          burst=3 if name == "effect" else 1)
             sweep.somewhere(count, rng)
             sweep.replay()
         finally:
