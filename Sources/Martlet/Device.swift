@@ -89,7 +89,7 @@ public final class Device: Sendable {
         _ name: String, _ parameters: Parameter..., isIdempotent: Bool = false,
         handler: @escaping @Sendable (Call) -> CommandResult
     ) throws(MartletError) {
-        try core.declare(name, parameters, isIdempotent, handler)
+        try core.declare(name, parameters, isIdempotent: isIdempotent, handler)
     }
 
     /// The same, for a list that is made at run time.
@@ -97,7 +97,7 @@ public final class Device: Sendable {
         _ name: String, _ parameters: [Parameter], isIdempotent: Bool = false,
         handler: @escaping @Sendable (Call) -> CommandResult
     ) throws(MartletError) {
-        try core.declare(name, parameters, isIdempotent, handler)
+        try core.declare(name, parameters, isIdempotent: isIdempotent, handler)
     }
 
     /// Makes `dispatch` the place where handlers run, instead of a thread of the library. Call it before `start`, once

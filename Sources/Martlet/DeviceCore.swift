@@ -120,7 +120,7 @@ final class DeviceCore: @unchecked Sendable {
     // MARK: For any thread
 
     func declare(
-        _ name: String, _ parameters: [Parameter], _ isIdempotent: Bool, _ handler: @escaping Handler
+        _ name: String, _ parameters: [Parameter], isIdempotent: Bool = false, _ handler: @escaping Handler
     ) throws(MartletError) {
         try requireNew()
         guard
