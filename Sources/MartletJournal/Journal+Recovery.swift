@@ -19,6 +19,8 @@ extension Journal {
     /// `record`; to be called once, before the first commit. If it throws it may be called again.
     ///
     /// `isFirst`: the record is the first one of a segment, where the owner's snapshot begins; forget what was before.
+    /// An earlier run that was killed may have left records in the kernel's cache only: they are synced here, and if that
+    /// fails, the next commit makes its snapshot of them durable.
     public func recover(
         _ record: (_ bytes: Span<UInt8>, _ isFirst: Bool) -> Void
     ) throws(JournalError) -> Recovery {

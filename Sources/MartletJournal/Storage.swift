@@ -29,8 +29,8 @@ public protocol Storage: AnyObject {
     /// The whole content of a segment, but no more than its first `limit` bytes.
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8]
 
-    /// Makes a segment with `size` bytes that read as zero, and whose space is reserved. When this returns, the name
-    /// and the size survive a power cut. An existing segment is an error.
+    /// Makes a segment with `size` bytes that read as zero, and whose space is reserved. When this returns, name and
+    /// size survive a power cut. An existing segment is an error.
     func create(_ name: SegmentName, size: Int) throws(StorageError) -> any SegmentFile
 
     /// Makes durable what an earlier run of the program may have left in the cache of a segment.
