@@ -207,8 +207,9 @@ def same_salt_twin(folder, seed):
     sweep = Sweep(folder, seed, program=("--broken-salt",))
     try:
         sweep.start(False)
-        sweep.one(Model(), "fdatasync", 8)
-        sweep.one(Model(), "fdatasync", 8)
+        model = Model()
+        for _ in range(2):
+            sweep.one(model, "fdatasync", 8)
     except Failure as failure:
         check("two ciphertexts" in str(failure), str(failure))
         yield "SPL-05 segments with the same salt are found out"
