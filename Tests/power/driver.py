@@ -8,6 +8,7 @@ import tempfile
 import time
 import traceback
 
+from ext4 import unmount
 from harness import Failure
 
 
@@ -26,6 +27,11 @@ def run(name, group):
             good = False
             print(f"not ok - {name}: the test broke", flush=True)
             print("    " + traceback.format_exc().replace("\n", "\n    "), flush=True)
+        finally:
+            # What a failure left mounted.
+            for mounted in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+                if (point := mounted.split()[1]).startswith(folder):
+                    unmount(point)
     return good
 
 
