@@ -177,6 +177,9 @@ class BackEnd:
 
     def barrier(self, record, seconds=20):
         """All that was sent before has been judged, and all that was to be told before has been told."""
-        order = self.order(record, "count")
-        self.command(record, order)
-        record.wait("answer to count", lambda: record.told(order), seconds)
+        order = None
+        while not order or not record.told(order):
+            # The birth of a run that has ended may have been under way: then there is a newer one.
+            births, order = len(record.births), self.order(record, "count")
+            self.command(record, order)
+            record.wait("answer to count", lambda: record.told(order) or len(record.births) > births, seconds)

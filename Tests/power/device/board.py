@@ -32,8 +32,8 @@ class Board:
         self.record, self.log = record, record.folder / "log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*wrapper, *command, str(record.effects_file), str(record.folder / "martlet.conf")], stdin=subprocess.PIPE,
-                stdout=log, stderr=log, env=environment)
+                [*wrapper, *command, str(record.effects_file), str(record.folder / "martlet.conf")],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
         if wrapper:
             return
         try:

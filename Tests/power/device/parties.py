@@ -101,7 +101,8 @@ class Broker:
                 "per_listener_settings true", "user root", "log_dest stderr", "max_queued_messages 20000",
                 "set_tcp_nodelay true", f"listener {self.port} 127.0.0.1", f"cafile {folder}/ca.pem",
                 f"certfile {folder}/broker.pem", f"keyfile {folder}/broker.key", "require_certificate true",
-                "use_identity_as_username true", "use_username_as_clientid true", "allow_anonymous false", f"acl_file {folder}/acl"]) + "\n")
+                "use_identity_as_username true", "use_username_as_clientid true", "allow_anonymous false",
+                f"acl_file {folder}/acl"]) + "\n")
             self.process = subprocess.Popen(["mosquitto", "-c", str(folder / "broker.conf")],
                                             stdin=subprocess.DEVNULL, stderr=open(folder / "broker.log", "wb"))
             if self.listens():

@@ -193,8 +193,10 @@ def flip(case, rng):
 def lost_state(back_end, rng, seed, rows):
     """Whatever is lost: what was captured does not run again, and the back end can see that something was lost before
     it signs anything anew."""
-    kinds = {"deleted": (delete, 1), "replaced by an older copy": (restore, 1), "without one of its files": (remove_file, 4),
-             "with a truncated file": (truncate, rows), "with a flipped bit": (flip, rows)}
+    kinds = {
+        "deleted": (delete, 1), "replaced by an older copy": (restore, 1), "without one of its files": (remove_file, 4),
+        "with a truncated file": (truncate, rows), "with a flipped bit": (flip, rows),
+    }
     for number, (name, (harm, times)) in enumerate(kinds.items()):
         cases, told, twice, still = [], 0, 0, 0
         try:

@@ -7,7 +7,7 @@ import random
 import shutil
 import signal
 
-from back_end import DONE, INTERRUPTED
+from back_end import DONE, INTERRUPTED, ROLLED_BACK, STATE_LOST
 from board import HANDLER, NETWORK, Board, Tracer, calls
 from ext4 import CUTS, Disk
 from harness import Failure, check
@@ -248,6 +248,8 @@ class Sweep:
     def audit(self):
         log = self.record.audit
         check(log.holes == 0, f"{log.holes} holes in the audit log")
+        lost = [event for event in self.record.events if event[0] in (ROLLED_BACK, STATE_LOST)]
+        check(not lost and self.record.losses == 0, f"told of losses: {lost}, {self.record.losses} births")
         for order in self.orders:
             accepted, outcomes = log.outcomes(order.id)
             told = self.record.told(order)[0][2]
