@@ -115,8 +115,8 @@ let package = Package(
             "MartletTestKit",
             [
                 "MartletOpenSSL", "MartletAdapters", "MartletCOSE", "MartletSenML", "MartletEnvelope",
-                "MartletMessages", "MartletJournal", "MartletTelemetry", "MartletCommands", "MartletState",
-                "MartletSession",
+                "MartletMessages", "MartletAudit", "MartletJournal", "MartletTelemetry", "MartletCommands",
+                "MartletState", "MartletSession",
             ]),
         .executableTarget(
             name: "SelfCheck",
@@ -188,6 +188,10 @@ let package = Package(
                 "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletTestKit",
                 "DeviceProgram", "TestSupport",
             ]),
+        // A device in any weather, once for each seed: `Tests/run` builds it optimised.
+        .executableTarget(
+            name: "Simulator", dependencies: ["MartletTestKit", "MartletCommands", "MartletMessages"],
+            path: "Tests/Simulator", swiftSettings: language),
         // The C interface from C: misuse, and threads under the sanitizers. `Tests/c/run` builds and runs them.
         .executableTarget(name: "CMisuse", dependencies: ["MartletC"], path: "Tests/c/CMisuse"),
         .executableTarget(name: "CStress", dependencies: ["MartletC", "PlantedFaults"], path: "Tests/c/CStress"),

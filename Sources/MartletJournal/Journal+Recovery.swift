@@ -34,7 +34,7 @@ extension Journal {
         var kept: [ClosedSegment] = []
         for index in closed.indices {
             if index < base {
-                kept.append(closed[index])
+                kept.append(try measured(closed[index]))
             } else if let segment = try recover(closed[index], &recovery, record) {
                 kept.append(segment)
             } else {
@@ -44,6 +44,17 @@ extension Journal {
         closed = kept
         isRecovered = true
         return recovery
+    }
+
+    /// A segment of history with its end, if that is sure: a power cut undid that it was trimmed, or came before. Were
+    /// it left as large as it was made, a few starts would push all history out.
+    private func measured(_ segment: ClosedSegment) throws(JournalError) -> ClosedSegment {
+        guard let content = try content(segment.number), var reader = try reader(segment.number, content),
+            !reader.isCutOff
+        else { return segment }
+        while reader.next() {}
+        if reader.gaps > 0 || reader.lostItsEnd() { return segment }
+        return ClosedSegment(number: segment.number, size: segment.size, end: reader.end)
     }
 
     /// Fills `closed` in the order of the numbers.

@@ -68,6 +68,7 @@ public final class Journal {
         // From here on a newer segment may be on the disk, which would hide what is appended to this one.
         close()
         // Also before, so that power cuts at every start do not add up to files without end.
+        trim()
         dropHistory(over: historySize)
         do throws(JournalError) {
             try begin(all)
@@ -119,6 +120,7 @@ public final class Journal {
     private func trim() {
         for index in closed.indices where closed[index].end < closed[index].size {
             let segment = closed[index]
+            if segment.number >= newestDurable { continue }
             if (try? storage.trim(name(segment.number), to: segment.end)) != nil { closed[index].size = segment.end }
         }
     }

@@ -39,6 +39,9 @@ public final class RecordingLink: Link {
     /// The seconds since 1970 between which the server's certificate is valid.
     public var serverValidity = Int64.min...Int64.max
 
+    /// Whether the board has power; without it nothing goes out.
+    var hasPower: () -> Bool = { true }
+
     private var lastID: Int32 = 0
 
     public init() {}
@@ -71,7 +74,7 @@ public final class RecordingLink: Link {
 
     public func publish(_ topic: [UInt8], _ payload: Span<UInt8>, retained: Bool) -> PublishResult {
         if state != .open { violations += 1 }
-        if unacknowledged.count >= window { return .windowFull }
+        if unacknowledged.count >= window || !hasPower() { return .windowFull }
         if payload.count > maximumSize { return .tooLarge }
         lastID = lastID % 65_535 + 1
         var copy: [UInt8] = []

@@ -10,12 +10,16 @@ public final class RecordingOwner: EngineOwner {
     /// Accepted commands, in the order of their acceptance.
     public private(set) var commands: [AcceptedCommand] = []
     public private(set) var states: [ConnectionState] = []
+    /// Whether the board has power; without it no handler begins.
+    var hasPower: () -> Bool = { true }
 
     public init() {}
 
     public func log(_ level: LogLevel, _ line: LogLine) { lines.append((level, line.bytes)) }
 
-    public func execute(_ command: AcceptedCommand) { commands.append(command) }
+    public func execute(_ command: AcceptedCommand) {
+        if hasPower() { commands.append(command) }
+    }
 
     public func changed(_ state: ConnectionState) { states.append(state) }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
 
@@ -13,14 +14,16 @@ public final class TestController {
     public var audience: [UInt8]
     /// The sequence number of the next command.
     public var sequence: UInt64 = 1
+    /// The hash of the newest message.
+    public private(set) var lastDigest: Digest?
     private let sealer: EnvelopeSealer
     private let random: SeededEntropy
 
-    public init(name: [UInt8], role: TestRole, audience: [UInt8], seed: UInt64) throws(TestKitError) {
+    public init(name: [UInt8], role: TestRole, audience: [UInt8], seed: UInt64, hasRealKey: Bool = true) throws(TestKitError) {
         self.name = name
         self.role = role
         self.audience = audience
-        key = try TestKey(seed: seed)
+        key = try TestKey(seed: seed, isReal: hasRealKey)
         random = SeededEntropy(seed: seed &+ 1)
         sealer = key.sealer(name)
     }
@@ -59,7 +62,7 @@ public final class TestController {
     ) throws(TestKitError) -> [UInt8] {
         var message: [UInt8] = []
         do throws(EnvelopeError) {
-            _ = try sealer.seal(
+            lastDigest = try sealer.seal(
                 claims, audience: audience, contentType: contentType, payload: payload.span, into: &message)
         } catch {
             throw .envelope(error)

@@ -23,6 +23,12 @@ public final class TestDevice {
         public var commands: [CommandDeclaration] = []
         /// Milliseconds since 1970.
         public var buildTime: Int64 = 1_790_000_000_000
+        /// Names the boot.
+        public var bootID = Bytes16(InlineArray(repeating: 7))
+        /// Of the engine; nil: the device's own.
+        public var entropy: (any Entropy)?
+        /// Whether keys are real ones.
+        public var hasRealKeys = true
 
         public init() {}
     }
@@ -70,12 +76,14 @@ public final class TestDevice {
         guard let topics = Topics(prefix: text("martlet/v1").span, device: id.span) else { throw .message }
         self.topics = topics
         name = text("urn:dev:ops:32473-device-1")
-        key = try TestKey(seed: entropy.next())
+        key = try TestKey(seed: entropy.next(), isReal: settings.hasRealKeys)
         gateway = try TestController(
-            name: text("urn:example:gateway"), role: .gateway, audience: name, seed: entropy.next())
+            name: text("urn:example:gateway"), role: .gateway, audience: name, seed: entropy.next(),
+            hasRealKey: settings.hasRealKeys)
         self.operator = try TestController(
-            name: text("urn:example:operator"), role: .operate, audience: name, seed: entropy.next())
-        trust = try TestTrust(deviceName: name, seed: entropy.next())
+            name: text("urn:example:operator"), role: .operate, audience: name, seed: entropy.next(),
+            hasRealKey: settings.hasRealKeys)
+        trust = try TestTrust(deviceName: name, seed: entropy.next(), hasRealKeys: settings.hasRealKeys)
         document = try trust.message(
             trust.document([gateway, self.operator], commands: settings.commands.map { $0.name }))
         keys = try TestSegmentKeys(seed: entropy.next())
@@ -101,10 +109,12 @@ public final class TestDevice {
         for command in settings.commands { _ = gate.declare(command) }
         let queue = MemoryQueue(byteLimit: settings.queueLimit)
         let setup = Engine.Setup(
-            identity: identity, sealer: sealer, gate: gate, entropy: entropy, state: state, queue: queue,
-            topics: topics, batchLimits: settings.limits, software: [], bootID: Bytes16(InlineArray(repeating: 7)),
+            identity: identity, sealer: sealer, gate: gate, entropy: settings.entropy ?? entropy, state: state,
+            queue: queue, topics: topics, batchLimits: settings.limits, software: [], bootID: settings.bootID,
             buildTime: settings.buildTime)
-        let (link, owner) = (RecordingLink(), RecordingOwner())
+        let (link, owner, disk) = (RecordingLink(), RecordingOwner(), settings.disk)
+        link.hasPower = { !disk.isOff }
+        owner.hasPower = { !disk.isOff }
         guard let engine = Engine(setup, link: link, owner: owner, now: now) else { throw .engine }
         return Run(link: link, owner: owner, queue: queue, state: state, engine: engine)
     }
@@ -242,6 +252,3 @@ public final class TestDevice {
     }
 }
 
-private func text(_ text: StaticString) -> [UInt8] {
-    [UInt8](UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-}

@@ -63,6 +63,17 @@ public final class TestKey {
         }
     }
 
+    /// A stand-in unless it `isReal`.
+    convenience init(seed: UInt64, isReal: Bool) throws(TestKitError) {
+        if isReal { try self.init(seed: seed) } else { try self.init(standIn: seed) }
+    }
+
+    private init(standIn seed: UInt64) throws(TestKitError) {
+        do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch { throw .openSSL(error) }
+        let key = StandInKey(seed: seed, hashing: hashing)
+        (signer, verifier, publicKey) = (key, key, key.publicKey)
+    }
+
     /// Signs envelopes of the party `issuer` with this key.
     public func sealer(_ issuer: [UInt8]) -> EnvelopeSealer {
         let publicKey = self.publicKey

@@ -13,13 +13,15 @@ public final class TestTrust {
     /// What the device is told.
     public let root: TrustRoot
 
-    public init(roots: Int = 1, deviceName: [UInt8], seed: UInt64) throws(TestKitError) {
-        var keys: [TestKey] = [try TestKey(seed: seed)]
-        for index in 1..<max(1, roots) { keys.append(try TestKey(seed: seed &+ 1000 &* UInt64(index))) }
+    public init(
+        roots: Int = 1, deviceName: [UInt8], seed: UInt64, hasRealKeys: Bool = true
+    ) throws(TestKitError) {
+        var keys: [TestKey] = [try TestKey(seed: seed, isReal: hasRealKeys)]
+        for index in 1..<max(1, roots) { keys.append(try TestKey(seed: seed &+ 1000 &* UInt64(index), isReal: hasRealKeys)) }
         self.keys = keys
         let (pinned, hashing) = (keys[0].publicKey, keys[0].hashing)
-        root = TrustRoot(
-            hashing.sha256(pinned.span), deviceName: deviceName, keys: OpenSSLKeyReading(), hashing: hashing)
+        let reading: any KeyReading = hasRealKeys ? OpenSSLKeyReading() : StandInKeyReading(hashing: hashing)
+        root = TrustRoot(hashing.sha256(pinned.span), deviceName: deviceName, keys: reading, hashing: hashing)
     }
 
     /// A document with all roots, in which the role `operate` has a rule for each of the commands.

@@ -81,6 +81,18 @@ import Testing
         }
     }
 
+    @Test func `history that power cuts kept from being trimmed pushes nothing out`() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let keys = try TestSegmentKeys(seed: 1)
+        for number in 1...8 {
+            try Owner(Journal(disk, keys, history: 8192)).commit(number)
+            disk.restart(.losesAll)
+        }
+        let journal = Journal(disk, keys, history: 8192)
+        _ = try Found(journal)
+        #expect(try journal.historyTexts().contains("number 1 "))
+    }
+
     @Test(arguments: twins.indices)
     func `a broken twin is found out`(index: Int) throws {
         let (name, twin, scenario) = Self.twins[index]

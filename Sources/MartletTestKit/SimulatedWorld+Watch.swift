@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCOSE
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletSession
+
+/// What is seen of the device, and how it must end.
+extension SimulatedWorld {
+    /// Enters into the books what the device did since the last time.
+    func observe() {
+        while let listener, seenLines < device.owner.lines.count {
+            listener(text("            ") + device.owner.lines[seenLines].bytes)
+            seenLines += 1
+        }
+        // What it says comes first: a challenge is told before a command can echo it.
+        while seenMessages < device.link.published.count {
+            published(device.link.published[seenMessages])
+            seenMessages += 1
+        }
+        while seenCalls < device.owner.commands.count {
+            executes(device.owner.commands[seenCalls])
+            seenCalls += 1
+        }
+    }
+
+    private func executes(_ accepted: AcceptedCommand) {
+        if delivered == nil {
+            guard let order = books.order(accepted.key), order.isIdempotent,
+                order.acceptances > 0 || order.mayBeAccepted
+            else { return books.fail("a command runs that was not accepted") }
+            books.totals.count(.runAgain)
+            say("command runs again:", books.number(of: order))
+            handlings.append(Handling(accepted, order))
+            return
+        }
+        let version = device.engine.gate.trustVersion
+        books.accepted(
+            accepted.key, delivered?.signing, isRetained: delivered?.isRetained ?? false, document: backEnd.document(version),
+            boot: now.boot)
+        guard let order = books.order(accepted.key) else { return }
+        say("command accepted:", books.number(of: order))
+        handlings.append(Handling(accepted, order))
+    }
+
+    private func published(_ message: RecordingLink.Message) {
+        guard let leaf = device.topics.leaf(of: message.topic.span), case .signed(let purpose) = leaf else { return }
+        guard let envelope = try? Envelope(decoding: message.payload.span) else {
+            return books.fail("a message is no envelope")
+        }
+        let payload = message.payload.span.extracting(envelope.payload)
+        switch purpose {
+        case .birth:
+            guard let birth = try? Birth(decoding: payload) else { return books.fail("a birth cannot be read") }
+            say("birth:", birth.run, birth.connection, birth.journal?.sequence ?? 0)
+            books.published(birth, boot: now.boot)
+        case .receipt:
+            guard let receipt = try? Receipt(decoding: payload) else { return books.fail("a receipt cannot be read") }
+            books.published(receipt, backEnd.signings, boot: now.boot)
+            if let order = books.order(CommandKey(controller: receipt.controller, id: receipt.command)) {
+                say("receipt:", books.number(of: order), UInt64(receipt.outcome.rawValue))
+            }
+        case .telemetry:
+            guard let sequence = envelope.claims.sequence else { return books.fail("readings without a number") }
+            books.publishedReadings(sequence, device.key.hashing.sha256(message.payload.span))
+        case .checkpoint:
+            guard let checkpoint = try? Checkpoint(decoding: payload) else {
+                return books.fail("a checkpoint cannot be read")
+            }
+            say("checkpoint:", checkpoint.head.sequence, UInt64(checkpoint.entries.count))
+        default: break
+        }
+    }
+
+    // MARK: The end
+
+    /// The storm is over: everything must come to its end.
+    func settle() throws(TestKitError) {
+        say("it is calm")
+        if disk.isOff { try powerReturns() }
+        disk.cutAfter = nil
+        disk.fault = nil
+        isCalm = true
+        broker.backEndReturns()
+        // What a broker acknowledged and then forgot is gone, until somebody asks.
+        let forgets = books.totals[.brokerLoss] > 0
+        var round = 0
+        repeat {
+            try settleOnce()
+            // A birth that it forgot, or the answer, comes again with the next challenge.
+            if forgets, round == 0 { wait(Challenge.period) }
+            round += 1
+        } while problem == nil && round < 60 && (round < 3 || !isSettled)
+        if problem != nil { return }
+        if !isSettled { return books.fail("it never became quiet", UInt64(device.engine.backlog)) }
+        if forgets, !unreported.isEmpty, let challenge = backEnd.challenge {
+            send(try backEnd.publish([device.operator, second], commands: [pulse.name, set.name]))
+            for order in unreported { send(try backEnd.sign(order, challenge)) }
+            try settleOnce()
+            try settleOnce()
+        }
+        for order in unreported {
+            books.fail("an accepted command was never reported", books.number(of: order))
+        }
+        if backEnd.sawLoss { books.totals.count(.lossSeen) }
+        // A disk that fails, or is full, makes history give way.
+        if books.losses == 0, !forgets, books.totals[.diskError] == 0,
+            let missing = books.missing(upTo: backEnd.journal?.sequence ?? 0) {
+            books.fail("an entry of the audit log is missing", missing)
+        }
+        if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }
+        if problem == nil { try probe() }
+    }
+
+    private var unreported: [SimulatedOrder] {
+        books.orders.filter { $0.acceptances > 0 && !$0.isExcused && !$0.isReported }
+    }
+
+    private var isSettled: Bool {
+        handlings.isEmpty && device.link.state == .open && device.engine.backlog == 0 && broker.inbox.isEmpty
+            && broker.session.isEmpty
+    }
+
+    private func settleOnce() throws(TestKitError) {
+        if device.link.state != .open {
+            if let due = device.engine.due, due > now.boot { wait(due - now.boot) }
+            device.connect()
+            observe()
+        }
+        var turns = 0
+        repeat {
+            turns += 1
+            while let message = device.link.unacknowledged.first(where: { !broker.hasTaken($0.id) }) {
+                broker.take(message, code: 0)
+                answerAll()
+            }
+            answerAll()
+            while !broker.inbox.isEmpty { try take(broker.give(at: 0)) }
+            while !broker.session.isEmpty, device.link.state == .open {
+                let message = broker.session[0]
+                broker.drop(at: 0)
+                if !give(message, isRetained: false) { books.fail("a message is not acknowledged on a calm day") }
+                wait(200)
+                observe()
+            }
+            while !handlings.isEmpty, problem == nil {
+                beginHandler()
+                endHandler()
+                observe()
+            }
+        } while !device.link.unacknowledged.isEmpty && turns < 50
+        wait(61_000)
+        observe()
+    }
+
+    private func answerAll() {
+        while !broker.unanswered.isEmpty { answer() }
+        observe()
+    }
+
+    /// It obeys again.
+    private func probe() throws(TestKitError) {
+        send(try backEnd.publish([device.operator], commands: [pulse.name, set.name]))
+        try settleOnce()
+        try settleOnce()
+        let command = Command(name: pulse.name, arguments: [.integer(7)])
+        let order = SimulatedOrder(
+            key: CommandKey(controller: device.operator.key.keyID, id: random.bytes16()), command: command,
+            isIdempotent: false, controller: device.operator, losses: books.losses)
+        books.add(order)
+        var tries = 0
+        while order.effects == 0, tries < 6, problem == nil {
+            if let challenge = backEnd.challenge { send(try backEnd.sign(order, challenge)) }
+            try settleOnce()
+            if order.effects == 0 { wait(Challenge.period) }
+            try settleOnce()
+            tries += 1
+        }
+        if order.effects != 1 || !order.isReported {
+            books.fail("a command was not carried out on a calm day", UInt64(order.effects))
+        }
+    }
+}
