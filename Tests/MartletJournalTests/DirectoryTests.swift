@@ -35,13 +35,4 @@ import Testing
         let history = try journal.historyTexts().filter { $0.hasPrefix("record") }
         #expect(history == (1...200).map { "record \($0)" })
     }
-
-    @Test("a master key of another length is made anew", arguments: [0, 1, 31, 33])
-    func damagedKey(_ count: Int) throws {
-        let directory = try PrivateDirectory(creating: path)
-        try directory.replace("master.key", [UInt8](repeating: 7, count: count).span)
-        let master = try MasterKey.open(directory)
-        #expect(master.count == 32 && !master.allSatisfy { $0 == 7 })
-        #expect(try MasterKey.open(directory) == master)
-    }
 }

@@ -61,7 +61,7 @@ class AuditLog:
     STARTED, ACCEPTED, REFUSED, ENDED, ROLLED_BACK, DAMAGED = 1, 2, 3, 4, 9, 10
 
     def __init__(self):
-        self.entries, self.head, self.announced, self.holes = [], None, None, 0
+        self.entries, self.head, self.announced, self.holes = [], None, None, []
 
     def announce(self, head):
         """Whether a birth's head is at or above the highest so far, and no other one with its index."""
@@ -73,7 +73,7 @@ class AuditLog:
         return True
 
     def take(self, checkpoint):
-        """Adds the entries of a checkpoint, which may come twice; a hole is counted."""
+        """Adds the entries of a checkpoint, which may come twice; a hole is noted."""
         for encoded in checkpoint.get(4, []):
             entry, digest = cbor2.loads(encoded), hashlib.sha256(encoded).digest()
             check(canonical(entry) == encoded and len(encoded) <= 448, "an audit entry is not as prescribed")
@@ -82,7 +82,7 @@ class AuditLog:
             if index <= known:
                 continue
             if previous != (self.head[1] if self.head else bytes(32)):
-                self.holes += 1
+                self.holes.append((known, index))
             self.head = [index, digest]
             self.entries.append(entry)
         if checkpoint.get(4):

@@ -226,7 +226,7 @@ def lost_state(back_end, rng, seed, rows):
                 if times == 1:
                     log = case.record.audit
                     case.fill_audit_log(lambda: log.has(AuditLog.ROLLED_BACK))
-                    check(log.holes == 0, "the audit log does not go on where the back end's ends")
+                    check(not log.holes, "the audit log does not go on where the back end's ends")
         finally:
             for case in cases:
                 case.kill()
