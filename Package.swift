@@ -191,7 +191,7 @@ let package = Package(
         // A device in any weather, once for each seed: `Tests/run` builds it optimised.
         .executableTarget(
             name: "Simulator", dependencies: ["MartletTestKit", "MartletCommands", "MartletMessages"],
-            path: "Tests/Simulator", swiftSettings: language),
+            path: "Tests/Simulator", exclude: ["run"], swiftSettings: language),
         // The C interface from C: misuse, and threads under the sanitizers. `Tests/c/run` builds and runs them.
         .executableTarget(name: "CMisuse", dependencies: ["MartletC"], path: "Tests/c/CMisuse"),
         .executableTarget(name: "CStress", dependencies: ["MartletC", "PlantedFaults"], path: "Tests/c/CStress"),

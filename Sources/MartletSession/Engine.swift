@@ -240,8 +240,7 @@ public final class Engine {
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
-        for command in again { owner.execute(command) }
-        again = []
+        while !again.isEmpty { carryOut(again.removeFirst(), now) }
         if let floor = clock.floorToPersist(now) {
             state.put(floor: floor)
             clock.didPersist(floor)

@@ -44,11 +44,17 @@ final class SimulatedBackEnd {
         version > 0 && version <= UInt64(documents.count) ? documents[Int(version) - 1] : nil
     }
 
-    /// Signs the next version. The gateway keeps its role.
-    func publish(_ controllers: [TestController], commands: [[UInt8]]) throws(TestKitError) -> DownMessage {
+    /// Signs the next version. The gateway keeps its role. While suspended a device takes `activate`, or all.
+    func publish(
+        _ controllers: [TestController], commands: [[UInt8]], whileSuspended: Bool = false
+    ) throws(TestKitError) -> DownMessage {
         let version = UInt64(documents.count) + 1
-        let document = device.trust.document(
+        var document = device.trust.document(
             version: version, [device.gateway] + controllers, commands: commands)
+        for index in document.policy[0].rules.indices {
+            document.policy[0].rules[index].whileSuspended =
+                whileSuspended || document.policy[0].rules[index].command == text("activate")
+        }
         let message = try device.trust.message(document)
         documents.append(
             Document(message: message, controllers: controllers.map { $0.key.keyID }, commands: commands))

@@ -10,6 +10,8 @@ final class SimulatedOrder {
     let key: CommandKey
     let command: Command
     let isIdempotent: Bool
+    /// Carried out by the library itself.
+    let isOwn: Bool
     let controller: TestController
     /// How often state had been lost when it was signed first.
     let losses: Int
@@ -27,10 +29,11 @@ final class SimulatedOrder {
     /// State was lost after it was signed: only that it takes effect no more than once can still be asked for.
     var isExcused = false
 
-    init(key: CommandKey, command: Command, isIdempotent: Bool, controller: TestController, losses: Int) {
+    init(key: CommandKey, command: Command, isIdempotent: Bool, isOwn: Bool = false, controller: TestController, losses: Int) {
         self.key = key
         self.command = command
         self.isIdempotent = isIdempotent
+        self.isOwn = isOwn
         self.controller = controller
         self.losses = losses
     }

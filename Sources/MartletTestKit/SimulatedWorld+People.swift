@@ -34,11 +34,13 @@ extension SimulatedWorld {
         var command = Command(
             name: (isIdempotent ? set : pulse).name,
             arguments: [.integer(random.oneIn(20) ? 1000 : Int64(random.below(100)))])
+        let isOwn = isIdempotent && random.oneIn(4)
+        if isOwn { command = Command(name: own[random.oneIn(3) ? 0 : 1]) }
         if random.oneIn(8) { command.deadline = random.below(60) }
         command.priority = UInt8(random.below(3))
         let order = SimulatedOrder(
             key: CommandKey(controller: controller.key.keyID, id: random.bytes16()), command: command,
-            isIdempotent: isIdempotent, controller: controller, losses: books.losses)
+            isIdempotent: isIdempotent, isOwn: isOwn, controller: controller, losses: books.losses)
         books.add(order)
         books.totals.count(.signing)
         let expires = random.oneIn(10) ? UInt64(time / 1000) + random.below(600) : nil
@@ -86,6 +88,7 @@ extension SimulatedWorld {
         var commands: [[UInt8]] = []
         if !random.oneIn(4) { commands.append(pulse.name) }
         if !random.oneIn(4) { commands.append(set.name) }
+        if random.oneIn(2) { commands += own }
         send(try backEnd.publish(controllers, commands: commands))
         say("trust document:", UInt64(backEnd.documents.count))
     }

@@ -5,6 +5,7 @@ internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages
 internal import MartletSession
+internal import MartletState
 
 /// What is seen of the device, and how it must end.
 extension SimulatedWorld {
@@ -25,7 +26,23 @@ extension SimulatedWorld {
         }
     }
 
+    /// The library's own commands have no handler: their effect shows at once.
+    func obeys(wasSuspended: Bool) {
+        if disk.isOff || device.run.state.isSuspended == wasSuspended { return }
+        guard let signing = delivered?.signing, signing.order.isOwn else {
+            return books.fail("the device was suspended, or activated, by nobody")
+        }
+        say("own command accepted:", books.number(of: signing.order))
+        books.accepted(
+            signing.order.key, signing, isRetained: delivered?.isRetained ?? false,
+            document: backEnd.document(device.engine.gate.trustVersion), boot: now.boot)
+        books.totals.count(.ownCommand)
+    }
+
     private func executes(_ accepted: AcceptedCommand) {
+        if accepted.index >= device.settings.commands.count {
+            return books.fail("a command of the library was given to the program")
+        }
         if delivered == nil {
             guard let order = books.order(accepted.key), order.isIdempotent,
                 order.acceptances > 0 || order.mayBeAccepted
@@ -95,7 +112,7 @@ extension SimulatedWorld {
         if problem != nil { return }
         if !isSettled { return books.fail("it never became quiet", UInt64(device.engine.backlog)) }
         if forgets, !unreported.isEmpty, let challenge = backEnd.challenge {
-            send(try backEnd.publish([device.operator, second], commands: [pulse.name, set.name]))
+            send(try backEnd.publish([device.operator, second], commands: [pulse.name, set.name] + own, whileSuspended: true))
             for order in unreported { send(try backEnd.sign(order, challenge)) }
             try settleOnce()
             try settleOnce()
@@ -111,6 +128,7 @@ extension SimulatedWorld {
         }
         if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }
         if problem == nil { try probe() }
+        checkNonces()
     }
 
     private var unreported: [SimulatedOrder] {
@@ -154,6 +172,18 @@ extension SimulatedWorld {
         observe()
     }
 
+    /// No key of the journal sealed two things with one nonce, whatever was cut off, restored and begun anew.
+    private func checkNonces() {
+        var seen: [[UInt8]: [UInt8]] = [:]
+        for sealing in device.keys.sealings {
+            var place = sealing.key
+            for byte in 0..<8 { place.append(UInt8(truncatingIfNeeded: sealing.index >> UInt64(8 * byte))) }
+            if let sealed = seen.updateValue(sealing.sealed, forKey: place), sealed != sealing.sealed {
+                books.fail("a nonce was used twice", sealing.index)
+            }
+        }
+    }
+
     private func answerAll() {
         while !broker.unanswered.isEmpty { answer() }
         observe()
@@ -161,7 +191,7 @@ extension SimulatedWorld {
 
     /// It obeys again.
     private func probe() throws(TestKitError) {
-        send(try backEnd.publish([device.operator], commands: [pulse.name, set.name]))
+        send(try backEnd.publish([device.operator], commands: [pulse.name, set.name], whileSuspended: true))
         try settleOnce()
         try settleOnce()
         let command = Command(name: pulse.name, arguments: [.integer(7)])

@@ -4,6 +4,7 @@ internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages
 internal import MartletSession
+internal import MartletState
 
 /// A device in any weather: its disk, its power, its clocks, a broker, a back end and an attacker, all driven by one
 /// seed, and books that say what must never be. The same seed does the same again.
@@ -55,6 +56,8 @@ public final class SimulatedWorld {
     let backEnd: SimulatedBackEnd
     let pulse: CommandDeclaration
     let set: CommandDeclaration
+    /// The library's own commands.
+    let own = [text("suspend"), text("activate")]
 
     var handlings: [Handling] = []
     /// How many calls of handlers and messages of the present run were looked at.
@@ -274,11 +277,13 @@ public final class SimulatedWorld {
     func give(_ message: DownMessage, isRetained: Bool) -> Bool {
         observe()
         delivered = (message.signing, isRetained)
+        let wasSuspended = device.run.state.isSuspended
         let topic = device.topics.topic(.signed(message.purpose))
         let bytes = message.bytes
         say("message for the device, purpose", UInt64(message.purpose.rawValue))
         let isAcknowledged = device.engine.received(topic: topic.span, payload: bytes.span, isRetained: isRetained, now)
         observe()
+        obeys(wasSuspended: wasSuspended)
         delivered = nil
         device.engine.advance(now)
         observe()

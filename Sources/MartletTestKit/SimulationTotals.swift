@@ -9,7 +9,7 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
     case diskError, damage, restore, lossSeen, clockStep, suspend
     case brokenConnection, brokerRestart, brokerLoss, duplicate, reordering, lostAcknowledgement
     case replay, forgery, trustDocument
-    case signing, signedAgain, acceptance, effect, runAgain, receipt, checkpoint, envelope
+    case signing, signedAgain, acceptance, effect, ownCommand, runAgain, receipt, checkpoint, envelope
 
     public var name: StaticString {
         switch self {
@@ -37,6 +37,7 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
         case .signedAgain: "commands signed again"
         case .acceptance: "commands accepted"
         case .effect: "effects"
+        case .ownCommand: "suspended or activated"
         case .runAgain: "idempotent commands run again"
         case .receipt: "receipts that arrived"
         case .checkpoint: "checkpoints that arrived"

@@ -14,6 +14,31 @@ import Testing
 @testable import MartletSession
 
 @Suite struct CommandTests {
+    @Test("CMD-05 a command of the library that a power cut interrupted is never given to the program")
+    func ownCommand() throws {
+        let names = ["set-interval", "suspend", "activate"].map(bytes)
+        var ends: [Bool] = []
+        for step in 0..<40 {
+            let device = try device()
+            device.document = try device.trust.message(
+                device.trust.document([device.gateway, device.operator], commands: names))
+            try device.restart()
+            device.connect()
+            #expect(try device.resume())
+            device.disk.cutAfter = device.disk.steps + step
+            let command = Command(name: bytes("suspend"), arguments: [])
+            _ = device.deliver(try device.operator.command(command, device.challenge), as: .command)
+            try device.cutPower(.keepsAll)
+            device.engine.advance(device.now)
+            #expect(device.owner.commands.isEmpty, "step \(step)")
+            device.connect()
+            device.acknowledgeAll()
+            ends.append(device.engine.state.isSuspended)
+            #expect(device.receipts.map(\.outcome) == (device.engine.state.isSuspended ? [.done] : []), "step \(step)")
+        }
+        #expect(ends.contains(true) && ends.contains(false))
+    }
+
     @Test func `a command goes to its handler, and its outcome back in a signed receipt`() throws {
         let device = try resumed()
         try device.send([.integer(60)])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletAudit
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
@@ -151,6 +152,26 @@ import Testing
             #expect(try device.resume(heads: heads))
         }
         #expect(device.engine.lane.next == next && device.events.allSatisfy { $0.kind != .rolledBack })
+    }
+
+    @Test("AUD-02 a back end that has seen the head of the audit log is told the entries that lead there")
+    func announcedHead() throws {
+        let device = try resumed()
+        try device.send()
+        try device.cutPower()
+        device.connect()
+        let birth = try #require(device.newestBirth)
+        let head = try #require(birth.journal)
+        let resume = Resume(time: UInt64(device.now.system / 1000), journal: head)
+        #expect(device.deliver(try device.gateway.resume(resume, birth.challenge), as: .resume))
+        device.acknowledgeAll()
+        device.wait(5000)
+        let payload = try #require(device.sent(.checkpoint).first?.payload)
+        let checkpoint = try Checkpoint(decoding: payload.span)
+        let first = try #require(checkpoint.entries.first)
+        let entry = try AuditEntry(decoding: first.span)
+        #expect(entry.index == 1, "\(entry.kind), head \(head.sequence)")
+        #expect(checkpoint.head.sequence >= head.sequence)
     }
 
     @Test(

@@ -12,8 +12,8 @@ class DeviceFolder {
     static let id = "pump-7"
     /// What the role `operate` may send.
     static let commands = [
-        "all", "close", "count", "fail", "format-disk", "never", "say", "set-interval", "stop", "unknown", "wait",
-        "wait-a-little",
+        "all", "close", "count", "effect", "fail", "format-disk", "hang", "late", "never", "reboot", "say", "set",
+        "set-interval", "stop", "unknown", "wait", "wait-a-little",
     ]
 
     /// The configuration; tests count its lines.

@@ -41,7 +41,7 @@ func isClean(_ text: String) -> Bool {
             ([packet(0x20, [0, 0x87] + reason(turned))], "the broker refused the connection, code 135"),
             ([packet(0x20, [0, 0x87] + reason(hostile))], "not connected: "),
             (
-                [accepted, packet(0x90, [0, 1] + reason(turned) + [1, 0x87])],
+                [accepted, packet(0x90, [0, 1] + reason(turned) + [1, 1, 0x87])],
                 "the broker refuses the subscription to commands: code 135"
             ),
             (

@@ -61,8 +61,12 @@ import Testing
     @Test("CMD-01 the table is long enough, and reaches every code that a single message can have")
     func coverage() {
         #expect(negativeCommands.count >= 25)
-        // The others are for what the broker kept, for floods, and for servers that wait for trusted time.
-        for refusal in Refusal.allCases where ![.retained, .overBudget, .provisionalLink].contains(refusal) {
+        // The others are for what the broker kept, for floods, for servers that wait for trusted time, and for trust
+        // documents.
+        let others: [Refusal] = [
+            .retained, .overBudget, .provisionalLink, .wrongVersion, .belowThreshold, .badDocument,
+        ]
+        for refusal in Refusal.allCases where !others.contains(refusal) {
             #expect(negativeCommands.contains { $0.verdict == .dropped(refusal) }, "\(refusal)")
         }
     }
