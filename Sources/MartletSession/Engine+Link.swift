@@ -146,12 +146,9 @@ extension Engine {
     /// broker sends it again; if it fails then too, the command is refused. Returns whether it may be acknowledged.
     private func accepted(_ command: AcceptedCommand, _ entry: Ledger.Entry, _ now: TimeSample) -> Bool {
         let mark = state.mark
-<<<<<<< HEAD
         let isOwn = isOwn(command)
-=======
->>>>>>> sim
         state.put(entry)
-        if isOwn(command) { state.put(isSuspended: command.index == suspend) }
+        if isOwn { state.put(isSuspended: command.index == suspend) }
         state.note(
             .accepted,
             [
@@ -173,27 +170,13 @@ extension Engine {
         }
         unrecorded = nil
         waiting += 1
-<<<<<<< HEAD
         if isOwn {
             noteLifecycle(command, now)
-=======
-        carryOut(command, now)
-        return true
-    }
-
-    /// Whether the library itself carries it out.
-    private func isOwn(_ command: AcceptedCommand) -> Bool { command.index == suspend || command.index == activate }
-
-    /// Carries out a command whose acceptance is durable, in this run or in one before.
-    func carryOut(_ command: AcceptedCommand, _ now: TimeSample) {
-        if isOwn(command) {
-            // What it changes became durable with its acceptance.
-            state.note(.lifecycle, [.number(command.index == suspend ? 0 : 1)], auditTime(now))
->>>>>>> sim
             finished(command.key, .done, results: [], now)
         } else {
             owner.execute(command)
         }
+        return true
     }
 
     private func receivedResume(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) {

@@ -240,7 +240,7 @@ public final class Engine {
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
-        while !again.isEmpty { carryOut(again.removeFirst(), now) }
+        while !again.isEmpty { owner.execute(again.removeFirst()) }
         if let floor = clock.floorToPersist(now) {
             state.put(floor: floor)
             clock.didPersist(floor)
