@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import Failure, check
 from messages import PRIVATE, AuditLog, sign, verify
 from paho.mqtt import client as mqtt
-from parties import BACK_END, PREFIX, Authority, Broker, new_key, trust_document, write
+from parties import BACK_END, OBSERVER, PREFIX, Authority, Broker, new_key, trust_document, write
 
 DONE, INTERRUPTED, STALE, EXPIRED, NOT_RECORDED = 0, 2, 10, 11, 22
 REPLAYED, OVER_BUDGET = 9, 11
@@ -115,10 +115,10 @@ class BackEnd:
     def __init__(self, folder):
         self.authority = Authority(folder)
         self.broker = Broker(folder, self.authority)
-        self.root, self.key, self.records = new_key(), new_key(), {}
+        self.root, self.keys, self.records = new_key(), {BACK_END: new_key(), OBSERVER: new_key()}, {}
         self.sequences = itertools.count(int(time.time() * 1000))
         self.authority.party(folder, "back-end", "back-end", [], ExtendedKeyUsageOID.CLIENT_AUTH)
-        self.document, self.fingerprint = trust_document(self.root, self.key)
+        self.document, self.fingerprint = trust_document(self.root, self.keys)
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="back-end", protocol=mqtt.MQTTv5)
         self.client.max_inflight_messages_set(1000)
         self.client.tls_set(folder / "ca.pem", folder / "back-end.pem", folder / "back-end.key",
@@ -155,19 +155,19 @@ class BackEnd:
         self.records[identifier] = Record(self, identifier, folder, key)
         return self.records[identifier]
 
-    def order(self, record, name, again=None, expires=None):
+    def order(self, record, name, again=None, expires=None, issuer=BACK_END):
         """A command with a new id, or that of `again`, for the device's present challenge."""
         identifier = again.id if again else os.urandom(16)
         arguments = [identifier.hex()] if name in ("effect", "set", "reboot") else []
-        claims = {1: BACK_END, 3: record.urn, 6: int(time.time()), 7: identifier, 10: record.births[-1][2]}
+        claims = {1: issuer, 3: record.urn, 6: int(time.time()), 7: identifier, 10: record.births[-1][2]}
         if expires is not None:
             claims[4] = expires
-        message, digest = sign(self.key, "command", claims, {0: name, 1: arguments}, next(self.sequences))
+        message, digest = sign(self.keys[issuer], "command", claims, {0: name, 1: arguments}, next(self.sequences))
         return Order(name, arguments, identifier, message, digest)
 
     def tell(self, record, leaf, claims, payload):
         claims = {1: BACK_END, 3: record.urn, 6: int(time.time()), 10: record.births[-1][2], **claims}
-        self.send(record, leaf, sign(self.key, leaf, claims, payload)[0])
+        self.send(record, leaf, sign(self.keys[BACK_END], leaf, claims, payload)[0])
 
     def send(self, record, leaf, message):
         self.client.publish(f"{PREFIX}/{record.id}/{leaf}", message, qos=1)
@@ -176,10 +176,11 @@ class BackEnd:
         self.send(record, "command", order.message)
 
     def barrier(self, record, seconds=20):
-        """All that was sent before has been judged, and all that was to be told before has been told."""
+        """All that was sent before has been judged, and all that was to be told before has been told. It has a
+        controller of its own, whose rate it may use up."""
         order = None
         while not order or not record.told(order):
             # The birth of a run that has ended may have been under way: then there is a newer one.
-            births, order = len(record.births), self.order(record, "count")
+            births, order = len(record.births), self.order(record, "count", issuer=OBSERVER)
             self.command(record, order)
             record.wait("answer to count", lambda: record.told(order) or len(record.births) > births, seconds)

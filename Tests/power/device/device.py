@@ -23,7 +23,7 @@ def with_back_end(group):
 
 
 def groups(long, seed):
-    cuts, rows = (500, 200) if long else (25, 12)
+    cuts, rows = (500, 200) if long else (50, 12)
     return {
         "replays": with_back_end(lambda back_end, _: replays.replays(back_end)),
         "state": with_back_end(lambda back_end, _: replays.lost_state(back_end, random.Random(seed), seed, rows)),

@@ -58,7 +58,7 @@ def verify(key, issuer, purpose, message):
 class AuditLog:
     """What a back end has of one device's audit log."""
 
-    STARTED, ACCEPTED, REFUSED, ENDED, ROLLED_BACK, DAMAGED = 1, 2, 3, 4, 9, 10
+    ACCEPTED, ENDED, ROLLED_BACK = 2, 4, 9
 
     def __init__(self):
         self.entries, self.head, self.announced, self.holes = [], None, None, []

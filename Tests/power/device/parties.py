@@ -20,7 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from harness import Failure
 from messages import sign, spki
 
-BACK_END = "urn:martlet:back-end"
+BACK_END, OBSERVER = "urn:martlet:back-end", "urn:martlet:observer"
+ROLES = {BACK_END: ["gateway", "operate"], OBSERVER: ["operate"]}
 PREFIX = "martlet/v1"
 # The device's state does not matter for the last two.
 COMMANDS = {"count": [0], "effect": [0], "set": [0], "reboot": [0], "suspend": [0, 1], "activate": [0, 1]}
@@ -75,11 +76,11 @@ class Authority:
         return folder, key
 
 
-def trust_document(root, controller):
-    """The first document: one controller with every role, and what it may command."""
+def trust_document(root, keys):
+    """The first document: controllers by name, and what they may command."""
     rules = [{0: name, 3: states} if states != [0] else {0: name} for name, states in COMMANDS.items()]
     payload = {0: 1, 1: [spki(root.public_key())], 2: 1,
-               3: [[BACK_END, spki(controller.public_key()), ["gateway", "operate"]]], 4: {"operate": rules}}
+               3: [[name, spki(key.public_key()), ROLES[name]] for name, key in keys.items()], 4: {"operate": rules}}
     message, _ = sign(root, "trust", {1: "urn:martlet:root", 6: int(time.time())}, payload)
     return cbor2.dumps([cbor2.loads(message)]), hashlib.sha256(spki(root.public_key())).hexdigest()
 
