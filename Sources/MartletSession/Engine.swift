@@ -265,7 +265,9 @@ public final class Engine {
     }
 
     /// Envelopes that the back end does not have yet, and other messages.
-    public var backlog: Int { lane.queue.count + outbox.entries.count + lane.gaps.gaps.count + (state.ledger.hasRecorded ? 1 : 0) }
+    public var backlog: Int {
+        lane.queue.count + outbox.entries.count + lane.gaps.gaps.count + (state.ledger.hasRecorded ? 1 : 0)
+    }
 
     // MARK: Commands
 

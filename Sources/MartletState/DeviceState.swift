@@ -230,7 +230,7 @@ public final class DeviceState {
     public func untold(count: Int, size: Int) -> [[UInt8]] {
         let told = values.facts.told
         if let oldest = recent.first.flatMap({ Self.index(of: $0.span) }), oldest > told &+ 1 {
-            // Those before are on disk only.
+            // Those before are on disk only, after some that a failed commit left there and others replaced.
             var older: [[UInt8]] = []
             try? journal.history { record in
                 guard record.count > 1, record[0] == RecordKind.entry.rawValue,

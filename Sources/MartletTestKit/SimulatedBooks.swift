@@ -162,7 +162,9 @@ final class SimulatedBooks {
         guard let previous else { return true }
         self.previous[head.sequence] = previous
         if losses > 0 { return true }
-        if let before = entries[head.sequence &- 1], before != previous { fail("the audit log is not linked", head.sequence) }
+        if let before = entries[head.sequence &- 1], before != previous {
+            fail("the audit log is not linked", head.sequence)
+        }
         if let after = self.previous[head.sequence &+ 1], after != head.digest {
             fail("the audit log is not linked", head.sequence &+ 1)
         }

@@ -29,7 +29,10 @@ final class SimulatedOrder {
     /// State was lost after it was signed: only that it takes effect no more than once can still be asked for.
     var isExcused = false
 
-    init(key: CommandKey, command: Command, isIdempotent: Bool, isOwn: Bool = false, controller: TestController, losses: Int) {
+    init(
+        key: CommandKey, command: Command, isIdempotent: Bool, isOwn: Bool = false, controller: TestController,
+        losses: Int
+    ) {
         self.key = key
         self.command = command
         self.isIdempotent = isIdempotent

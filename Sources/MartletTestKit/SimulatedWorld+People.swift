@@ -107,7 +107,8 @@ extension SimulatedWorld {
         } else if recorded.isEmpty {
             return
         } else {
-            message = recorded[random.oneIn(2) ? below(recorded.count) : recorded.count - 1 - below(min(6, recorded.count))]
+            message =
+                recorded[random.oneIn(2) ? below(recorded.count) : recorded.count - 1 - below(min(6, recorded.count))]
             if random.oneIn(5) {
                 var bytes = message.bytes
                 bytes[below(bytes.count)] ^= 1 << UInt8(random.below(8))

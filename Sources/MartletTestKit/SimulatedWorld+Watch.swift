@@ -54,7 +54,8 @@ extension SimulatedWorld {
         }
         let version = device.engine.gate.trustVersion
         books.accepted(
-            accepted.key, delivered?.signing, isRetained: delivered?.isRetained ?? false, document: backEnd.document(version),
+            accepted.key, delivered?.signing, isRetained: delivered?.isRetained ?? false,
+            document: backEnd.document(version),
             boot: now.boot)
         guard let order = books.order(accepted.key) else { return }
         say("command accepted:", books.number(of: order))
@@ -112,7 +113,9 @@ extension SimulatedWorld {
         if problem != nil { return }
         if !isSettled { return books.fail("it never became quiet", UInt64(device.engine.backlog)) }
         if forgets, !unreported.isEmpty, let challenge = backEnd.challenge {
-            send(try backEnd.publish([device.operator, second], commands: [pulse.name, set.name] + own, whileSuspended: true))
+            send(
+                try backEnd.publish(
+                    [device.operator, second], commands: [pulse.name, set.name] + own, whileSuspended: true))
             for order in unreported { send(try backEnd.sign(order, challenge)) }
             try settleOnce()
             try settleOnce()
@@ -123,7 +126,8 @@ extension SimulatedWorld {
         if backEnd.sawLoss { books.totals.count(.lossSeen) }
         // A disk that fails, or is full, makes history give way.
         if books.losses == 0, !forgets, books.totals[.diskError] == 0,
-            let missing = books.missing(upTo: backEnd.journal?.sequence ?? 0) {
+            let missing = books.missing(upTo: backEnd.journal?.sequence ?? 0)
+        {
             books.fail("an entry of the audit log is missing", missing)
         }
         if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }

@@ -19,7 +19,9 @@ public final class TestController {
     private let sealer: EnvelopeSealer
     private let random: SeededEntropy
 
-    public init(name: [UInt8], role: TestRole, audience: [UInt8], seed: UInt64, hasRealKey: Bool = true) throws(TestKitError) {
+    public init(name: [UInt8], role: TestRole, audience: [UInt8], seed: UInt64, hasRealKey: Bool = true)
+        throws(TestKitError)
+    {
         self.name = name
         self.role = role
         self.audience = audience

@@ -251,4 +251,3 @@ public final class TestDevice {
         return isClosed
     }
 }
-

@@ -17,7 +17,9 @@ public final class TestTrust {
         roots: Int = 1, deviceName: [UInt8], seed: UInt64, hasRealKeys: Bool = true
     ) throws(TestKitError) {
         var keys: [TestKey] = [try TestKey(seed: seed, isReal: hasRealKeys)]
-        for index in 1..<max(1, roots) { keys.append(try TestKey(seed: seed &+ 1000 &* UInt64(index), isReal: hasRealKeys)) }
+        for index in 1..<max(1, roots) {
+            keys.append(try TestKey(seed: seed &+ 1000 &* UInt64(index), isReal: hasRealKeys))
+        }
         self.keys = keys
         let (pinned, hashing) = (keys[0].publicKey, keys[0].hashing)
         let reading: any KeyReading = hasRealKeys ? OpenSSLKeyReading() : StandInKeyReading(hashing: hashing)

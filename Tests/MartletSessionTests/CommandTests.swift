@@ -21,7 +21,7 @@ import Testing
         for step in 0..<40 {
             let device = try device()
             device.document = try device.trust.message(
-                device.trust.document([device.gateway, device.operator], commands: names))
+                device.trust.document(version: 2, [device.gateway, device.operator], commands: names))
             try device.restart()
             device.connect()
             #expect(try device.resume())
@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test("CMD-05 a command of the engine itself, whose outcome was not durable, is told as done by the next run")
-    func ownCommand() throws {
+    func ownOutcome() throws {
         let device = try resumed()
         let document = device.trust.document(
             version: 2, [device.gateway, device.operator], commands: [bytes("suspend")])

@@ -156,8 +156,7 @@ import Testing
 
     @Test("AUD-02 a back end that has seen the head of the audit log is told the entries that lead there")
     func announcedHead() throws {
-        let device = try resumed()
-        try device.send()
+        let device = try connected()
         try device.cutPower()
         device.connect()
         let birth = try #require(device.newestBirth)

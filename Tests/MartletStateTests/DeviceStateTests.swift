@@ -10,6 +10,28 @@ import MartletTestKit
 import Testing
 
 @Suite struct DeviceStateTests {
+    @Test func `an entry that a failed commit left on the disk is not told beside the one that replaced it`() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        state.note(.started, [.number(1)], time())
+        #expect(state.flush())
+        let mark = state.mark
+        state.note(.clock, [.number(5)], time())
+        // It is written, but no sync says so, and there is no room for a second try.
+        bench.disk.fault = SimulatedDisk.Fault(bench.disk.operations + 2, .failed(5), isSticky: true)
+        #expect(!state.flush())
+        state.rollBack(to: mark)
+        bench.disk.fault = nil
+        state.note(.clock, [.number(6)], time())
+        #expect(state.flush())
+        bench.disk.restart(.keepsAll)
+        let next = try bench.start()
+        next.note(.started, [.number(2)], time())
+        #expect(next.flush())
+        let entries = next.untold(count: 64, size: 10_000)
+        #expect(entries.compactMap { next.head(of: $0)?.sequence } == [1, 2, 3])
+    }
+
     @Test func `a new disk holds nothing`() throws {
         let state = try Bench().start()
         #expect(state.isNew && state.damage == 0 && state.run == nil && state.trust.isEmpty && state.floor == nil)

@@ -92,8 +92,6 @@ func simulate(_ settings: Settings) -> Int32 {
     return 1
 }
 
-
-
 guard let settings = Settings(Array(CommandLine.arguments.dropFirst())) else {
     print(Settings.usage)
     exit(2)
