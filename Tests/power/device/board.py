@@ -68,6 +68,9 @@ class Board:
         """Waits for the end of a process that was killed."""
         self.process.wait(20)
         self.process.stdin.close()
+        # What libfaketime leaves behind.
+        for name in ("faketime_shm_", "sem.faketime_sem_"):
+            pathlib.Path(f"/dev/shm/{name}{self.process.pid}").unlink(missing_ok=True)
 
     def ends_within(self, seconds):
         try:
