@@ -81,7 +81,7 @@ extension Journal {
         for index in closed.indices.reversed() {
             let number = closed[index].number
             guard let content = try content(number) else {
-                let size = SegmentHeader.sizes.upperBound
+                let size = segmentSize
                 closed[index] = ClosedSegment(number: number, size: size, end: size)
                 continue
             }

@@ -17,7 +17,7 @@ public final class Journal {
     let keys: any SegmentKeys
     let device: [UInt8]
     let stream: UInt8
-    private let segmentSize: Int
+    let segmentSize: Int
     private let historySize: Int
 
     private var current: SegmentWriter?
@@ -74,8 +74,7 @@ public final class Journal {
             try begin(all)
         } catch {
             if isSecondTry { throw error }
-            if error == .storage(.full) { dropHistory(over: 0) }
-            try begin(all)
+            if error == .storage(.full) { try beginInPlaceOfHistory(all) } else { try begin(all) }
         }
         trim()
         dropHistory(over: historySize)
@@ -145,6 +144,17 @@ public final class Journal {
             }
         }
         closed = rest
+    }
+
+    /// Gives up history, the oldest segment first, until there is room.
+    private func beginInPlaceOfHistory(_ records: [[UInt8]]) throws(JournalError) {
+        while let oldest = closed.first, oldest.number < newestDurable, remove(oldest.number) {
+            closed.removeFirst()
+            do throws(JournalError) { return try begin(records) } catch {
+                if error != .storage(.full) { throw error }
+            }
+        }
+        try begin(records)
     }
 
     private func removeAbandoned() {

@@ -215,7 +215,8 @@ import Testing
         func accept() throws -> CommandKey {
             bench.moment.now += 1000
             let message = try bench.command()
-            guard case .accepted(let command, _) = bench.gate.judge(message.span, isRetained: false, bench.moment) else {
+            guard case .accepted(let command, _) = bench.gate.judge(message.span, isRetained: false, bench.moment)
+            else {
                 throw TestKitError.message
             }
             return command.key

@@ -287,7 +287,8 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         _ = try opened("command", as: .command, of: operatorParty)
         let message = try document.bytes("command")
         let gate = try gate()
-        guard case .accepted(let accepted, _) = gate.judge(message.span, isRetained: false, moment(isResumed: true)) else {
+        guard case .accepted(let accepted, _) = gate.judge(message.span, isRetained: false, moment(isResumed: true))
+        else {
             Issue.record("the command was not accepted")
             return
         }

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletCommands
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletState
+internal import MartletTelemetry
+
+/// What the engine sends, and what becomes of it.
+extension Engine {
+    var hasSomethingToSend: Bool {
+        needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.hasNext || !lane.gaps.isEmpty
+            || state.ledger.hasRecorded
+    }
+
+    /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
+    func send(_ now: TimeSample) {
+        guard case .connected = phase, isSubscribed, now.boot >= holdUntil else { return }
+        holdUntil = 0
+        sendTime = now.boot
+        if needsBirth {
+            guard sendBirth(now) else { return }
+            needsBirth = false
+        }
+        if needsPresence {
+            let presence = Presence(isOnline: true, run: run, connection: connection)
+            guard publish(.presence, presence.encoded().span, .presence) else { return }
+            needsPresence = false
+        }
+        tellOutcomes(now)
+        repeat {
+            while sendFromOutbox() {}
+            while !outbox.hasNext, let gap = lane.gaps.gaps.first {
+                var claims = stamp(.gap, now)
+                claims.lane = lane.lane
+                guard post(.gap, gap.encoded(), claims: claims, .gap(gap)) else { break }
+                _ = lane.gaps.take()
+                _ = sendFromOutbox()
+            }
+            if !outbox.hasNext {
+                while inFlight.count < bulkWindow,
+                    lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) })
+                {}
+            }
+        } while refuseUnsendable()
+    }
+
+    /// How many messages may be on their way before telemetry waits: birth, receipts and events find a place at once,
+    /// however slowly the broker acknowledges readings. A broker that allows no more than these gets one at a time.
+    private var bulkWindow: Int { max(1, link.window - Self.reservedPlaces) }
+
+    /// Deals with what the link can never send. False if there was nothing.
+    private func refuseUnsendable() -> Bool {
+        if unsendable.isEmpty { return false }
+        for what in unsendable { refused(what) }
+        unsendable.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// False if there is nothing to send or the link takes nothing now.
+    private func sendFromOutbox() -> Bool {
+        guard let entry = outbox.next else { return false }
+        let envelope = entry.envelope
+        guard publish(entry.leaf, envelope.span, .outbox(entry.id)) else { return false }
+        entry.isSent = true
+        return true
+    }
+
+    private func sendBirth(_ now: TimeSample) -> Bool {
+        var heads = LaneHeads()
+        heads[lane.lane] = lane.head
+        let birth = Birth(
+            run: run, connection: connection, challenge: challenge.current, heads: heads,
+            trustVersion: gate.trustVersion, software: software, journal: state.auditHead)
+        var claims = stamp(.birth, now)
+        claims.uptime = now.boot / 1000
+        var envelope: [UInt8] = []
+        do throws(EnvelopeError) {
+            guard let payload = birth.encoded() else { return false }
+            _ = try sealer.seal(
+                claims, contentType: ContentFormat.cbor, payload: payload.span, x5chain: identity.chain,
+                into: &envelope)
+        } catch {
+            log(.error) { $0.text("the birth could not be signed") }
+            return false
+        }
+        return publish(.signed(.birth), envelope.span, .birth)
+    }
+
+    private func publish(_ leaf: Leaf, _ payload: Span<UInt8>, _ what: Sent) -> Bool {
+        publish(topics.topic(leaf), payload, what)
+    }
+
+    /// Whether the link took it. What the broker can never take is dealt with as if it had said so.
+    private func publish(_ topic: [UInt8], _ payload: Span<UInt8>, _ what: Sent) -> Bool {
+        let retained: Bool
+        switch what {
+        case .birth, .presence: retained = true
+        case .outbox, .telemetry: retained = false
+        }
+        switch link.publish(topic, payload, retained: retained) {
+        case .taken(let id):
+            inFlight.append((id, what, sendTime))
+            return true
+        case .windowFull:
+            return false
+        case .tooLarge:
+            unsendable.append(what)
+            return true
+        }
+    }
+
+    /// PUBACK.
+    public func acknowledged(id: Int32, reasonCode: UInt8, _ now: TimeSample) {
+        guard let index = inFlight.firstIndex(where: { $0.id == id }) else { return }
+        let what = inFlight.remove(at: index).what
+        switch reasonCode {
+        case 0x00:
+            holdSpan = 0
+            switch what {
+            case .birth, .presence: break
+            case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
+            case .telemetry(let sequence): lane.queue.release(sequence)
+            }
+        case 0x95, 0x99:
+            // Packet too large, payload format invalid: it will never be taken.
+            refused(what)
+        case 0x10 where isRetained(what):
+            // Nobody listens, but the broker keeps it for those who will.
+            break
+        default:
+            restore(what)
+            hold(reasonCode, now)
+        }
+        send(now)
+    }
+
+    private func isRetained(_ what: Sent) -> Bool {
+        switch what {
+        case .birth, .presence: true
+        case .outbox, .telemetry: false
+        }
+    }
+
+    private func restore(_ what: Sent) {
+        switch what {
+        case .birth: needsBirth = true
+        case .presence: needsPresence = true
+        case .outbox(let id): outbox.mark(id, sent: false)
+        case .telemetry(let sequence): lane.queue.restore(sequence)
+        }
+    }
+
+    func refused(_ what: Sent) {
+        switch what {
+        case .birth, .presence: break
+        case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
+        case .telemetry(let sequence):
+            if let dropped = lane.queue.drop(sequence) { lane.gaps.add(dropped, reason: .refused) }
+        }
+        log(.error) { $0.text("the broker will never take a message of this size or format: it was dropped") }
+    }
+
+    /// The broker threw the message away or refused it for now: everything is kept, and tried again later.
+    private func hold(_ reasonCode: UInt8, _ now: TimeSample) {
+        if now.boot < holdUntil { return }
+        holdSpan = min(max(1000, holdSpan * 2), 60_000)
+        holdUntil = now.boot &+ holdSpan
+        log(.warning) {
+            switch reasonCode {
+            case 0x10: $0.text("the broker has nobody to give messages to")
+            case 0x87: $0.text("the broker does not authorise this device to publish")
+            case 0x97: $0.text("the broker's quota is exceeded")
+            default:
+                $0.text("the broker refuses messages, code ")
+                $0.number(UInt64(reasonCode))
+            }
+            $0.text(": they are kept; next try in ")
+            $0.number(holdSpan / 1000)
+            $0.text(" s")
+        }
+    }
+}

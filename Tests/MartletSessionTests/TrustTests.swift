@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletAudit
+import MartletCommands
+import MartletEnvelope
+import MartletMessages
+import MartletTestKit
+import Testing
+
+@testable import MartletSession
+
+@Suite struct TrustTests {
+    /// A document that names these controllers, `version` signed by the device's root.
+    private func document(
+        _ device: TestDevice, version: UInt64, _ controllers: [TestController]
+    ) throws -> [UInt8] {
+        try device.trust.message(
+            device.trust.document(version: version, controllers, commands: [bytes("set-interval")]))
+    }
+
+    @Test func `a document over the network comes into force, is told in a birth, and survives a power cut`() throws {
+        let device = try resumed()
+        #expect(device.engine.gate.trustVersion == 1)
+        #expect(device.deliver(try document(device, version: 2, [device.gateway, device.operator]), as: .trust))
+        #expect(device.engine.gate.trustVersion == 2 && device.newestBirth?.trustVersion == 2)
+        try device.cutPower(.losesAll)
+        #expect(device.engine.gate.trustVersion == 2)
+    }
+
+    @Test("CMD-01 a key that a document no longer names commands nothing from then on")
+    func revoked() throws {
+        let device = try resumed()
+        #expect(device.deliver(try document(device, version: 2, [device.gateway]), as: .trust))
+        device.acknowledgeAll()
+        #expect(try device.resume())
+        try device.send()
+        #expect(device.owner.commands.isEmpty && device.engine.gate.refusals[.unknownKey] == 1)
+    }
+
+    @Test func `after a new document there are no commands until a gateway of it resumes the run`() throws {
+        let device = try resumed()
+        #expect(device.deliver(try document(device, version: 2, [device.gateway, device.operator]), as: .trust))
+        device.acknowledgeAll()
+        try device.send()
+        device.acknowledgeAll()
+        #expect(device.owner.commands.isEmpty && device.receipts.last?.outcome == .notReady)
+        #expect(try device.resume())
+        try device.send()
+        #expect(device.owner.commands.count == 1)
+    }
+
+    @Test(
+        "CMD-08 a document of another version than the next one changes nothing", arguments: [1, 3, 1 << 40] as [UInt64])
+    func otherVersion(_ version: UInt64) throws {
+        let device = try resumed()
+        let other = try document(device, version: version, [device.gateway])
+        #expect(device.deliver(other, as: .trust))
+        #expect(device.engine.gate.trustVersion == 1 && device.engine.gate.refusals[.wrongVersion] == 1)
+        try device.send()
+        #expect(device.owner.commands.count == 1)
+    }
+
+    @Test func `a document that cannot be made durable is not acknowledged, and not in force`() throws {
+        let device = try resumed()
+        let next = try document(device, version: 2, [device.gateway])
+        device.disk.isFull(true)
+        #expect(!device.deliver(next, as: .trust))
+        #expect(device.engine.gate.trustVersion == 1)
+        device.disk.isFull(false)
+        #expect(device.deliver(next, as: .trust))
+        #expect(device.engine.gate.trustVersion == 2)
+    }
+
+    @Test("CMD-08 a device with an older document than the back end knows takes no command until it has the newer one")
+    func rolledBack() throws {
+        let device = try connected()
+        let resume = Resume(time: UInt64(clamping: device.now.system / 1000), leastTrustVersion: 2)
+        let birth = try #require(device.newestBirth)
+        #expect(device.deliver(try device.gateway.resume(resume, birth.challenge), as: .resume))
+        device.acknowledgeAll()
+        try device.send()
+        device.acknowledgeAll()
+        #expect(device.owner.commands.isEmpty && device.receipts.last?.outcome == .notReady)
+        #expect(device.deliver(try document(device, version: 2, [device.gateway, device.operator]), as: .trust))
+        device.acknowledgeAll()
+        #expect(device.deliver(try device.gateway.resume(resume, birth.challenge), as: .resume))
+        try device.send()
+        #expect(device.owner.commands.count == 1)
+    }
+
+    @Test("CMD-05 while the acceptance cannot be made durable nothing happens; the second time that is the answer")
+    func unrecorded() throws {
+        let device = try resumed()
+        let command = Command(name: bytes("set-interval"), arguments: [.integer(1)])
+        let message = try device.operator.command(command, try device.challenge)
+        device.disk.isFull(true)
+        #expect(!device.deliver(message, as: .command))
+        #expect(device.owner.commands.isEmpty && device.receipts.isEmpty)
+        // The broker sends it again.
+        #expect(device.deliver(message, as: .command))
+        #expect(device.owner.commands.isEmpty && device.receipts.map { $0.outcome } == [.notRecorded])
+        #expect(device.deliver(message, as: .command))
+        #expect(device.engine.gate.refusals[.replayed] == 1)
+        device.disk.isFull(false)
+        try device.send()
+        #expect(device.owner.commands.count == 1)
+    }
+
+    @Test("CMD-05 a receipt waits until its outcome is durable")
+    func outcomeFirst() throws {
+        let device = try resumed()
+        try device.send()
+        device.disk.isFull(true)
+        device.finish()
+        #expect(device.receipts.isEmpty)
+        device.disk.isFull(false)
+        device.wait(Engine.flushRetry)
+        #expect(device.receipts.map { $0.outcome } == [.done])
+    }
+
+    @Test("CMD-05 an idempotent command that a power cut interrupted is run again, and not for ever")
+    func again() throws {
+        let declaration = try #require(
+            CommandDeclaration(name: bytes("set-interval"), parameters: [.integer(1...3600)], isIdempotent: true))
+        let device = try resumed { $0.commands = [declaration] }
+        try device.send([.integer(7)])
+        for _ in 0..<3 {
+            try device.cutPower(.losesAll)
+            device.connect()
+            #expect(device.owner.commands.map { $0.arguments } == [[.integer(7)]])
+        }
+        try device.cutPower(.losesAll)
+        device.connect()
+        #expect(device.owner.commands.isEmpty && device.receipts.map { $0.outcome } == [.interrupted])
+    }
+
+    @Test("AUD-02 entries reach the back end in a checkpoint after seconds, and once")
+    func checkpoint() throws {
+        let device = try resumed()
+        let before = try device.sent(.checkpoint).map { try Checkpoint(decoding: $0.payload.span) }
+        try device.send()
+        device.finish()
+        device.acknowledgeAll()
+        device.wait(Engine.checkpointDelay)
+        device.acknowledgeAll()
+        let all = try device.sent(.checkpoint).map { try Checkpoint(decoding: $0.payload.span) }
+        let last = try #require(all.last)
+        #expect(all.count == before.count + 1)
+        let kinds = try last.entries.map { try AuditEntry(decoding: $0.span).kind }
+        #expect(kinds == [.accepted, .ended])
+        device.wait(3_600_000)
+        device.acknowledgeAll()
+        #expect(device.sent(.checkpoint).count == all.count)
+        device.wait(Engine.checkpointInterval)
+        #expect(device.sent(.checkpoint).count == all.count + 1)
+    }
+}
