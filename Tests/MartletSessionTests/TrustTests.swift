@@ -50,7 +50,8 @@ import Testing
     }
 
     @Test(
-        "CMD-08 a document of another version than the next one changes nothing", arguments: [1, 3, 1 << 40] as [UInt64])
+        "CMD-08 a document of another version than the next one changes nothing",
+        arguments: [1, 3, 1 << 40] as [UInt64])
     func otherVersion(_ version: UInt64) throws {
         let device = try resumed()
         let other = try document(device, version: version, [device.gateway])
