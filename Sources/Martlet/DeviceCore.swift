@@ -95,7 +95,7 @@ final class DeviceCore: @unchecked Sendable {
             software.append(program)
         }
         let publicKey = identity.key.publicKey.spki
-        let stored = try? TrustPolicy(stored: directory.state.trust, identity.root)
+        let stored = try Self.storedPolicy(directory, identity.root)
         var policy = stored
         // The configuration's is newer if it was installed since.
         if let first = identity.policy, first.version > stored?.version ?? 0 { policy = first }
@@ -115,6 +115,22 @@ final class DeviceCore: @unchecked Sendable {
         logger = log
         closing = ReadingBatch(limits: configuration.batch)
         shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
+    }
+
+    /// The document that was put into force last; nil if there was none. One that cannot be read is an error: an older
+    /// one in its place would bring back who was revoked.
+    private static func storedPolicy(
+        _ directory: StateDirectory, _ root: TrustRoot
+    ) throws(MartletError) -> TrustPolicy? {
+        let message = directory.state.trust
+        if message.isEmpty { return nil }
+        do throws(Refusal) { return try TrustPolicy(stored: message, root) } catch {
+            throw MartletError(.state) {
+                $0.text("the trust document in the state directory is not for this device (")
+                $0.text(error.text)
+                $0.text("): clear the directory if the device has got a new identity")
+            }
+        }
     }
 
     // MARK: For any thread
@@ -184,9 +200,13 @@ final class DeviceCore: @unchecked Sendable {
 
     /// The last step of whoever has the engine.
     private func end() {
+        finish()
+        directory.unlock()
+    }
+
+    private func finish() {
         link.engine = nil
         engine = nil
-        directory.unlock()
         shared.with { $0.phase = .stopped }
     }
 
@@ -271,6 +291,7 @@ final class DeviceCore: @unchecked Sendable {
         waiter.wake()
         thread.join()
         handlers.end()
+        directory.unlock()
     }
 
     // MARK: The network thread
@@ -292,8 +313,9 @@ final class DeviceCore: @unchecked Sendable {
             closeBatches(engine, now, force: deadline != nil)
             engine.advance(now)
             updateStatus(engine)
-            let isDone = engine.backlog == 0 && closing.count == 0
-            if let deadline, isDone || !isOnline || now.boot >= deadline { break }
+            // Handlers may end, and be told, as long as there is time.
+            let isDone = !isOnline || engine.backlog == 0 && closing.count == 0
+            if let deadline, isDone && !engine.isObeying || now.boot >= deadline { break }
             let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
             wait(until: min(min(engine.due ?? .max, calls.due), batchDue, deadline ?? .max))
         }
@@ -303,7 +325,8 @@ final class DeviceCore: @unchecked Sendable {
         while link.descriptor >= 0, SystemClock.bootMilliseconds() < last { wait(until: last) }
         link.abort()
         updateStatus(engine)
-        end()
+        // Whoever stops it waits for the handlers, and then lets the directory go.
+        finish()
     }
 
     /// Waits for the link, for a wake-up, or until this boot time.

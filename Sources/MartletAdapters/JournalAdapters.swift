@@ -11,7 +11,7 @@ public final class OpenSSLSegmentKeys: SegmentKeys {
     /// Keeps a copy of `master` until nobody holds this object any longer.
     public init(master: Span<UInt8>) throws(OpenSSLError) { derivation = try HKDF(secret: master) }
 
-    public func salt() -> InlineArray<32, UInt8>? { try? Random.bytes() }
+    public func salt() -> InlineArray<32, UInt8>? { KernelRandom.bytes32() }
 
     public func cipher(salt: Span<UInt8>, info: Span<UInt8>) -> (any SegmentCipher)? {
         var key = InlineArray<32, UInt8>(repeating: 0)

@@ -108,7 +108,7 @@ public final class CommandGate {
     private var structure = Envelope.makeStructure()
     public let ledger: Ledger
     /// The window that the newest verified command was marked in, as it was before.
-    private var unmarked: (controller: Controller, window: ReplayWindow)?
+    private var unmarked: (controller: Controller, window: ReplayWindow, rate: TokenBucket)?
     private var budget: TokenBucket
     /// For commands bound to an old challenge, which anybody can record and send again: they must not use up the
     /// budget of those that can still take effect.
@@ -161,25 +161,38 @@ public final class CommandGate {
     /// number is as if it was never seen.
     public func withdraw(_ key: CommandKey, mayComeAgain: Bool) {
         ledger.withdraw(key)
-        if mayComeAgain, let unmarked { unmarked.controller.window = unmarked.window }
+        if mayComeAgain, let unmarked {
+            unmarked.controller.window = unmarked.window
+            unmarked.controller.rate = unmarked.rate
+        }
         unmarked = nil
     }
 
     /// Version of the trust document in force; 0: nobody may command.
     public var trustVersion: UInt64 { policy?.version ?? 0 }
 
-    /// What to do about a command that an earlier run accepted and did not end: run its handler again if that was
-    /// declared idempotent and was not begun too often. nil: its outcome will never be known.
-    public func runAgain(_ entry: Ledger.Entry) -> AcceptedCommand? {
+    /// A command that an earlier run accepted and did not end, if its handler may be run again: it was declared
+    /// idempotent, and was not begun too often. nil: its outcome will never be known.
+    public func unfinished(_ entry: Ledger.Entry) -> AcceptedCommand? {
         let payload = entry.command
         guard entry.stage == .open, entry.attempts < Self.maximumAttempts,
             let command = try? Command(decoding: payload.span),
             let index = declarations.firstIndex(where: { $0.name == command.name && $0.isIdempotent }),
             let arguments = declarations[index].accept(command.arguments)
         else { return nil }
-        entry.attempts += 1
         return AcceptedCommand(
             key: entry.key, index: index, arguments: arguments, priority: command.priority, deadline: nil)
+    }
+
+    /// The same, counted as begun once more; the entry must be made durable before it is. nil also if the document in
+    /// force does not allow it to its controller any longer.
+    public func runAgain(_ entry: Ledger.Entry, isSuspended: Bool) -> AcceptedCommand? {
+        guard let command = unfinished(entry),
+            let controller = policy?.controllers.first(where: { $0.keyID == entry.key.controller }),
+            controller.allows(name(of: command.index), command.arguments, isSuspended: isSuspended)
+        else { return nil }
+        entry.attempts += 1
+        return command
     }
 
     /// The name of the declaration at `index`.
@@ -206,7 +219,7 @@ public final class CommandGate {
             refusal.challenge = moment.challenge
             return .refused(refusal)
         }
-        unmarked = (controller, controller.window)
+        unmarked = (controller, controller.window, controller.rate)
         if !controller.window.accept(sequence) { throw .replayed }
         if let seen = ledger.entry(key) {
             guard let receipt = seen.receipt, seen.stage != .ended else { return .running }
@@ -218,7 +231,10 @@ public final class CommandGate {
             return .refused(refusal)
         case .success(let admitted):
             var command: [UInt8] = []
-            if declarations[admitted.index].isIdempotent {
+            // One that is for now only is not run again after a restart.
+            if declarations[admitted.index].isIdempotent, case nil = admitted.deadline,
+                case nil = envelope.claims.expires
+            {
                 command = [UInt8](copying: message.extracting(envelope.payload))
             }
             guard let entry = ledger.accept(key, digest: digest, command: command) else {

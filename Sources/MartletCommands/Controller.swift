@@ -53,6 +53,11 @@ public final class Controller {
         grants.contains { $0.applies(to: command, isSuspended) }
     }
 
+    /// Whether a rule admits the command, rates aside.
+    func allows(_ command: [UInt8], _ arguments: [CommandValue], isSuspended: Bool) -> Bool {
+        grants.contains { $0.applies(to: command, isSuspended) && $0.rule.allows(arguments) }
+    }
+
     /// Why no rule admits the command; nil if one does, which is then charged.
     func refusal(
         of command: [UInt8], _ arguments: [CommandValue], isSuspended: Bool, now: UInt64

@@ -65,6 +65,8 @@ public final class Ledger {
     }
 
     public private(set) var entries: [Entry] = []
+    /// What made room for the newest entry, until that is durable.
+    private var evicted: Entry?
 
     public init() {}
 
@@ -75,9 +77,10 @@ public final class Ledger {
     /// Adds a command whose handler is to run; nil if there is no room for it.
     func accept(_ key: CommandKey, digest: Digest, command: [UInt8]) -> Entry? {
         guard makeRoom(for: command.count) else { return nil }
+        evicted = nil
         if entries.count >= Self.capacity {
             guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged }) else { return nil }
-            entries.remove(at: oldest)
+            evicted = entries.remove(at: oldest)
         }
         let entry = Entry(key: key, digest: digest, command: command)
         entries.append(entry)
@@ -85,7 +88,11 @@ public final class Ledger {
     }
 
     /// Takes back an acceptance that could not be made durable.
-    func withdraw(_ key: CommandKey) { entries.removeAll { $0.key == key && $0.stage == .open } }
+    func withdraw(_ key: CommandKey) {
+        entries.removeAll { $0.key == key && $0.stage == .open }
+        if let evicted { entries.insert(evicted, at: 0) }
+        evicted = nil
+    }
 
     /// The handler ended. nil if that was said before. Results that a receipt cannot carry, or that there is no room
     /// for, are left out, since the outcome must be told in any case.
@@ -117,7 +124,7 @@ public final class Ledger {
     public var hasRecorded: Bool { entries.contains { $0.stage == .recorded } }
 
     /// The receipt could not be queued.
-    public func restore(_ key: CommandKey) {
+    public func untell(_ key: CommandKey) {
         if let entry = entry(key), entry.stage == .told { entry.stage = .recorded }
     }
 
@@ -128,16 +135,19 @@ public final class Ledger {
         return entry
     }
 
-    /// Forgets acknowledged entries that are not small until `size` bytes fit; false if they do not.
+    /// Forgets results of acknowledged commands, never the commands, until `size` bytes fit; false if they do not.
     private func makeRoom(for size: Int) -> Bool {
         while entries.reduce(size, { $0 + $1.surplus }) > Self.byteLimit {
-            guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged && $0.surplus > 0 }) else {
+            guard let oldest = entries.first(where: { $0.stage == .acknowledged && $0.surplus > 0 }) else {
                 return false
             }
-            entries.remove(at: oldest)
+            oldest.receipt?.results = []
         }
         return true
     }
+
+    /// All entries have come from the disk: the bound of bytes holds for them too.
+    public func endRecovery() { _ = makeRoom(for: 0) }
 
     // MARK: On disk
 
@@ -161,7 +171,7 @@ public final class Ledger {
     }
 
     /// Takes an encoded entry in the place of the one with the same key. False if it is none.
-    public func restore(_ bytes: Span<UInt8>) -> Bool {
+    public func recover(_ bytes: Span<UInt8>) -> Bool {
         guard let entry = try? Self.read(bytes) else { return false }
         if let index = entries.firstIndex(where: { $0.key == entry.key }) {
             entries[index] = entry

@@ -95,7 +95,7 @@ extension Journal {
 
     /// The bytes of a segment; nil if they cannot be read for good. Tries twice: falling back to an older segment by
     /// mistake would lose what was acknowledged.
-    private func content(_ number: UInt64) throws(JournalError) -> [UInt8]? {
+    func content(_ number: UInt64) throws(JournalError) -> [UInt8]? {
         let limit = SegmentHeader.sizes.upperBound
         if let content = try? storage.read(name(number), limit: limit) { return content }
         do throws(StorageError) {

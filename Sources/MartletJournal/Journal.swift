@@ -81,7 +81,7 @@ public final class Journal {
     }
 
     /// Gives all records of all segments that are kept, oldest first, to `record`. Snapshots are among them, so a
-    /// record may come again; what cannot be read is left out.
+    /// record may come again; what cannot be read for good is left out.
     public func history(_ record: (_ bytes: Span<UInt8>) -> Void) throws(JournalError) {
         guard isRecovered else { throw .outOfOrder }
         for segment in closed { try read(segment.number, end: segment.end, record) }
@@ -91,9 +91,9 @@ public final class Journal {
     private func read(
         _ number: UInt64, end: Int, _ record: (_ bytes: Span<UInt8>) -> Void
     ) throws(JournalError) {
-        guard let content = try? storage.read(name(number), limit: end),
-            var reader = try reader(number, content)
-        else { return }
+        guard var content = try content(number) else { return }
+        content.removeLast(max(0, content.count - end))
+        guard var reader = try reader(number, content) else { return }
         while reader.next() {
             let plaintext = reader.plaintext
             _ = FrameRecords.read(plaintext.span) { bytes, _ in record(bytes) }

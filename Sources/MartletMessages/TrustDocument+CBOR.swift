@@ -21,7 +21,10 @@ extension TrustDocument {
                     document.controllers.append(try reader.controller(payload, hashing))
                 }
             case 4:
-                for _ in 0..<(try reader.map()) {
+                let at = reader.offset
+                let count = try reader.map()
+                if count > Self.maximumRules { throw .unexpected(at: at) }
+                for _ in 0..<count {
                     let name = try reader.text(payload, limit: Command.maximumNameLength)
                     var rules: [Rule] = []
                     for _ in 0..<(try reader.array(atMost: Self.maximumRules)) {

@@ -2,6 +2,17 @@
 
 internal import CPosix
 
+/// Random bytes of the kernel, which no copy of a process or of a machine's memory can repeat.
+public enum KernelRandom {
+    /// nil if there are none to be had.
+    public static func bytes32() -> InlineArray<32, UInt8>? {
+        var bytes = InlineArray<32, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        let result = span.withUnsafeMutableBufferPointer { CPosix_random($0.baseAddress, $0.count) }
+        return result < 0 ? nil : bytes
+    }
+}
+
 /// The secret that all keys of the journal come from.
 public enum MasterKey {
     public static let count = 32

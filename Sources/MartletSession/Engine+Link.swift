@@ -108,12 +108,11 @@ extension Engine {
     private func moment(_ now: TimeSample) -> GateMoment {
         GateMoment(
             now: now.boot, trustedTime: clock.trustedSeconds(now), challenge: challenge.current,
-            previousChallenge: challenge.previous, isResumed: isResumed,
+            previousChallenge: challenge.previous, isResumed: isResumed && !isStopping,
             isSuspended: state.isSuspended, waiting: waiting)
     }
 
     private func receivedCommand(_ message: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
-        if isStopping { return true }
         let verdict =
             isProvisional
             ? gate.drop(.provisionalLink) : gate.judge(message, isRetained: isRetained, moment(now))
@@ -130,7 +129,11 @@ extension Engine {
                 $0.text("command refused: ")
                 $0.text(receipt.outcome.text)
             }
-            note(.refused, receipt, now)
+            // Whoever recorded one can send it for ever.
+            if receipt.outcome != .stale || now.boot >= nextStaleEntry {
+                note(.refused, receipt, now)
+                if receipt.outcome == .stale { nextStaleEntry = now.boot &+ Self.refusalInterval }
+            }
             answer(receipt, now)
         case .repeated(let receipt):
             log(.info) { $0.text("a command came again: its receipt goes out again") }
@@ -149,22 +152,24 @@ extension Engine {
         let isOwn = isOwn(command)
         state.put(entry)
         if isOwn { state.put(isSuspended: command.index == suspend) }
-        state.note(
+        let isNoted = state.note(
             .accepted,
             [
                 .number(command.key.controller.value), .bytes([UInt8](copying: command.key.id.bytes.span)),
                 .bytes([UInt8](copying: entry.digest.bytes.span)), .text(gate.name(of: command.index)),
             ], auditTime(now))
-        if !flush(now) {
+        if !isNoted || !flush(now, group: mark) {
             state.rollBack(to: mark)
             let isSecond = unrecorded == command.key
             unrecorded = isSecond ? nil : command.key
             gate.withdraw(command.key, mayComeAgain: !isSecond)
             if isSecond {
-                answer(
-                    Receipt(
-                        command: command.key.id, controller: command.key.controller, outcome: .notRecorded,
-                        digest: entry.digest), now)
+                let receipt = Receipt(
+                    command: command.key.id, controller: command.key.controller, outcome: .notRecorded,
+                    digest: entry.digest)
+                // With the next commit that succeeds, nothing is left of the acceptance on the disk.
+                note(.refused, receipt, now)
+                answer(receipt, now)
             }
             return isSecond
         }
@@ -184,24 +189,30 @@ extension Engine {
             if refusalLines.take(now: now.boot) { log(.warning) { $0.text("a resume was refused") } }
             return
         }
-        let isCurrent = resume.leastTrustVersion <= gate.trustVersion
+        leastTrustVersion = max(leastTrustVersion, resume.leastTrustVersion)
+        let isCurrent = leastTrustVersion <= gate.trustVersion
         if !isCurrent {
             log(.error) { $0.text("the back end knows a newer trust document: no commands until it is here") }
         } else if !isResumed {
             log(.info) { $0.text("the back end resumed this run") }
         }
         isResumed = isCurrent
+        var wasRolledBack = false
         // Numbers that no device reaches are no reason to go on above them.
         if let head = resume.heads[.normal], head.sequence >= lane.next, head.sequence < RunState.limit / 2 {
             log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
+            wasRolledBack = true
             lane.skip(to: head)
             _ = reserve()
             let lane = UInt64(Lane.normal.rawValue)
             state.note(.rolledBack, [.number(lane &+ 1), .number(head.sequence &+ 1)], auditTime(now))
             tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
         }
-        compareAudit(resume.journal, now)
-        if clock.authenticate(resume.time, now) {
+        if let journal = resume.journal, compareAudit(journal, now) { wasRolledBack = true }
+        if isResumed { runAgain(now, wasRolledBack: wasRolledBack) }
+        if !isPossible(resume.time, now) {
+            log(.error) { $0.text("the back end's time is not one at which the server's certificate is valid: ignored") }
+        } else if clock.authenticate(resume.time, now) {
             log(.info) { $0.text("time is trusted") }
             state.note(.clock, [.number(resume.time)], auditTime(now))
             tell(Event(kind: .clockTrusted), now)
@@ -221,14 +232,21 @@ extension Engine {
             }
         case .known: break
         case .successor(let policy, let floor):
-            let mark = state.mark
+            let (mark, before) = (state.mark, clock)
             put(policy, now)
-            if !flush(now) {
+            if let floor {
+                clock.lower(to: floor, now)
+                state.put(floor: clock.lowerBound(now))
+            }
+            if !flush(now, group: mark) {
                 state.rollBack(to: mark)
-                return false
+                clock = before
+                // The second time it is left, so that the connection is not lost again and again.
+                let isSecond = unrecordedTrust == policy.digest
+                unrecordedTrust = isSecond ? nil : policy.digest
+                return isSecond
             }
             gate.adopt(policy)
-            if let floor { clock.lower(to: floor, now) }
             // Whoever resumed this run may be no gateway any longer.
             isResumed = false
             needsBirth = true
@@ -241,16 +259,26 @@ extension Engine {
     }
 
     /// What the back end has of the audit log. Where that is more than there is, the device was rolled back.
-    private func compareAudit(_ seen: ChainHead?, _ now: TimeSample) {
+    /// Returns whether it was.
+    private func compareAudit(_ seen: ChainHead, _ now: TimeSample) -> Bool {
         let own = state.auditEnd?.sequence ?? 0
-        guard let seen, seen.sequence > own, seen.sequence < RunState.limit / 2 else {
+        guard seen.sequence > own, seen.sequence < RunState.limit / 2 else {
             // Of a head that it saw in a birth, the back end need not have the entries.
-            if !isCheckpointing { state.put(told: min(seen?.sequence ?? 0, state.told)) }
-            return
+            if !isCheckpointing { state.put(told: min(seen.sequence, state.told)) }
+            return false
         }
         log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }
         state.skipAudit(to: seen)
         state.note(.rolledBack, [.number(0), .number(own)], auditTime(now))
+        return true
+    }
+
+    /// Time that is far ahead must be one at which the server's certificate, which was just verified, is still valid:
+    /// it is believed for good. While the link is provisional, `judgeServerAgain` looks at that.
+    private func isPossible(_ seconds: UInt64, _ now: TimeSample) -> Bool {
+        let stated = Int64(clamping: seconds)
+        if isProvisional || stated <= clock.lowerBound(now) / 1000 &+ 86_400 { return true }
+        return link.isServerValid(at: stated)
     }
 
     /// Time is trusted now: the server's certificate, which was accepted as "not yet valid", must be valid.

@@ -19,18 +19,16 @@ extension Engine {
         // The configuration brought it.
         if let policy = gate.policy, policy.message != state.trust { put(policy, now) }
         for entry in state.ledger.entries where entry.stage == .open {
-            guard let command = gate.runAgain(entry) else {
+            guard let command = gate.unfinished(entry) else {
                 if let entry = gate.finish(entry.key, .interrupted) { noteEnd(entry, now) }
                 continue
             }
             if isOwn(command) {
-                // What it does became durable with its acceptance.
+                state.put(isSuspended: command.index == suspend)
                 noteLifecycle(command, now)
                 if let entry = gate.finish(entry.key, .done) { noteEnd(entry, now) }
             } else {
-                state.put(entry)
-                again.append(command)
-                waiting += 1
+                unfinished.append(entry.key)
             }
         }
         guard reserve() else { return false }
@@ -55,14 +53,33 @@ extension Engine {
         return true
     }
 
-    /// Makes everything durable that waits. False, and it is tried again, if that is not possible.
+    /// The back end resumed this run: what earlier ones left open is run again, if it may be, or told as interrupted.
+    /// A device that was rolled back runs nothing again: it may have been done since.
+    func runAgain(_ now: TimeSample, wasRolledBack: Bool) {
+        for key in unfinished {
+            guard let entry = state.ledger.entries.first(where: { $0.key == key }) else { continue }
+            if !wasRolledBack, let command = gate.runAgain(entry, isSuspended: state.isSuspended) {
+                state.put(entry)
+                again.append(command)
+                waiting += 1
+            } else if let entry = gate.finish(key, .interrupted) {
+                noteEnd(entry, now)
+            }
+        }
+        if !unfinished.isEmpty { flush(now) }
+        unfinished = []
+    }
+
+    /// Makes everything durable that waits, and what was put since `mark` all or not at all. False, and it is tried
+    /// again, if that is not possible.
     @discardableResult
-    func flush(_ now: TimeSample) -> Bool {
-        let isDurable = state.flush()
+    func flush(_ now: TimeSample, group mark: DeviceState.Mark? = nil) -> Bool {
+        let isDurable = state.flush(group: mark)
         if !isDurable, flushDue == nil {
             log(.error) { $0.text("the journal cannot be written: is the disk full or read-only?") }
         }
         flushDue = isDurable ? nil : now.boot &+ Self.flushRetry
+        if isDurable { while !again.isEmpty { owner.execute(again.removeFirst()) } }
         return isDurable
     }
 
@@ -176,7 +193,7 @@ extension Engine {
             guard let payload = entry.receipt?.encoded(),
                 post(.receipt, payload, claims: stamp(.receipt, now), .receipt(entry.key))
             else {
-                state.ledger.restore(entry.key)
+                state.ledger.untell(entry.key)
                 return
             }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAudit
+internal import MartletCOSE
 public import MartletCommands
 public import MartletEnvelope
 public import MartletMessages
@@ -109,8 +110,16 @@ public final class Engine {
     var isCheckpointing = false
     /// Whose acceptance could not be made durable the last time.
     var unrecorded: CommandKey?
-    /// Accepted by an earlier run, and to be run again.
+    /// Accepted by an earlier run; what becomes of them is decided when the back end resumes this run.
+    var unfinished: [CommandKey] = []
+    /// Those of them that are to be run again, once that is durable.
     var again: [AcceptedCommand] = []
+    /// What a resume of this run asked for.
+    var leastTrustVersion: UInt64 = 0
+    /// A trust document that could not be made durable the last time.
+    var unrecordedTrust: Digest?
+    /// Boot time from which on the next stale command is worth an audit entry.
+    var nextStaleEntry: UInt64 = 0
     /// The places of the commands that the engine itself carries out.
     let suspend: Int?
     let activate: Int?
@@ -215,7 +224,6 @@ public final class Engine {
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
         if let flushDue { due = min(due ?? .max, flushDue) }
-        if !again.isEmpty { due = 0 }
         return due
     }
 
@@ -240,7 +248,6 @@ public final class Engine {
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }
-        while !again.isEmpty { owner.execute(again.removeFirst()) }
         if let floor = clock.floorToPersist(now) {
             state.put(floor: floor)
             clock.didPersist(floor)
@@ -248,6 +255,8 @@ public final class Engine {
         flushWhenDue(now)
         sendCheckpoint(now)
         send(now)
+        // What sending changed has its time too.
+        flushWhenDue(now)
     }
 
     // MARK: Telemetry
@@ -263,6 +272,9 @@ public final class Engine {
             return false
         }
     }
+
+    /// Whether accepted commands have not ended.
+    public var isObeying: Bool { waiting > 0 }
 
     /// Envelopes that the back end does not have yet, and other messages.
     public var backlog: Int {

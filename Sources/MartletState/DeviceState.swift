@@ -19,6 +19,8 @@ public final class DeviceState {
     public static let segmentSize = 96 * 1024
     /// Bytes of changes that may wait for a flush; more are flushed at once.
     public static let flushSize = 4096
+    /// Bytes of changes that one frame takes beside a snapshot.
+    static let maximumFrame = 24 * 1024
     /// Audit entries of which a copy is kept in memory, for the next checkpoint, and the most that one takes.
     static let recentCapacity = 64
     /// Changes that may wait while the disk takes none; more audit entries are only counted.
@@ -50,12 +52,11 @@ public final class DeviceState {
         fileprivate let values: Values
         /// Records that were put before, flushed ones included.
         fileprivate let count: Int
+        fileprivate let lost: UInt64
     }
 
     /// What the commands of all runs came to.
     public let ledger = Ledger()
-    /// Whether there was nothing at all: a new device, or one whose storage was cleared.
-    public let isNew: Bool
     /// Places of the journal that could not be read.
     public let damage: Int
 
@@ -80,10 +81,10 @@ public final class DeviceState {
         let reading = Reading(ledger: ledger, hashing: hashing)
         let recovery = try journal.recover { reading.take($0, isFirst: $1) }
         values = reading.values
-        isNew = recovery.isEmpty
         damage = recovery.damage + reading.damage
         auditHead = values.chain.head
         recent = reading.recent
+        ledger.endRecovery()
         if damage > 0, let head = auditHead {
             // The newest entries may be what was damaged, and the back end may have them.
             values.chain = AuditChain(
@@ -135,23 +136,26 @@ public final class DeviceState {
     }
 
     /// Adds an entry to the audit log.
-    public func note(_ kind: AuditKind, _ noted: [AuditValue], _ time: AuditTime) {
+    ///
+    /// False, and it is only counted, if too many wait for the disk already.
+    @discardableResult
+    public func note(_ kind: AuditKind, _ noted: [AuditValue], _ time: AuditTime) -> Bool {
         if pending.count >= Self.maximumPending {
             lost += 1
-            return
+            return false
         }
         if lost > 0, let entry = values.chain.append(.damaged, [.number(lost)], at: time, hashing: hashing) {
             lost = 0
             put(.entry, entry)
         }
-        if let entry = values.chain.append(kind, noted, at: time, hashing: hashing) { put(.entry, entry) }
+        guard let entry = values.chain.append(kind, noted, at: time, hashing: hashing) else { return false }
+        put(.entry, entry)
+        return true
     }
 
     /// The audit log goes on above `head`, which the back end has seen.
     public func skipAudit(to head: ChainHead) {
-        guard values.chain.skip(to: head) else { return }
-        values.facts.told = head.sequence
-        putFacts()
+        if values.chain.skip(to: head) { putFacts() }
     }
 
     private func put(_ kind: RecordKind, _ body: [UInt8]) {
@@ -168,21 +172,26 @@ public final class DeviceState {
     /// Whether what waits should not wait any longer.
     public var mustFlush: Bool { pendingSize >= Self.flushSize }
 
-    public var mark: Mark { Mark(values: values, count: flushed + pending.count) }
+    public var mark: Mark { Mark(values: values, count: flushed + pending.count, lost: lost) }
 
     /// Takes back what was put since `mark`, if it was not flushed. The ledger is the caller's.
     public func rollBack(to mark: Mark) {
         values = mark.values
+        lost = mark.lost
         pending.removeLast(min(pending.count, max(0, flushed + pending.count - mark.count)))
         pendingSize = pending.reduce(0) { $0 + $1.count }
     }
 
-    /// Makes everything durable that was put. False, and what is left still waits, if that was not possible.
-    public func flush() -> Bool {
+    /// Makes everything durable that was put, in one frame but for what collected while the disk took nothing; what was
+    /// put since `mark`, all of it or nothing. False, and what is left still waits, if that was not possible.
+    public func flush(group mark: Mark? = nil) -> Bool {
         while !pending.isEmpty {
-            // One frame, but for what collected while the disk took nothing.
+            let before = mark.map { max(0, $0.count - flushed) } ?? pending.count
+            let isWhole = pendingSize <= Self.maximumFrame || before == 0
             var (count, size) = (0, 0)
-            while count < pending.count, count == 0 || size + pending[count].count <= Self.flushSize {
+            while count < pending.count,
+                isWhole || count == 0 || count < before && size + pending[count].count <= Self.flushSize
+            {
                 size += pending[count].count
                 count += 1
             }
@@ -232,13 +241,18 @@ public final class DeviceState {
         if let oldest = recent.first.flatMap({ Self.index(of: $0.span) }), oldest > told &+ 1 {
             // Those before are on disk only, after some that a failed commit left there and others replaced.
             var older: [[UInt8]] = []
-            try? journal.history { record in
-                guard record.count > 1, record[0] == RecordKind.entry.rawValue,
-                    let index = Self.index(of: record.extracting(droppingFirst: 1)), index > told
-                else { return }
-                // An entry that never counted may be followed by another in its place: that one holds.
-                while let last = older.last, Self.index(of: last.span) ?? 0 >= index { older.removeLast() }
-                if older.count < count { older.append([UInt8](copying: record.extracting(droppingFirst: 1))) }
+            do throws(JournalError) {
+                try journal.history { record in
+                    guard record.count > 1, record[0] == RecordKind.entry.rawValue,
+                        let index = Self.index(of: record.extracting(droppingFirst: 1)), index > told
+                    else { return }
+                    // An entry that never counted may be followed by another in its place: that one holds.
+                    while let last = older.last, Self.index(of: last.span) ?? 0 >= index { older.removeLast() }
+                    if older.count < count { older.append([UInt8](copying: record.extracting(droppingFirst: 1))) }
+                }
+            } catch {
+                // What cannot be read now is not missing.
+                return []
             }
             if !older.isEmpty { return Self.fitting(older, after: told, count, size) }
         }
@@ -318,7 +332,7 @@ public final class DeviceState {
             case .run:
                 values.run = RunState(decoding: body)
                 return values.run != nil
-            case .ledger: return ledger.restore(body.span)
+            case .ledger: return ledger.recover(body.span)
             case .trust:
                 values.trust = body
                 return true

@@ -234,7 +234,7 @@ enum CommandChecks {
             if let state = RunState(decoding: file) {
                 try require(state.next < RunState.limit, "a number out of bounds in file", number: Int64(number))
             }
-            try require(!Ledger().restore(file.span), "an entry in file", number: Int64(number))
+            try require(!Ledger().recover(file.span), "an entry in file", number: Int64(number))
             var settings = TestDevice.Settings()
             settings.disk.restore([(SegmentName(stream: DeviceState.stream, number: 1), file)])
             let device = try require(

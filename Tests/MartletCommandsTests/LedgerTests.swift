@@ -12,7 +12,7 @@ import Testing
 
     private func key(_ value: UInt8) -> CommandKey { CommandKey(controller: KeyID(1 << 40), id: bytes16(value)) }
 
-    private func restore(_ bytes: [UInt8], into ledger: Ledger = Ledger()) -> Bool { ledger.restore(bytes.span) }
+    private func restore(_ bytes: [UInt8], into ledger: Ledger = Ledger()) -> Bool { ledger.recover(bytes.span) }
 
     /// As a new program finds it.
     private func reread(_ ledger: Ledger) -> Ledger {
@@ -55,7 +55,7 @@ import Testing
         #expect(!ledger.hasRecorded && ledger.takeRecorded() == nil)
         ledger.endedAreDurable()
         #expect(ledger.takeRecorded()?.key == key(1) && ledger.takeRecorded() == nil)
-        ledger.restore(key(1))
+        ledger.untell(key(1))
         #expect(ledger.takeRecorded()?.key == key(1))
         #expect(ledger.acknowledge(key(1)) != nil && ledger.acknowledge(key(1)) == nil)
     }
@@ -85,6 +85,32 @@ import Testing
         #expect(receipt.outcome == .done && receipt.results.isEmpty)
         let other = try #require(ledger.finish(key(1), .done, results: results)?.receipt)
         #expect(other.results.count == 8)
+    }
+
+    @Test func `results are forgotten for new ones, the command never`() throws {
+        let ledger = Ledger()
+        let results = [CommandValue](repeating: .data([UInt8](repeating: 1, count: 1000)), count: 8)
+        for value in 1...4 as ClosedRange<UInt8> {
+            #expect(ledger.accept(key(value), digest: digest, command: []) != nil)
+            #expect(ledger.finish(key(value), .done, results: results)?.receipt?.results.count == 8)
+            ledger.endedAreDurable()
+            #expect(ledger.takeRecorded() != nil && ledger.acknowledge(key(value)) != nil)
+        }
+        #expect(ledger.entries.map { $0.key } == (1...4).map { key($0) })
+        #expect(ledger.entries.map { $0.receipt?.results.count } == [0, 0, 8, 8])
+    }
+
+    @Test func `an acceptance that is withdrawn costs no other command its place`() throws {
+        let ledger = Ledger()
+        for index in 0..<UInt8(Ledger.capacity) {
+            _ = ledger.accept(key(index), digest: digest, command: [])
+            _ = ledger.finish(key(index), .done, results: [])
+        }
+        ledger.endedAreDurable()
+        while let entry = ledger.takeRecorded() { _ = ledger.acknowledge(entry.key) }
+        #expect(ledger.accept(key(200), digest: digest, command: []) != nil && ledger.entry(key(0)) == nil)
+        ledger.withdraw(key(200))
+        #expect(ledger.entry(key(0)) != nil && ledger.entries.count == Ledger.capacity)
     }
 
     @Test func `an entry on disk replaces the one with its key`() throws {

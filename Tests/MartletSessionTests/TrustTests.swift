@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletAudit
+import MartletCOSE
 import MartletCommands
 import MartletEnvelope
 import MartletMessages
+import MartletTelemetry
 import MartletTestKit
 import Testing
 
@@ -128,11 +130,58 @@ import Testing
         for _ in 0..<3 {
             try device.cutPower(.losesAll)
             device.connect()
+            #expect(device.owner.commands.isEmpty)
+            #expect(try device.resume())
             #expect(device.owner.commands.map { $0.arguments } == [[.integer(7)]])
         }
         try device.cutPower(.losesAll)
         device.connect()
         #expect(device.owner.commands.isEmpty && device.receipts.map { $0.outcome } == [.interrupted])
+    }
+
+    @Test(
+        "CMD-05 what is for now only, what is no longer allowed, and what a rollback brought back is not run again",
+        arguments: 0..<3)
+    func notAgain(_ why: Int) throws {
+        let declaration = try #require(
+            CommandDeclaration(name: bytes("set-interval"), parameters: [.integer(1...3600)], isIdempotent: true))
+        let device = try resumed { $0.commands = [declaration] }
+        let command = Command(
+            name: bytes("set-interval"), arguments: [.integer(7)], deadline: why == 0 ? 60 : nil)
+        let message = try device.operator.command(command, try device.challenge)
+        #expect(device.deliver(message, as: .command) && device.owner.commands.count == 1)
+        if why == 1 { #expect(device.deliver(try document(device, version: 2, [device.gateway]), as: .trust)) }
+        try device.cutPower(.losesAll)
+        device.connect()
+        device.acknowledgeAll()
+        var heads = LaneHeads()
+        if why == 2 { heads[.normal] = ChainHead(sequence: device.engine.lane.next + 5, digest: digest(1)) }
+        #expect(try device.resume(heads: heads))
+        device.acknowledgeAll()
+        #expect(device.owner.commands.isEmpty && device.receipts.map { $0.outcome } == [.interrupted])
+    }
+
+    @Test("CLK-03 time far ahead at which the server's certificate has ended is not believed")
+    func impossibleTime() throws {
+        let device = try connected()
+        let now = device.now.system / 1000
+        device.link.serverValidity = now...(now + 31_536_000)
+        #expect(try device.resume(time: UInt64(now + 10 * 31_536_000)))
+        #expect(device.engine.clock.state(device.now) != .trusted)
+        #expect(try device.resume(time: UInt64(now + 86_400 * 30)))
+        #expect(device.engine.clock.state(device.now) == .trusted)
+    }
+
+    @Test("CMD-08 an older resume of this run does not make an older document enough again")
+    func olderResume() throws {
+        let device = try connected()
+        let birth = try #require(device.newestBirth)
+        let time = UInt64(clamping: device.now.system / 1000)
+        for version in [1, 2, 1] as [UInt64] {
+            let resume = Resume(time: time, leastTrustVersion: version)
+            #expect(device.deliver(try device.gateway.resume(resume, birth.challenge), as: .resume))
+        }
+        #expect(!device.engine.isResumed)
     }
 
     @Test("AUD-02 entries reach the back end in a checkpoint after seconds, and once")
