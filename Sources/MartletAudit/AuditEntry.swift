@@ -30,7 +30,7 @@ public struct AuditEntry: Equatable, Sendable {
     /// The most bytes of an encoded entry.
     public static let maximumSize = 448
 
-    /// Counts from 1 and never skips, but where the device was rolled back.
+    /// Counts from 1, and skips only where the device was rolled back or its state damaged.
     public var index: UInt64
     /// Hash of the entry before; 32 zero bytes in the entry with index 1, and only there.
     public var previous: Digest

@@ -16,6 +16,8 @@ public struct EnvelopeSequence: Sendable {
         do throws(CBORError) {
             while reader.offset < bytes.count {
                 bad = reader.offset
+                // An envelope begins with tag 18; zeros, which a file may end with after a power cut, are CBOR too.
+                if bytes[reader.offset] != 0xd2 { throw .unexpected(at: reader.offset) }
                 try reader.skip()
                 items.append((bad ?? 0)..<reader.offset)
             }

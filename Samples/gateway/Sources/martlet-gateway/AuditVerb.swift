@@ -27,8 +27,9 @@ struct AuditDevice: ParsableArguments {
     func history(_ directory: GatewayDirectory) throws -> AuditHistory {
         let id = Array(device.utf8)
         let file = try AuditFile(directory, of: id)
-        let bytes = try file.read()
+        // Before the file: what 'run' stores meanwhile must not look as if it was missing.
         let memory = try DeviceMemoryFiles(directory).read(id)
+        let bytes = try file.read()
         if bytes.isEmpty && memory?.journal == nil {
             throw Failure("\(file.path): nothing yet: the device has sent no audit log, or 'run' has not met it")
         }

@@ -153,10 +153,14 @@ final class Receiver: ControllerLinkDelegate {
     }
 
     private func store() {
+        var failed: Set<[UInt8]> = []
         for device in changed {
             guard let remembered = verifier.memory(of: device) else { continue }
-            do throws(Failure) { try memory.store(device, remembered) } catch { display.note(.error, "\(error)") }
+            do throws(Failure) { try memory.store(device, remembered) } catch {
+                display.note(.error, "\(error)")
+                failed.insert(device)
+            }
         }
-        changed = []
+        changed = failed
     }
 }

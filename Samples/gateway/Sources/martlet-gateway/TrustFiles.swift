@@ -45,7 +45,9 @@ struct TrustFiles {
         if document.version > 1 { try require(signers, for: try self.document(document.version - 1), "present") }
         try require(signers, for: document, "new")
         let name = "\(document.version).cbor"
-        try at("\(place)/\(name)") { () throws(PosixError) in try files.create(name, message.span) }
+        // In one step: a part of a document must never be taken for one.
+        if self.message(document.version) != nil { throw Failure("\(place)/\(name) was made meanwhile: try again") }
+        try at("\(place)/\(name)") { () throws(PosixError) in try files.replace(name, message.span) }
     }
 
     private static func sign(_ document: TrustDocument, _ keys: [PrivateKey]) throws(Failure) -> [UInt8] {
