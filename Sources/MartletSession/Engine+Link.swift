@@ -211,7 +211,7 @@ extension Engine {
         if let journal = resume.journal, compareAudit(journal, now) { wasRolledBack = true }
         if isResumed { runAgain(now, wasRolledBack: wasRolledBack) }
         if !isPossible(resume.time, now) {
-            log(.error) { $0.text("the back end's time is not one at which the server's certificate is valid: ignored") }
+            log(.error) { $0.text("the back end's time is ignored: the server's certificate is not valid then") }
         } else if clock.authenticate(resume.time, now) {
             log(.info) { $0.text("time is trusted") }
             state.note(.clock, [.number(resume.time)], auditTime(now))

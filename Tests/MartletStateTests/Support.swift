@@ -31,7 +31,8 @@ final class Bench {
 
     func start() throws -> DeviceState {
         let journal = Journal(
-            storage: disk, keys: keys, device: [UInt8]("device-1".utf8), stream: DeviceState.stream, segmentSize: 65_536)
+            storage: disk, keys: keys, device: [UInt8]("device-1".utf8), stream: DeviceState.stream, segmentSize: 65_536
+        )
         return try DeviceState(journal, hashing: hashing)
     }
 }
