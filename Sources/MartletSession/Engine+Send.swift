@@ -125,6 +125,12 @@ extension Engine {
         case 0x95, 0x99:
             // Packet too large, payload format invalid: it will never be taken.
             refused(what)
+        case 0x10 where isCheckpoint(what):
+            // A back end that does not keep audit logs is no reason to hold back everything else.
+            if case .outbox(let id) = what { _ = outbox.remove(id) }
+            isCheckpointing = false
+            checkpointPausedUntil = now.boot &+ Self.checkpointPause
+            checkpointDue = checkpointPausedUntil
         case 0x10 where isRetained(what):
             // Nobody listens, but the broker keeps it for those who will.
             break
@@ -133,6 +139,13 @@ extension Engine {
             hold(reasonCode, now)
         }
         send(now)
+    }
+
+    private func isCheckpoint(_ what: Sent) -> Bool {
+        guard case .outbox(let id) = what, let entry = outbox.entry(id), case .checkpoint = entry.content else {
+            return false
+        }
+        return true
     }
 
     private func isRetained(_ what: Sent) -> Bool {

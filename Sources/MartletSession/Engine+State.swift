@@ -154,10 +154,12 @@ extension Engine {
     /// Tells the back end of the audit entries that it does not have, and at least daily where the log ends.
     func sendCheckpoint(_ now: TimeSample) {
         guard mayCheckpoint else { return }
-        if state.untoldCount >= Self.checkpointSize {
-            checkpointDue = now.boot
-        } else if state.untoldCount > 0 {
-            checkpointDue = min(checkpointDue, now.boot &+ Self.checkpointDelay)
+        if now.boot >= checkpointPausedUntil {
+            if state.untoldCount >= Self.checkpointSize {
+                checkpointDue = now.boot
+            } else if state.untoldCount > 0 {
+                checkpointDue = min(checkpointDue, now.boot &+ Self.checkpointDelay)
+            }
         }
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
         guard now.boot >= checkpointDue else { return }

@@ -45,6 +45,8 @@ public final class Engine {
     static let checkpointDelay: UInt64 = 5000
     /// Milliseconds between two checkpoints at the most.
     static let checkpointInterval: UInt64 = 24 * 3_600_000
+    /// Milliseconds until the next one, if nobody listened.
+    static let checkpointPause: UInt64 = 10 * 60_000
     /// Audit entries that are told at once.
     static let checkpointSize = 64
 
@@ -108,6 +110,8 @@ public final class Engine {
     var checkpointDue: UInt64
     /// Whether one is on its way.
     var isCheckpointing = false
+    /// Boot time until which nobody listens to them.
+    var checkpointPausedUntil: UInt64 = 0
     /// Whose acceptance could not be made durable the last time.
     var unrecorded: CommandKey?
     /// Accepted by an earlier run; what becomes of them is decided when the back end resumes this run.

@@ -64,6 +64,8 @@ struct Outbox {
         if let entry = entries.first(where: { $0.id == id }) { entry.isSent = sent }
     }
 
+    func entry(_ id: UInt64) -> Entry? { entries.first { $0.id == id } }
+
     mutating func remove(_ id: UInt64) -> Entry? {
         entries.firstIndex { $0.id == id }.map { entries.remove(at: $0) }
     }

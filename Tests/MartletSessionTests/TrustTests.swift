@@ -204,4 +204,20 @@ import Testing
         device.wait(Engine.checkpointInterval)
         #expect(device.sent(.checkpoint).count == all.count + 1)
     }
+
+    @Test func `a checkpoint that nobody listens to holds nothing back, and is made again later`() throws {
+        let device = try connected()
+        #expect(try device.resume())
+        device.acknowledgeAll()
+        device.wait(Engine.checkpointDelay)
+        #expect(device.waitingLeaves == [.signed(.checkpoint)])
+        #expect(device.acknowledge(0x10))
+        #expect(device.report(1) && device.waitingLeaves == [.signed(.telemetry)])
+        device.acknowledgeAll()
+        #expect(device.engine.backlog == 0)
+        device.wait(Engine.checkpointPause - 1)
+        #expect(device.sent(.checkpoint).count == 1)
+        device.wait(1)
+        #expect(device.sent(.checkpoint).count == 2)
+    }
 }

@@ -53,7 +53,7 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
             LinkConfiguration(
                 host: "localhost", port: port, clientID: Array("back-end".utf8),
                 anchors: [authority.authority.certificate], chain: [identity.certificate], key: identity.key,
-                subscriptions: ["birth", "telemetry", "gap", "event", "receipt", "presence"].map {
+                subscriptions: ["birth", "telemetry", "gap", "event", "receipt", "checkpoint", "presence"].map {
                     Array("martlet/v1/+/\($0)".utf8)
                 }), delegate: self)
         self.link = link
