@@ -136,6 +136,18 @@ extension Engine {
             ], auditTime(now))
     }
 
+    func reportRefusals(_ now: TimeSample) {
+        var values: [Event.Value] = []
+        for refusal in Refusal.allCases {
+            let count = gate.refusals[refusal] &- reportedRefusals[refusal]
+            if count > 0 { values.append(Event.Value(code: UInt64(refusal.rawValue), number: count)) }
+        }
+        reportedRefusals = gate.refusals
+        nextRefusalReport = now.boot &+ Self.refusalInterval
+        noteRefusals(values, now)
+        tell(Event(kind: .refusals, values: values), now)
+    }
+
     /// Codes and counts; the audit log takes the first ones, and the sum of the others.
     func noteRefusals(_ counts: [Event.Value], _ now: TimeSample) {
         var values: [AuditValue] = []

@@ -381,18 +381,6 @@ public final class Engine {
         }
     }
 
-    private func reportRefusals(_ now: TimeSample) {
-        var values: [Event.Value] = []
-        for refusal in Refusal.allCases {
-            let count = gate.refusals[refusal] &- reportedRefusals[refusal]
-            if count > 0 { values.append(Event.Value(code: UInt64(refusal.rawValue), number: count)) }
-        }
-        reportedRefusals = gate.refusals
-        nextRefusalReport = now.boot &+ Self.refusalInterval
-        noteRefusals(values, now)
-        tell(Event(kind: .refusals, values: values), now)
-    }
-
     func log(_ level: LogLevel, _ build: (inout LogLine) -> Void) {
         if level > owner.logLevel { return }
         var line = LogLine()

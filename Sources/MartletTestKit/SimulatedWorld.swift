@@ -68,7 +68,7 @@ public final class SimulatedWorld {
     var recorded: [DownMessage] = []
     /// Copies of the disk.
     var images: [SimulatedDisk.Image] = []
-    /// The message that is being delivered.
+    /// The message that is being delivered, unless it is an answer to a birth.
     var delivered: (signing: SimulatedSigning?, isRetained: Bool)?
     /// Milliseconds since 1970 at which the device's boot time was 0.
     var bootOrigin: Int64
@@ -276,7 +276,8 @@ public final class SimulatedWorld {
     /// Delivers a message. Whether the device acknowledges it.
     func give(_ message: DownMessage, isRetained: Bool) -> Bool {
         observe()
-        delivered = (message.signing, isRetained)
+        // What an answer to a birth starts was accepted before.
+        delivered = message.purpose == .resume ? nil : (message.signing, isRetained)
         let wasSuspended = device.run.state.isSuspended
         let topic = device.topics.topic(.signed(message.purpose))
         let bytes = message.bytes
