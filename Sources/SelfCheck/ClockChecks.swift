@@ -38,7 +38,7 @@ enum ClockChecks {
     private static func trusted() throws(Failure) {
         var clock = DeviceClock(buildTime: build)
         let now = sample(0)
-        try require(!clock.authenticate(1_789_999_999, now) && clock.state(now) == .untrusted, "before the build")
+        try require(!clock.authenticate(1_789_999_699, now) && clock.state(now) == .untrusted, "before the build")
         try require(clock.authenticate(1_800_000_000, now), "not taken")
         try require(clock.state(now) == .trusted && clock.trustedSeconds(now) == 1_800_000_000, "not trusted")
         _ = clock.authenticate(1_799_999_000, now)

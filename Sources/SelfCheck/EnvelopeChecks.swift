@@ -145,6 +145,7 @@ enum EnvelopeChecks {
     private static let parties: [(name: StaticString, purpose: Purpose, key: StaticString)] = [
         ("birth", .birth, device), ("resume", .resume, gateway), ("telemetry", .telemetry, device),
         ("command", .command, controller), ("receipt", .receipt, device), ("trust", .trust, root),
+        ("checkpoint", .checkpoint, device),
     ]
 
     /// SubjectPublicKeyInfo of TEST 1, 2, 3 and SHA(abc) of RFC 8032 section 7.1.
