@@ -42,6 +42,8 @@ final class CallQueue: Sendable {
         var event: EventDescriptor?
         /// The thread that is in `dispatch`, if it runs handlers.
         var dispatcher: UInt?
+        /// The threads that are in a handler.
+        var running: [UInt] = []
 
         /// Ends the commands whose deadline has passed.
         mutating func expire(_ now: UInt64) {
@@ -213,7 +215,18 @@ final class CallQueue: Sendable {
         if isLeft { worker.thread?.join() }
     }
 
+    /// Whether outcomes may still come, if `thread` only waits for them: while it is in a handler, or the loop that
+    /// dispatches, nothing that waits will begin.
+    func isBusy(without thread: UInt) -> Bool {
+        state.with { state in
+            if !state.finished.isEmpty || state.running.contains(where: { $0 != thread }) { return true }
+            return !state.waiting.isEmpty && state.event == nil && state.running.isEmpty
+        }
+    }
+
     private func run(_ command: AcceptedCommand, _ handler: Handler) {
+        let me = Thread.current
+        state.with { $0.running.append(me) }
         var outcome = Outcome.deadlineMissed
         var results: [CommandValue] = []
         if SystemClock.bootMilliseconds() <= command.deadline ?? .max {
@@ -225,7 +238,10 @@ final class CallQueue: Sendable {
             case .failed: outcome = .failed
             }
         }
-        state.with { $0.finished.append(Finished(key: command.key, outcome: outcome, results: results)) }
+        state.with { state in
+            state.running.removeAll { $0 == me }
+            state.finished.append(Finished(key: command.key, outcome: outcome, results: results))
+        }
         waiter.wake()
     }
 }

@@ -30,8 +30,8 @@ final class DeviceCore: @unchecked Sendable {
         case new
         case starting
         case running
-        /// Boot time in milliseconds until which what waits may still be sent.
-        case stopping(until: UInt64)
+        /// Boot time in milliseconds until which what waits may still be sent, and the thread that waits for that.
+        case stopping(until: UInt64, by: UInt)
         case stopped
 
         var isOver: Bool {
@@ -276,7 +276,7 @@ final class DeviceCore: @unchecked Sendable {
                 wasNew = true
             // `start` finds it and gives up.
             case .starting: shared.phase = .stopped
-            case .running: shared.phase = .stopping(until: until)
+            case .running: shared.phase = .stopping(until: until, by: Thread.current)
             case .stopping, .stopped: break
             }
             let thread = shared.thread
@@ -299,10 +299,12 @@ final class DeviceCore: @unchecked Sendable {
     private func run() {
         guard let engine else { return }
         var deadline: UInt64?
+        var stopper: UInt = 0
         while true {
             let now = TimeSample.now()
-            if case .stopping(let until) = shared.with({ $0.phase }), deadline == nil {
+            if case .stopping(let until, let thread) = shared.with({ $0.phase }), deadline == nil {
                 deadline = until
+                stopper = thread
                 engine.beginStop()
             }
             // After the look at the phase: what ended before `stop` is told.
@@ -315,7 +317,7 @@ final class DeviceCore: @unchecked Sendable {
             updateStatus(engine)
             // Handlers may end, and be told, as long as there is time.
             let isDone = !isOnline || engine.backlog == 0 && closing.count == 0
-            if let deadline, isDone && !engine.isObeying || now.boot >= deadline { break }
+            if let deadline, isDone && !handlers.isBusy(without: stopper) || now.boot >= deadline { break }
             let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
             wait(until: min(min(engine.due ?? .max, calls.due), batchDue, deadline ?? .max))
         }

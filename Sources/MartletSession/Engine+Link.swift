@@ -209,7 +209,7 @@ extension Engine {
             tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
         }
         if let journal = resume.journal, compareAudit(journal, now) { wasRolledBack = true }
-        if isResumed { runAgain(now, wasRolledBack: wasRolledBack) }
+        if isResumed, !isStopping { runAgain(now, wasRolledBack: wasRolledBack) }
         if !isPossible(resume.time, now) {
             log(.error) { $0.text("the back end's time is ignored: the server's certificate is not valid then") }
         } else if clock.authenticate(resume.time, now) {
@@ -273,12 +273,14 @@ extension Engine {
         return true
     }
 
-    /// Time that is far ahead must be one at which the server's certificate, which was just verified, is still valid:
-    /// it is believed for good. While the link is provisional, `judgeServerAgain` looks at that.
+    /// Time is believed for good. So what is far ahead must be a time at which the server's certificate, which was just
+    /// verified, is still valid; `judgeServerAgain` looks at that while the link is provisional. And no device is off
+    /// for decades.
     private func isPossible(_ seconds: UInt64, _ now: TimeSample) -> Bool {
         let stated = Int64(clamping: seconds)
-        if isProvisional || stated <= clock.lowerBound(now) / 1000 &+ 86_400 { return true }
-        return link.isServerValid(at: stated)
+        let ahead = stated &- clock.lowerBound(now) / 1000
+        if ahead > Self.maximumAbsence { return false }
+        return isProvisional || ahead <= 86_400 || link.isServerValid(at: stated)
     }
 
     /// Time is trusted now: the server's certificate, which was accepted as "not yet valid", must be valid.

@@ -47,6 +47,8 @@ public final class Engine {
     static let checkpointInterval: UInt64 = 24 * 3_600_000
     /// Milliseconds until the next one, if nobody listened.
     static let checkpointPause: UInt64 = 10 * 60_000
+    /// Seconds that time may be ahead of what is known at most: 30 years.
+    static let maximumAbsence: Int64 = 30 * 31_556_952
     /// Audit entries that are told at once.
     static let checkpointSize = 64
 
@@ -276,9 +278,6 @@ public final class Engine {
             return false
         }
     }
-
-    /// Whether accepted commands have not ended.
-    public var isObeying: Bool { waiting > 0 }
 
     /// Envelopes that the back end does not have yet, and other messages.
     public var backlog: Int {

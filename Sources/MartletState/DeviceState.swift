@@ -330,8 +330,9 @@ public final class DeviceState {
             switch kind {
             case .facts: return (try? readFacts(body.span)) != nil
             case .run:
-                values.run = RunState(decoding: body)
-                return values.run != nil
+                guard let run = RunState(decoding: body) else { return false }
+                values.run = run
+                return true
             case .ledger: return ledger.recover(body.span)
             case .trust:
                 values.trust = body

@@ -234,4 +234,38 @@ private final class QueueBench {
         for command in hanging { #expect(try bench.backEnd.receipt(for: command).outcome == .done) }
         device.stop(flushing: 0)
     }
+
+    @Test func `a stop with time left waits for a running handler, and its outcome is told`() throws {
+        let bench = try Bench()
+        let hangers = Hangers()
+        defer { hangers.letGo() }
+        let device = try bench.device()
+        try device.onCommand("hang") { _ in hangers.hang() }
+        try bench.startResumed(device)
+        let command = try bench.backEnd.command("hang")
+        try hangers.waitForBegun(1)
+        let stopping = try Thread { device.stop(flushing: 600) }
+        // Once it stops it takes no more readings.
+        while (try? device.report("temperature", 1)) != nil { usleep(1000) }
+        hangers.letGo()
+        #expect(try bench.backEnd.receipt(for: command).outcome == .done)
+        stopping.join()
+    }
+
+    @Test("a stop from a handler does not wait for that handler", .timeLimit(.minutes(2)))
+    func fromHandler() throws {
+        let bench = try Bench()
+        let hangers = Hangers()
+        defer { hangers.letGo() }
+        let device = try bench.device()
+        try device.onCommand("hang") { [unowned device] _ in
+            device.stop(flushing: 600)
+            return hangers.hang()
+        }
+        try bench.startResumed(device)
+        _ = try bench.backEnd.command("hang")
+        // Behind the stop.
+        try hangers.waitForBegun(1)
+        #expect(device.status.connection == .disconnected)
+    }
 }
