@@ -115,6 +115,8 @@ import Testing
             key = device.key
             certificate = device.pem
             anchors = device.pem
+            [trust]
+            root = \(String(repeating: "a", count: 64))
             [agent]
             interval = 86400
             sensors = uptime
