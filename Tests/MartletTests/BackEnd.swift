@@ -30,6 +30,8 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     let signer: CommandSigner
     private var link: ControllerLink?
     let device: String
+    /// Its own, so that the broker's log tells it from another one.
+    let clientID = "back-end-\(UUID().uuidString)"
 
     private final class Sequences: SequenceStore {
         /// Above those of any back end that had the key before.
@@ -51,7 +53,7 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         let identity = try authority.client("back-end")
         let link = try ControllerLink(
             LinkConfiguration(
-                host: "localhost", port: port, clientID: Array("back-end".utf8),
+                host: "localhost", port: port, clientID: Array(clientID.utf8),
                 anchors: [authority.authority.certificate], chain: [identity.certificate], key: identity.key,
                 subscriptions: ["birth", "telemetry", "gap", "event", "receipt", "checkpoint", "presence"].map {
                     Array("martlet/v1/+/\($0)".utf8)

@@ -52,6 +52,8 @@ final class Bench: DeviceFolder {
     /// Ends the back end, and starts another with the same keys that knows nothing.
     func restartBackEnd(_ between: () throws -> Void = {}) throws {
         backEnd.stop()
+        // Until then the broker might take messages for it.
+        try broker.waitForLog("Received DISCONNECT from \(backEnd.clientID)", seconds: 30)
         try between()
         backEnd = try BackEnd(self, port: broker.port)
     }
