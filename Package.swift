@@ -76,6 +76,7 @@ let package = Package(
         library(
             "MartletCommands",
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
+        library("MartletEnrolment", ["MartletCOSE", "MartletEnvelope"]),
         library(
             "MartletState",
             [
@@ -150,6 +151,7 @@ let package = Package(
         tests("MartletSenMLTests", ["MartletSenML", "MartletCBOR", "TestSupport"]),
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
+        tests("MartletEnrolmentTests", ["MartletEnrolment", "MartletCOSE"]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(
             "MartletAuditTests",

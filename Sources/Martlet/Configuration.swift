@@ -167,7 +167,8 @@ final class Configuration {
 
     private func readTrust(_ entry: INIEntry) throws(MartletError) -> Bool {
         if entry.hasKey("root") {
-            guard let digest = Digest(hexDigits: entry.value) else {
+            let digits = entry.value
+            guard let digest = Digest(hexDigits: digits.span) else {
                 throw fault(entry.line) { $0.text("the root is 64 hex digits: the SHA-256 of a root's public key") }
             }
             root = digest
@@ -221,24 +222,5 @@ final class Configuration {
             $0.text(": ")
             build(&$0)
         }
-    }
-}
-
-extension Digest {
-    /// nil unless `digits` are 64 hex digits.
-    fileprivate init?(hexDigits digits: [UInt8]) {
-        if digits.count != 64 { return nil }
-        var bytes = InlineArray<32, UInt8>(repeating: 0)
-        for index in digits.indices {
-            let value: UInt8
-            switch digits[index] {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digits[index] - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digits[index] - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = digits[index] - UInt8(ascii: "A") + 10
-            default: return nil
-            }
-            bytes[index / 2] = bytes[index / 2] << 4 | value
-        }
-        self.init(bytes)
     }
 }
