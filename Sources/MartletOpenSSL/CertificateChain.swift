@@ -12,17 +12,22 @@ public enum CertificateChain {
         _ leaf: Certificate, intermediates: [Certificate] = [], anchors: [Certificate], at time: Int64,
         purpose: CertificatePurpose
     ) throws(CertificateFailure) {
-        var rules = ChainRules(time: time, purpose: purpose)
-        do throws(OpenSSLError) {
-            try run(leaf, intermediates, anchors, &rules)
-        } catch {
+        _ = try path(from: leaf, intermediates, anchors, ChainRules(time: time, purpose: purpose))
+    }
+
+    /// The chain that proves `leaf`, which is its first element; without the anchor. Throws why there is none.
+    static func path(
+        from leaf: Certificate, _ intermediates: [Certificate], _ anchors: [Certificate], _ rules: ChainRules
+    ) throws(CertificateFailure) -> [Certificate] {
+        var rules = rules
+        do throws(OpenSSLError) { return try run(leaf, intermediates, anchors, &rules) } catch {
             throw rules.failure ?? .other(X509_V_ERR_UNSPECIFIED)
         }
     }
 
     private static func run(
         _ leaf: Certificate, _ intermediates: [Certificate], _ anchors: [Certificate], _ rules: inout ChainRules
-    ) throws(OpenSSLError) {
+    ) throws(OpenSSLError) -> [Certificate] {
         let store = try Handle(X509_STORE_new(), X509_STORE_free)
         for anchor in anchors { try check(X509_STORE_add_cert(store.pointer, anchor.handle.pointer)) }
         // The certificates stay owned by the array.
@@ -40,6 +45,15 @@ public enum CertificateChain {
             X509_STORE_CTX_set_ex_data(context.pointer, 0, rules) == 1 ? X509_verify_cert(context.pointer) : -1
         }
         try check(result)
+        // The last is the anchor; the first is the leaf, also where that is an anchor itself.
+        let chain = X509_STORE_CTX_get0_chain(context.pointer)
+        var path = [leaf]
+        for index in 1..<max(1, OPENSSL_sk_num(chain) - 1) {
+            let certificate = OpaquePointer(OPENSSL_sk_value(chain, index))
+            try check(X509_up_ref(certificate))
+            path.append(try Certificate(Handle(certificate, X509_free)))
+        }
+        return path
     }
 }
 
