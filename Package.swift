@@ -50,6 +50,8 @@ let package = Package(
         .target(name: "CPosix"),
         .target(name: "CMartlet"),
         .target(name: "CSelfCheck"),
+        // Loads libcurl when it is needed: only its headers take part in a build.
+        .target(name: "CCurl"),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CMosquitto", providers: [.apt(["libmosquitto-dev"])]),
 
@@ -57,6 +59,7 @@ let package = Package(
         library("MartletPosix", ["CPosix"]),
         library("MartletOpenSSL", ["COpenSSL"], links: ["ssl", "crypto"]),
         library("MartletMosquitto", ["CMosquitto"], links: ["mosquitto"]),
+        library("MartletCurl", ["CCurl"]),
 
         // Formats: pure Swift, no I/O, total on any input.
         library("MartletCBOR"),
@@ -93,7 +96,7 @@ let package = Package(
         // Adapters: platform types conform to the protocols that formats and features declare.
         library(
             "MartletAdapters",
-            ["MartletOpenSSL", "MartletPosix", "MartletCOSE", "MartletJournal", "MartletSession"]),
+            ["MartletOpenSSL", "MartletCurl", "MartletPosix", "MartletCOSE", "MartletJournal", "MartletSession"]),
 
         // Faces.
         library(
@@ -132,10 +135,20 @@ let package = Package(
         // Tests mirror the sources. TestSupport starts real brokers and makes throw-away certificates.
         .target(
             name: "TestSupport", dependencies: ["MartletOpenSSL", "MartletPosix"], path: "Tests/TestSupport",
+            exclude: ["https_server.py"],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
         tests("MartletOpenSSLTests", ["MartletOpenSSL", "COpenSSL", "TestSupport"]),
         tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
+        // HTTPS as a process of its own.
+        .executableTarget(
+            name: "HTTPSProgram", dependencies: ["MartletAdapters", "MartletCurl", "MartletOpenSSL"],
+            path: "Tests/HTTPSProgram", swiftSettings: language),
+        tests(
+            "MartletCurlTests",
+            [
+                "MartletCurl", "CCurl", "MartletAdapters", "MartletOpenSSL", "COpenSSL", "HTTPSProgram", "TestSupport",
+            ]),
         tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
         tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),
         // Beside the envelope, the worked examples of Sources/PROTOCOL.md: everything that the protocol is made of.

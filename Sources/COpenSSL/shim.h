@@ -36,6 +36,16 @@ static inline int COpenSSL_add1_chain_cert(SSL_CTX *context, X509 *certificate) 
     return (int)SSL_CTX_add1_chain_cert(context, certificate);
 }
 
+static inline int COpenSSL_set1_verify_cert_store(SSL_CTX *context, X509_STORE *store) {
+    return (int)SSL_CTX_set1_verify_cert_store(context, store);
+}
+
+// The list of certificates has no type in Swift.
+static inline int COpenSSL_set1_chain(SSL_CTX *context, SSL_CTX *other) {
+    STACK_OF(X509) *chain = NULL;
+    return SSL_CTX_get0_chain_certs(other, &chain) == 1 ? (int)SSL_CTX_set1_chain(context, chain) : 0;
+}
+
 static inline void COpenSSL_set_mode(SSL_CTX *context, long mode) {
     (void)SSL_CTX_set_mode(context, mode);
 }

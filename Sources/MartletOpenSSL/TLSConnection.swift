@@ -52,6 +52,8 @@ final class TLSConnection {
         keepsSessions = false
     }
 
+    func forgetFailure() { failure = nil }
+
     func peerIsValid(at time: Int64) -> Bool {
         verifiedAt != nil && rules.notBefore <= time && time <= rules.notAfter
     }

@@ -9,7 +9,8 @@ import COpenSSL
 /// encryption; keys from P-256 or RSA-2048 on; no SHA-1; no compression, renegotiation or early data.
 ///
 /// Serves one connection at a time. Call `prepare` before each, and use the context only on the thread that drives
-/// the connection.
+/// the connection. It belongs to the library that makes the connection, as `handle`, or gives the policy to a context of
+/// that library, by `configure`.
 public final class TLSContext {
     private let context: Handle
     private let connection: TLSConnection
@@ -76,4 +77,13 @@ public final class TLSContext {
 
     /// A message has been read whole: counts from zero again.
     public func resetInputCount() { connection.inputCount = 0 }
+
+    /// Forgets why an earlier connection failed, and counts from zero: for a request that may go over the connection of
+    /// the one before, or over a new one.
+    public func beginRequest() {
+        connection.forgetFailure()
+        resetInputCount()
+    }
+
+    func attach(to other: OpaquePointer) throws(OpenSSLError) { try connection.attach(to: other) }
 }

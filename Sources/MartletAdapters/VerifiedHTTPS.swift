@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletCurl
+public import MartletOpenSSL
+
+/// HTTPS under the TLS policy: requests to the one server that a `TLSContext` is for.
+///
+/// A request to any other name is refused in TLS, before anything is said. Not safe for concurrent use, but for its
+/// cancellation.
+public final class VerifiedHTTPS: HTTPSPolicy {
+    private let tls: TLSContext
+    private let client: HTTPSClient
+    private var time: Int64 = 0
+    private var boottime: UInt64 = 0
+    private var acceptNotYetValid = false
+
+    /// Loads libcurl, if this is its first use in the process.
+    ///
+    /// - Parameter tls: used by nothing else.
+    public init(tls: TLSContext, cancellation: HTTPSCancellation) throws(HTTPSError) {
+        self.tls = tls
+        client = try HTTPSClient(cancellation: cancellation)
+    }
+
+    /// Sends `request` and waits for the answer, within its limits. The times are those of `TLSContext.prepare`, for a
+    /// connection that this request may begin; `TLSContext.provisional` tells of the one that it used.
+    public func perform(
+        _ request: HTTPSRequest, time: Int64, boottime: UInt64, acceptNotYetValid: Bool
+    ) throws(HTTPSFailure) -> HTTPSResponse {
+        self.time = time
+        self.boottime = boottime
+        self.acceptNotYetValid = acceptNotYetValid
+        // A handshake, and an answer in many small pieces.
+        tls.inputLimit = 128 * 1024 + 2 * min(max(request.limits.body, 0), HTTPSBody.maximumLength)
+        tls.beginRequest()
+        do throws(HTTPSError) { return try client.perform(request, self) } catch {
+            if let failure = tls.failure { throw .tls(failure) }
+            throw .https(error)
+        }
+    }
+
+    /// Ends the connection that is kept, so that the next request verifies the server anew: when the clock becomes
+    /// trusted, or before a long pause.
+    public func disconnect() { client.disconnect() }
+
+    public func configure(_ context: UnsafeMutableRawPointer) -> Bool {
+        tls.prepare(time: time, boottime: boottime, acceptNotYetValid: acceptNotYetValid)
+        return (try? tls.configure(context)) != nil
+    }
+}
+
+/// Why a request to a verified server has no answer.
+public enum HTTPSFailure: Error, Hashable, Sendable {
+    case tls(TLSFailure)
+    case https(HTTPSError)
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CCurl
+
+/// What makes a connection trustworthy: who the server must be, and who we are.
+public protocol HTTPSPolicy: AnyObject {
+    /// A new connection begins. Makes `context`, the `SSL_CTX *` of that connection, verify the server's chain and
+    /// name; false if that is not possible, and nothing is connected then. Called on the thread that performs.
+    func configure(_ context: UnsafeMutableRawPointer) -> Bool
+}
+
+/// Requests to servers that are verified.
+///
+/// The connection is kept for the next request, for an hour at most. No proxy is used and nothing of the environment is
+/// asked; no redirect is followed, no cookie kept, no password of a file used. Not safe for concurrent use.
+public final class HTTPSClient {
+    private var handle: EasyHandle?
+    private let cancellation: HTTPSCancellation
+
+    /// Loads libcurl, if this is the first client of the process.
+    ///
+    /// - Parameter cancellation: what ends requests from another thread.
+    public init(cancellation: HTTPSCancellation) throws(HTTPSError) {
+        self.cancellation = cancellation
+        handle = try EasyHandle()
+    }
+
+    /// Sends `request` and waits for the answer, within its limits: never call it on a thread that must go on.
+    public func perform(_ request: HTTPSRequest, _ policy: any HTTPSPolicy) throws(HTTPSError) -> HTTPSResponse {
+        if cancellation.isCancelled { throw .cancelled }
+        let handle: EasyHandle
+        if let kept = self.handle { handle = kept } else { handle = try EasyHandle() }
+        self.handle = handle
+        let transfer = Transfer(limit: request.limits.body, policy: policy, cancellation: cancellation)
+        return try handle.perform(request, transfer) {
+            handle.set(CURLOPT_SSL_VERIFYPEER, 1)
+            handle.set(CURLOPT_SSL_VERIFYHOST, 2)
+        }
+    }
+
+    /// Ends the connection that is kept, so that the next request verifies the server anew.
+    public func disconnect() { handle = nil }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MartletAdapters
+import MartletCurl
+import MartletOpenSSL
+
+// HTTPS as a process of its own, for tests of what its environment may change: HTTPSProgram ANCHOR URL [BYTES].
+// It makes one request, a POST if BYTES says of how many, and prints what came of it, and before and after whether
+// libcurl is in memory.
+
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+func sayMapped(_ when: String) throws {
+    let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+    say("\(when): \(maps.contains("libcurl") ? "libcurl is mapped" : "no libcurl")")
+}
+
+let arguments = CommandLine.arguments
+let anchor = try Certificate(pem: [UInt8](Data(contentsOf: URL(filePath: arguments[1]))).span)
+let url = try HTTPSURL(arguments[2])
+let tls = try TLSContext(serverName: url.host, anchors: [anchor])
+let body = arguments.dropFirst(3).first.flatMap { Int($0) }.map {
+    HTTPSBody(contentType: "text/plain", bytes: [UInt8](repeating: 0x78, count: $0))
+}
+try sayMapped("before")
+do throws(HTTPSError) {
+    let https = try VerifiedHTTPS(tls: tls, cancellation: HTTPSCancellation())
+    do throws(HTTPSFailure) {
+        let request = HTTPSRequest(url: url, headers: [HTTPSHeader(name: "X-Secret", value: Array("secret".utf8))], body: body)
+        let response = try https.perform(
+            request, time: Int64(Date().timeIntervalSince1970), boottime: 0, acceptNotYetValid: false)
+        say("status \(response.status), \(response.body.count) bytes")
+    } catch {
+        say("failed: \(error)")
+    }
+} catch {
+    say("no HTTPS: \(error): \(error.text)")
+}
+try sayMapped("after")

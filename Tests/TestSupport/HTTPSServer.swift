@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// An HTTPS server whose answers a test writes itself, `https_server.py`: a process of its own, which tells everything
+/// that arrives.
+public final class HTTPSServer {
+    public let port: UInt16
+    private let process: ChildProcess
+    private let authority: TestAuthority
+
+    /// - Parameters:
+    ///   - identity: the server's; the authority's own server unless given.
+    ///   - asksFor: the authority of the clients' certificates; nil: none is asked for.
+    public init(
+        _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, asksFor clients: TestAuthority? = nil
+    ) throws {
+        self.authority = authority
+        let files = (identity ?? authority.server).files
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
+        process = try ChildProcess(
+            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? []))
+        try process.waitForOutput(".\n", seconds: 30)
+        let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
+        port = UInt16(line.dropFirst(5).dropLast()) ?? 0
+    }
+
+    /// What a request for `/NAME` gets, from the status line on.
+    public func answer(_ name: String, with text: String) throws {
+        _ = try authority.write(Array(text.utf8), to: name)
+    }
+
+    /// The same with status 200 and a length.
+    public func answer(_ name: String, headers: [String] = [], body: String) throws {
+        let head = ["HTTP/1.1 200 OK", "Content-Length: \(body.utf8.count)"] + headers
+        try answer(name, with: head.joined(separator: "\r\n") + "\r\n\r\n" + body)
+    }
+
+    /// What it said so far; see `https_server.py`.
+    public var output: String { process.output }
+
+    public func waitForOutput(_ text: String, times: Int = 1, seconds: Double = 10) throws {
+        try process.waitForOutput(text, times: times, seconds: seconds)
+    }
+
+    public func stop() { process.stop() }
+}
