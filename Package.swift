@@ -125,10 +125,10 @@ let package = Package(
         .executableTarget(
             name: "SelfCheck",
             dependencies: [
-                "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletAdapters", "MartletCBOR", "MartletCOSE",
-                "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow", "MartletTelemetry",
-                "MartletAudit", "MartletCommands", "MartletJournal", "MartletState", "MartletSession", "MartletTestKit",
-                "MartletINI",
+                "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletCurl", "MartletAdapters", "MartletCBOR",
+                "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow",
+                "MartletTelemetry", "MartletAudit", "MartletCommands", "MartletJournal", "MartletState",
+                "MartletSession", "MartletTestKit", "MartletINI",
             ],
             swiftSettings: settings),
 

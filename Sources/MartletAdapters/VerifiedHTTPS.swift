@@ -13,6 +13,7 @@ public final class VerifiedHTTPS: HTTPSPolicy {
     private var time: Int64 = 0
     private var boottime: UInt64 = 0
     private var acceptNotYetValid = false
+    private var isConfigured = false
 
     /// Loads libcurl, if this is its first use in the process.
     ///
@@ -30,12 +31,12 @@ public final class VerifiedHTTPS: HTTPSPolicy {
         self.time = time
         self.boottime = boottime
         self.acceptNotYetValid = acceptNotYetValid
-        // A handshake, and an answer in many small pieces.
-        tls.inputLimit = 128 * 1024 + 2 * min(max(request.limits.body, 0), HTTPSBody.maximumLength)
+        isConfigured = false
         tls.beginRequest()
         do throws(HTTPSError) { return try client.perform(request, self) } catch {
             if let failure = tls.failure { throw .tls(failure) }
-            throw .https(error)
+            // A handshake that only broke off.
+            throw .https(error == .tls && isConfigured ? .closed : error)
         }
     }
 
@@ -45,8 +46,11 @@ public final class VerifiedHTTPS: HTTPSPolicy {
 
     public func configure(_ context: UnsafeMutableRawPointer) -> Bool {
         tls.prepare(time: time, boottime: boottime, acceptNotYetValid: acceptNotYetValid)
-        return (try? tls.configure(context)) != nil
+        isConfigured = (try? tls.configure(context)) != nil
+        return isConfigured
     }
+
+    public func received() { tls.resetInputCount() }
 }
 
 /// Why a request to a verified server has no answer.

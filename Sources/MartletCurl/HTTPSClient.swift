@@ -2,11 +2,14 @@
 
 import CCurl
 
-/// What makes a connection trustworthy: who the server must be, and who we are.
+/// What makes a connection trustworthy: who the server must be, and who we are. Called on the thread that performs.
 public protocol HTTPSPolicy: AnyObject {
     /// A new connection begins. Makes `context`, the `SSL_CTX *` of that connection, verify the server's chain and
-    /// name; false if that is not possible, and nothing is connected then. Called on the thread that performs.
+    /// name; false if that is not possible, and nothing is said then.
     func configure(_ context: UnsafeMutableRawPointer) -> Bool
+
+    /// A header line or a part of the body arrived, within the limits: what came over the connection was worth it.
+    func received()
 }
 
 /// Requests to servers that are verified.

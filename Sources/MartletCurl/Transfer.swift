@@ -44,6 +44,7 @@ final class Transfer {
 
     fileprivate func take(header line: UnsafeBufferPointer<UInt8>) -> Bool {
         // What follows the body is no header, and may be there to look like one (RFC 9110 §6.5.1).
+        policy?.received()
         guard body.isEmpty else { return true }
         headerCount += line.count
         guard headerCount <= ResponseHead.maximumSize else { return end(.tooLarge) }
@@ -53,6 +54,7 @@ final class Transfer {
 
     fileprivate func take(body part: UnsafeBufferPointer<UInt8>) -> Bool {
         guard part.count <= limit - body.count else { return end(.tooLarge) }
+        policy?.received()
         body.append(contentsOf: part)
         return true
     }

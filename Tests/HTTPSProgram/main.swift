@@ -17,9 +17,10 @@ func sayMapped(_ when: String) throws {
 }
 
 let arguments = CommandLine.arguments
-let anchor = try Certificate(pem: [UInt8](Data(contentsOf: URL(filePath: arguments[1]))).span)
+let pem = try [UInt8](Data(contentsOf: URL(filePath: arguments[1])))
+let anchors = try Certificate.all(inPEM: pem.span)
 let url = try HTTPSURL(arguments[2])
-let tls = try TLSContext(serverName: url.host, anchors: [anchor])
+let tls = try TLSContext(serverName: url.host, anchors: anchors)
 let body = arguments.dropFirst(3).first.flatMap { Int($0) }.map {
     HTTPSBody(contentType: "text/plain", bytes: [UInt8](repeating: 0x78, count: $0))
 }
@@ -27,7 +28,8 @@ try sayMapped("before")
 do throws(HTTPSError) {
     let https = try VerifiedHTTPS(tls: tls, cancellation: HTTPSCancellation())
     do throws(HTTPSFailure) {
-        let request = HTTPSRequest(url: url, headers: [HTTPSHeader(name: "X-Secret", value: Array("secret".utf8))], body: body)
+        let request = HTTPSRequest(
+            url: url, headers: [HTTPSHeader(name: "X-Secret", value: Array("secret".utf8))], body: body)
         let response = try https.perform(
             request, time: Int64(Date().timeIntervalSince1970), boottime: 0, acceptNotYetValid: false)
         say("status \(response.status), \(response.body.count) bytes")

@@ -34,7 +34,8 @@ import Testing
 
     // MARK: libcurl missing
 
-    private static let missing = "before: no libcurl\nno HTTPS: libraryMissing: libcurl is not installed: apt-get install libcurl4\n"
+    private static let missing =
+        "before: no libcurl\nno HTTPS: libraryMissing: libcurl is not installed: apt-get install libcurl4\n"
 
     /// A folder whose libcurl.so.4 is the first found.
     private func folder(_ make: (URL) throws -> Void) throws -> String {
@@ -83,7 +84,8 @@ import Testing
     @Test func `files of the user are not read`() throws {
         _ = try authority.write(Array("machine localhost login user password secret\n".utf8), to: ".netrc")
         _ = try authority.write(Array("insecure\nheader = \"X-Curlrc: y\"\nlocation\n".utf8), to: ".curlrc")
-        #expect(try run(["HOME=\(authority.folder.path)", "CURL_HOME=\(authority.folder.path)"]).contains("status 200"))
+        #expect(
+            try run(["HOME=\(authority.folder.path)", "CURL_HOME=\(authority.folder.path)"]).contains("status 200"))
         #expect(!server.output.contains("uthorization") && !server.output.contains("X-Curlrc"))
     }
 
@@ -92,7 +94,9 @@ import Testing
         let other = try TestAuthority()
         let environment = ["SSL_CERT_FILE", "CURL_CA_BUNDLE"].map { "\($0)=\(authority.rootPath)" }
         #expect(
-            try run(environment, anchor: other.rootPath).contains("failed: tls(MartletOpenSSL.TLSFailure.certificate(MartletOpenSSL.CertificateFailure.untrustedIssuer))"))
+            try run(environment, anchor: other.rootPath).contains(
+                "failed: tls(MartletOpenSSL.TLSFailure.certificate(MartletOpenSSL.CertificateFailure.untrustedIssuer))")
+        )
         #expect(!server.output.contains("REQUEST"))
     }
 

@@ -49,8 +49,9 @@ final class Client {
 /// `DNS:localhost` at a port.
 func url(_ port: UInt16, _ path: String = "/") -> String { "https://localhost:\(port)\(path)" }
 
-func seconds(_ body: () throws -> Void) rethrows -> Double {
+/// Why a request failed, and after how many seconds.
+func timed(_ body: () throws -> HTTPSFailure?) throws -> (HTTPSFailure?, Double) {
     let start = Date()
-    try body()
-    return Date().timeIntervalSince(start)
+    let failure = try body()
+    return (failure, Date().timeIntervalSince(start))
 }

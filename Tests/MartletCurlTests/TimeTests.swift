@@ -12,15 +12,16 @@ import Testing
 
     init() throws { authority = try TestAuthority() }
 
-    @Test("TLS-07 a server that never answers costs the time allowed", arguments: [TCPServer.Answer.silence, .drip([22, 3, 3])])
+    @Test(
+        "TLS-07 a server that never answers costs the time allowed",
+        arguments: [TCPServer.Answer.silence, .drip([22, 3, 3])])
     func silent(answer: TCPServer.Answer) throws {
         let server = try TCPServer(answer)
         defer { server.stop() }
         let client = try Client(trusting: authority)
         for limits in [HTTPSLimits(connect: 500), HTTPSLimits(total: 500)] {
-            let time = try seconds {
-                #expect(try client.failure(url(server.port), limits: limits) == .https(.timedOut))
-            }
+            let (failure, time) = try timed { try client.failure(url(server.port), limits: limits) }
+            #expect(failure == .https(.timedOut))
             #expect((0.4...3).contains(time), "\(time) s")
         }
     }
@@ -29,11 +30,10 @@ import Testing
         let full = try LoopbackListener(backlog: 0)
         let waiting = try [LoopbackSocket(connectingTo: full.port)]
         let client = try Client("127.0.0.1", trusting: authority)
-        let time = try seconds {
-            #expect(
-                try client.failure("https://127.0.0.1:\(full.port)/", limits: HTTPSLimits(connect: 500))
-                    == .https(.timedOut))
+        let (failure, time) = try timed {
+            try client.failure("https://127.0.0.1:\(full.port)/", limits: HTTPSLimits(connect: 500))
         }
+        #expect(failure == .https(.timedOut))
         #expect((0.4...3).contains(time), "\(time) s")
         withExtendedLifetime(waiting) {}
     }
@@ -44,9 +44,8 @@ import Testing
         try server.answer("drip", with: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789")
         let client = try Client(trusting: authority)
         for path in ["/silent?hang", "/drip?drip"] {
-            let time = try seconds {
-                #expect(try client.failure(url(server.port, path), limits: HTTPSLimits(idle: 2)) == .https(.timedOut))
-            }
+            let (failure, time) = try timed { try client.failure(url(server.port, path), limits: HTTPSLimits(idle: 2)) }
+            #expect(failure == .https(.timedOut))
             #expect((1.5...6).contains(time), "\(time) s")
             #expect(
                 try client.failure(url(server.port, path), limits: HTTPSLimits(total: 700)) == .https(.timedOut))
@@ -63,9 +62,8 @@ import Testing
             cancellation.cancel()
         }
         thread.start()
-        let time = try seconds {
-            #expect(try client.failure(url(server.port, "/a?hang")) == .https(.cancelled))
-        }
+        let (failure, time) = try timed { try client.failure(url(server.port, "/a?hang")) }
+        #expect(failure == .https(.cancelled))
         print("cancelled after \(time) s")
         #expect(time < 5)
         #expect(try client.failure(url(server.port, "/a")) == .https(.cancelled))

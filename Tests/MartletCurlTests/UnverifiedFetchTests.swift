@@ -26,7 +26,8 @@ import Testing
     }
 
     @Test func `a server that asks for a certificate gets none`() throws {
-        let server = try ScriptedTLSServer(authority.server, options: ["-verify", "2", "-CAfile", authority.rootPath, "-www"])
+        let server = try ScriptedTLSServer(
+            authority.server, options: ["-verify", "2", "-CAfile", authority.rootPath, "-www"])
         defer { server.stop() }
         _ = try? get(server.port, "/")
         #expect(!server.output.contains("depth="))

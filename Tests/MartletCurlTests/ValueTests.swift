@@ -21,7 +21,8 @@ import Testing
 
     @Test(arguments: [
         ("", "nothing"), ("https://", "no host"), ("https:///a", "an empty host"), ("https://:443/", "no host"),
-        ("http://est.example/", "no TLS"), ("HTTPS://est.example/", "not the one spelling"), ("//est.example", "no scheme"),
+        ("http://est.example/", "no TLS"), ("HTTPS://est.example/", "not the one spelling"),
+        ("//est.example", "no scheme"),
         ("est.example", "no scheme"), ("ftp://est.example", "another scheme"), ("file:///etc/passwd", "a file"),
         ("https://user:password@est.example/", "a password"), ("https://a@b", "a user"),
         ("https://est.example\\@other.example/", "two hosts, as one reads it"), ("https://a/#fragment", "a fragment"),
@@ -113,7 +114,8 @@ import Testing
     }
 
     @Test func `lines that are no header, or one without an end, say nothing`() {
-        let head = head("", ":", "Date", "Date: ", "Content-Type", "Content-Types: a", " Content-Type: a", "Retry-After:")
+        let head = head(
+            "", ":", "Date", "Date: ", "Content-Type", "Content-Types: a", " Content-Type: a", "Retry-After:")
         #expect(head.date == nil && head.contentType.isEmpty && head.retryAfter == nil)
     }
 }

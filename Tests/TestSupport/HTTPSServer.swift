@@ -4,10 +4,10 @@ import Foundation
 
 /// An HTTPS server whose answers a test writes itself, `https_server.py`: a process of its own, which tells everything
 /// that arrives.
-public final class HTTPSServer {
+public final class HTTPSServer: Sendable {
     public let port: UInt16
     private let process: ChildProcess
-    private let authority: TestAuthority
+    private let folder: URL
 
     /// - Parameters:
     ///   - identity: the server's; the authority's own server unless given.
@@ -15,7 +15,7 @@ public final class HTTPSServer {
     public init(
         _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, asksFor clients: TestAuthority? = nil
     ) throws {
-        self.authority = authority
+        folder = authority.folder
         let files = (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
         process = try ChildProcess(
@@ -25,9 +25,9 @@ public final class HTTPSServer {
         port = UInt16(line.dropFirst(5).dropLast()) ?? 0
     }
 
-    /// What a request for `/NAME` gets, from the status line on.
+    /// What a request for `/NAME` gets, from the status line on. The authority must still be there.
     public func answer(_ name: String, with text: String) throws {
-        _ = try authority.write(Array(text.utf8), to: name)
+        try Data(text.utf8).write(to: folder.appending(path: name))
     }
 
     /// The same with status 200 and a length.
@@ -36,7 +36,7 @@ public final class HTTPSServer {
         try answer(name, with: head.joined(separator: "\r\n") + "\r\n\r\n" + body)
     }
 
-    /// What it said so far; see `https_server.py`.
+    /// What it said so far: see `https_server.py`.
     public var output: String { process.output }
 
     public func waitForOutput(_ text: String, times: Int = 1, seconds: Double = 10) throws {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletCurl
+
+/// What HTTPS reads without a connection.
+enum HTTPSChecks {
+    static var all: [Check] {
+        [
+            Check("HTTPS: URLs that say who the server is; others are refused", urls),
+            Check("HTTPS: dates beyond 2038 and 2106; what is none is refused", dates),
+        ]
+    }
+
+    private static func urls() throws(Failure) {
+        let url = try require(try? HTTPSURL("https://est.example:8443/.well-known/est?x"), "a URL")
+        try require([UInt8](url.host.utf8) == bytes("est.example"), "the host")
+        try require(url.port == 8443, "the port")
+        let address = try require(try? HTTPSURL("https://[fe80::1]"), "an address")
+        try require([UInt8](address.host.utf8) == bytes("fe80::1"), "the address")
+        try require(address.port == 443, "the usual port")
+        for text in [
+            "", "https://", "http://a/", "https://a@b/", "https://a/#b", "https://a b/", "https://a:65536/",
+            "https://a:4294967297/", "https://[::1/", "https://a\0/",
+        ] { try require((try? HTTPSURL(text)) == nil, "what is no https URL") }
+    }
+
+    private static func dates() throws(Failure) {
+        let known: [(StaticString, Int64)] = [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("Tue, 19 Jan 2038 03:14:08 GMT", 1 << 31),
+            ("Sun, 07 Feb 2106 06:28:16 GMT", 1 << 32), ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+        ]
+        for (text, seconds) in known {
+            let text = bytes(text)
+            try require(HTTPDate.seconds(text.span) == seconds, "date", number: seconds)
+            for count in 0..<text.count {
+                try require(HTTPDate.seconds(text.span.extracting(..<count)) == nil, "a part of a date")
+            }
+        }
+        let none = bytes("Tue, 30 Feb 2038 03:14:08 GMT")
+        try require(HTTPDate.seconds(none.span) == nil, "a day that does not exist")
+    }
+}
