@@ -34,9 +34,11 @@ public final class VerifiedHTTPS: HTTPSPolicy {
         isConfigured = false
         tls.beginRequest()
         do throws(HTTPSError) { return try client.perform(request, self) } catch {
-            if let failure = tls.failure { throw .tls(failure) }
-            // A handshake that only broke off.
-            throw .https(error == .tls && isConfigured ? .closed : error)
+            switch tls.failure {
+            // What a handshake that broke off leaves behind depends on how the server left.
+            case nil, .closed: throw .https(error == .tls && isConfigured ? .closed : error)
+            case let failure?: throw .tls(failure)
+            }
         }
     }
 
@@ -55,6 +57,7 @@ public final class VerifiedHTTPS: HTTPSPolicy {
 
 /// Why a request to a verified server has no answer.
 public enum HTTPSFailure: Error, Hashable, Sendable {
+    /// Never `closed`: a connection that ended is `https(.closed)`, at whatever point it did.
     case tls(TLSFailure)
     case https(HTTPSError)
 }

@@ -71,6 +71,7 @@ final class EasyHandle {
         withExtendedLifetime((headers, transfer)) {}
         if let failure = transfer.failure { throw failure }
         guard result == CURLE_OK else { throw error(result) }
+        guard transfer.head.isComplete else { throw .closed }
         return HTTPSResponse(
             status: CCurl_get_long(handle, CURLINFO_RESPONSE_CODE), contentType: transfer.head.contentType,
             retryAfter: transfer.head.retryAfter, date: transfer.head.date, body: transfer.body)

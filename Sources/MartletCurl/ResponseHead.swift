@@ -7,6 +7,8 @@ struct ResponseHead {
 
     private(set) var contentType: [UInt8] = []
     private(set) var date: Int64?
+    /// Whether the line came that ends the headers. libcurl takes a connection that ends before for the end of them.
+    private(set) var isComplete = false
     private var seconds: UInt32?
     private var moment: Int64?
 
@@ -15,6 +17,8 @@ struct ResponseHead {
     mutating func take(_ line: Span<UInt8>) {
         if begins(line, with: "http/") {
             self = ResponseHead()
+        } else if line.count <= 2 {
+            isComplete = true
         } else if let value = value(line, of: "content-type:") {
             contentType = value
         } else if let value = value(line, of: "date:") {

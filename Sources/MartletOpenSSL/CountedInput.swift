@@ -49,6 +49,8 @@ private func reads(_ input: OpaquePointer?, _ bytes: UnsafeMutablePointer<CChar>
     BIO_clear_flags(input, retryFlags)
     guard result > 0 else {
         BIO_set_flags(input, BIO_test_flags(source, retryFlags))
+        // TLS did not end before its input did. libcurl's source does not remember that it ended.
+        if result == 0, BIO_test_flags(input, BIO_FLAGS_SHOULD_RETRY) == 0 { BIO_set_flags(input, BIO_FLAGS_IN_EOF) }
         return result
     }
     let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
@@ -61,6 +63,9 @@ private func reads(_ input: OpaquePointer?, _ bytes: UnsafeMutablePointer<CChar>
 
 private func controls(
     _ input: OpaquePointer?, _ command: Int32, _ number: Int, _ argument: UnsafeMutableRawPointer?
-) -> Int { BIO_ctrl(source(of: input), command, number, argument) }
+) -> Int {
+    if command == BIO_CTRL_EOF, BIO_test_flags(input, BIO_FLAGS_IN_EOF) != 0 { return 1 }
+    return BIO_ctrl(source(of: input), command, number, argument)
+}
 
 private func releases(_ input: OpaquePointer?) -> Int32 { BIO_free(source(of: input)) }

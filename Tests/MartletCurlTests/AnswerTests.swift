@@ -61,7 +61,7 @@ import Testing
         let request = server.output
         #expect(request.contains("POST /a HTTP/1.1\r\n"))
         #expect(
-            request.contains("\r\nContent-Length: \(count)\r\nContent-Type: application/pkcs10\r\n\r\nBODY \(count) "))
+            request.contains("\r\nContent-Type: application/pkcs10\r\nContent-Length: \(count)\r\n\r\nBODY \(count) "))
         #expect(!request.contains("Expect") && !request.contains("Transfer-Encoding"))
     }
 
@@ -200,7 +200,8 @@ import Testing
         try server.answer("head", with: "HTTP/1.1 200 OK\r\nContent-Le")
         try server.answer("nothing", with: "")
         for path in ["length", "chunks", "chunk", "head", "nothing"] {
-            #expect(try failure("/\(path)?\(how)") == .https(.closed), "\(path)")
+            let failure = try failure("/\(path)?\(how)")
+            #expect(failure == .https(.closed), "\(path)")
         }
     }
 

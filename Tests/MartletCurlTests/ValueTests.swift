@@ -91,9 +91,10 @@ import Testing
     }
 
     @Test func `headers of an interim answer are not those of the answer`() {
-        let head = head("HTTP/1.1 103 Early Hints", "Retry-After: 5", "Content-Type: a/b", "HTTP/2 200", "X: y")
+        let head = head("HTTP/1.1 103 Early Hints", "Retry-After: 5", "Content-Type: a/b", "", "HTTP/2 200", "X: y")
         #expect(head.retryAfter == nil)
         #expect(head.contentType.isEmpty)
+        #expect(!head.isComplete)
     }
 
     @Test(arguments: [
@@ -115,7 +116,7 @@ import Testing
 
     @Test func `lines that are no header, or one without an end, say nothing`() {
         let head = head(
-            "", ":", "Date", "Date: ", "Content-Type", "Content-Types: a", " Content-Type: a", "Retry-After:")
-        #expect(head.date == nil && head.contentType.isEmpty && head.retryAfter == nil)
+            ":", "Date", "Date: ", "Content-Type", "Content-Types: a", " Content-Type: a", "Retry-After:")
+        #expect(head.date == nil && head.contentType.isEmpty && head.retryAfter == nil && !head.isComplete)
     }
 }
