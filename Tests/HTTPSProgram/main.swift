@@ -9,6 +9,9 @@ import MartletOpenSSL
 // It makes one request, a POST if BYTES says of how many, and prints what came of it, and before and after whether
 // libcurl is in memory.
 
+// What started it may ignore the signal, which a program inherits.
+signal(SIGPIPE, SIG_DFL)
+
 func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
 func sayMapped(_ when: String) throws {

@@ -107,12 +107,7 @@ import Testing
     }
 
     @Test func `a server that goes away while it is written to does not end the process`() throws {
-        let listener = try LoopbackListener()
-        withExtendedLifetime(listener) {}
-        try server.answer("a", body: "early")
-        for then in ["cut", "reset"] {
-            #expect(try run(path: "/a?\(then)", ["16000000"]).contains("after: "))
-        }
+        for _ in 1...3 { #expect(try run(path: "/a?abort", ["16000000"]).contains("failed: ")) }
     }
 }
 

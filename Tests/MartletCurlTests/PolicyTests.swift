@@ -118,6 +118,23 @@ import Testing
         #expect(count(context.verifyStore) == 3)
         #expect(count(context.store) == 0)
         #expect(context.hasNoKeyLog)
+        #expect(context.chainCount == 0)
+    }
+
+    @Test func `intermediates of our certificate are presented with it`() throws {
+        let authority = try TestAuthority()
+        let device = try authority.device("pump-7")
+        let tls = try TLSContext(
+            serverName: "localhost", anchors: [authority.authority.certificate],
+            chain: [device.certificate, authority.authority.certificate], key: device.key)
+        let server = try ScriptedTLSServer(authority.server, options: ["-Verify", "2"])
+        defer { server.stop() }
+        let client = try HTTPSClient(cancellation: HTTPSCancellation())
+        let policy = Kept(tls)
+        let request = try HTTPSRequest(url: HTTPSURL(url(server.port)), limits: HTTPSLimits(total: 3000))
+        #expect(throws: HTTPSError.timedOut) { try client.perform(request, policy) }
+        #expect(policy.context?.chainCount == 1)
+        try server.waitForOutput("CN = pump-7")
     }
 
     /// libcurl as it is by default, but for our policy.
@@ -159,14 +176,22 @@ private final class Kept: HTTPSPolicy {
         let raw: OpaquePointer
         let verifyStore: OpaquePointer?
         var store: OpaquePointer? { SSL_CTX_get_cert_store(raw) }
+        var chainCount: Int32 {
+            var chain: OpaquePointer?
+            withUnsafeMutablePointer(to: &chain) { _ = SSL_CTX_ctrl(raw, SSL_CTRL_GET_CHAIN_CERTS, 0, $0) }
+            return max(OPENSSL_sk_num(chain), 0)
+        }
         var hasNoKeyLog: Bool { SSL_CTX_get_keylog_callback(raw) == nil }
     }
 
     let tls: TLSContext
     private(set) var context: Context?
 
-    init(trusting authorities: [TestAuthority]) throws {
-        tls = try TLSContext(serverName: "localhost", anchors: authorities.map { $0.authority.certificate })
+    init(_ tls: TLSContext) { self.tls = tls }
+
+    convenience init(trusting authorities: [TestAuthority]) throws {
+        self.init(
+            try TLSContext(serverName: "localhost", anchors: authorities.map { $0.authority.certificate }))
     }
 
     deinit { if let context { SSL_CTX_free(context.raw) } }

@@ -3,7 +3,7 @@
 
 Prints its port, each connection, each request whole and how each connection ended. A request for /NAME is answered by
 the bytes of the file NAME beside CERTIFICATE, and its query says what then happens to the connection: nothing (it is
-kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `hang` (nothing more is said), `flood` (bytes without end),
+kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang` (nothing more is said), `flood` (bytes without end),
 `drip` (the bytes themselves come one a second).
 """
 
@@ -30,6 +30,8 @@ def read_request(stream):
         if not line:
             return None
         head += line
+    if b"?abort " in head:
+        return head, b""
     length = 0
     for line in head.split(b"\r\n"):
         if line.lower().startswith(b"content-length:"):
@@ -69,7 +71,7 @@ def serve(number, connection, folder):
         if then == "end":
             connection.unwrap()
             return
-        if then == "reset":
+        if then in ("reset", "abort"):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.close()
             return
