@@ -42,7 +42,8 @@ let package = Package(
         .library(name: "MartletController", targets: ["MartletController"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
         // The C interface, for `Boards/c-library`.
-        .library(name: "martlet", type: .static, targets: ["MartletC"]),
+        .library(name: "MartletC", type: .static, targets: ["MartletC"]),
+        .executable(name: "martlet", targets: ["MartletTool"]),
         .executable(name: "SelfCheck", targets: ["SelfCheck"]),
     ],
     targets: [
@@ -52,6 +53,7 @@ let package = Package(
         .target(name: "CSelfCheck"),
         // Loads libcurl when it is needed: only its headers take part in a build.
         .target(name: "CCurl"),
+        .target(name: "CTool"),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CMosquitto", providers: [.apt(["libmosquitto-dev"])]),
 
@@ -71,6 +73,7 @@ let package = Package(
         library("MartletJournal", exclude: ["FORMAT.md"]),
         library("MartletAudit", ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages"]),
         library("MartletINI"),
+        library("MartletDNS"),
 
         // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
         library(
@@ -92,6 +95,8 @@ let package = Package(
                 "MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletAudit", "MartletTelemetry",
                 "MartletCommands", "MartletState",
             ]),
+
+        library("MartletDiscovery", ["MartletDNS"]),
 
         // Adapters: platform types conform to the protocols that formats and features declare.
         library(
@@ -123,12 +128,15 @@ let package = Package(
                 "MartletState", "MartletSession",
             ]),
         .executableTarget(
+            name: "MartletTool", dependencies: ["CTool", "MartletPosix", "MartletDNS", "MartletDiscovery"],
+            swiftSettings: settings),
+        .executableTarget(
             name: "SelfCheck",
             dependencies: [
                 "CSelfCheck", "MartletPosix", "MartletOpenSSL", "MartletCurl", "MartletAdapters", "MartletCBOR",
                 "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletReplayWindow",
                 "MartletTelemetry", "MartletAudit", "MartletCommands", "MartletJournal", "MartletState",
-                "MartletSession", "MartletTestKit", "MartletINI",
+                "MartletSession", "MartletTestKit", "MartletINI", "MartletDNS",
             ],
             swiftSettings: settings),
 
@@ -165,6 +173,9 @@ let package = Package(
         tests("MartletReplayWindowTests", ["MartletReplayWindow"]),
         tests("MartletINITests", ["MartletINI"]),
         tests("MartletEnrolmentTests", ["MartletEnrolment", "MartletCOSE"]),
+        tests("MartletDNSTests", ["MartletDNS", "TestSupport"]),
+        tests("MartletDiscoveryTests", ["MartletDiscovery", "MartletDNS", "TestSupport"]),
+        tests("MartletToolTests", ["MartletTool"]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(
             "MartletAuditTests",

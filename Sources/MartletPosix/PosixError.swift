@@ -24,6 +24,8 @@ public enum PosixError: Error {
     case hardLinked
     /// Another process holds the lock.
     case locked
+    /// No interface is up and can multicast, or none of them has an address.
+    case noMulticastInterface
 
     /// Whether there is no such file.
     public var isMissingFile: Bool {
@@ -83,6 +85,7 @@ public enum PosixError: Error {
         case .directoryTooOpen: "the directory is open to others: chmod 700 it"
         case .hardLinked: "has a second name (hard link): keep a single one"
         case .locked: "in use by another process"
+        case .noMulticastInterface: "no network interface is up, can multicast and has an address: connect this machine"
         }
     }
 }

@@ -104,6 +104,41 @@ enum { CPOSIX_ADDRESS_SIZE = 46, CPOSIX_NO_SUCH_HOST = -2 };
 /// Negative: the EAI_… code.
 int CPosix_resolve(const char *host, char *addresses, int capacity);
 
+/// A network that an interface of this machine is on. Bytes behind an IPv4 address are zero.
+struct CPosix_network {
+    uint32_t interface;
+    uint8_t address[16];
+    bool is_ipv6;
+    uint8_t prefix_bits;
+};
+
+/// The networks of the interfaces that are up, can multicast and are no loopback; at most `capacity`.
+int CPosix_networks(struct CPosix_network *list, int capacity);
+
+/// A UDP socket for multicast DNS: non-blocking, close-on-exec, on a port that the system chooses, in no group.
+int CPosix_multicast_socket(bool is_ipv6);
+
+/// Sends to the group of multicast DNS by an interface.
+int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, const uint8_t *bytes, size_t count);
+
+/// Where a packet came from: the sender's address and port, and the interface that it came by.
+struct CPosix_sender {
+    uint32_t interface;
+    uint8_t address[16];
+    bool is_ipv6;
+    uint16_t port;
+};
+
+/// The next packet's size, also if `capacity` is less and the rest is lost; -EAGAIN if there is none.
+int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity, struct CPosix_sender *sender);
+
+/// Whether the sender's address lies in one of the networks.
+bool CPosix_is_on_link(const struct CPosix_sender *sender, const struct CPosix_network *list, int count);
+
+/// The text of an address of 4 or 16 bytes, with the name of `interface` unless that is 0.
+enum { CPOSIX_ADDRESS_TEXT_SIZE = 64 };
+void CPosix_address_text(const uint8_t *address, bool is_ipv6, uint32_t interface, char *text);
+
 /// The text of an errno; a constant.
 const char *CPosix_error_text(int code);
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "CTool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int count;
+static char **arguments;
+
+// glibc passes main's arguments to constructors; Embedded Swift has no CommandLine.
+__attribute__((constructor)) static void start(int argc, char **argv) {
+    count = argc;
+    arguments = argv;
+}
+
+int CTool_argument_count(void) { return count; }
+
+const char *CTool_argument(int index) { return arguments[index]; }
+
+int CTool_write(int descriptor, const uint8_t *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t n = write(descriptor, bytes, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        bytes += n;
+        count -= (size_t)n;
+    }
+    return 0;
+}
+
+void CTool_exit(int status) { exit(status); }
