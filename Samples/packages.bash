@@ -31,9 +31,12 @@ need() {
     if ((status)); then
         tail -n 15 "$log" >&2
         echo "apt-get failed: install these packages by hand and try again: ${missing[*]}" >&2
-    elif [[ " ${missing[*]} " == *" mosquitto "* ]] && command -v systemctl >/dev/null; then
+    elif command -v systemctl >/dev/null; then
         # Nor at the next boot.
-        "${sudo[@]}" systemctl disable mosquitto.service >/dev/null 2>&1 || true
+        for package in mosquitto avahi-daemon; do
+            [[ " ${missing[*]} " != *" $package "* ]] ||
+                "${sudo[@]}" systemctl disable "$package.service" >/dev/null 2>&1 || true
+        done
     fi
     rm -f "$log"
     return $status

@@ -9,9 +9,9 @@ public enum DNSText {
         var start = 0
         while start < strings.count {
             let end = min(start + 1 + Int(strings[start]), strings.count)
-            let string = strings[(start + 1)..<end]
-            if string.count >= length, (0..<length).allSatisfy({ DNSName.isSame(string[start + 1 + $0], key.utf8Start[$0]) }) {
-                let rest = string.dropFirst(length)
+            let first = start + 1
+            if end - first >= length, (0..<length).allSatisfy({ DNSName.isSame(strings[first + $0], key.utf8Start[$0]) }) {
+                let rest = strings[(first + length)..<end]
                 if rest.isEmpty { return nil }
                 if rest.first == UInt8(ascii: "=") { return [UInt8](rest.dropFirst()) }
             }

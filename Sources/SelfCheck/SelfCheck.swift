@@ -15,7 +15,7 @@ let seed: UInt64 = 8949
         let checks =
             CBORChecks.all + SenMLChecks.all + KeyChecks.all + COSEChecks.all + EnvelopeChecks.all + ClockChecks.all
             + SessionChecks.all + QueueChecks.all + CommandChecks.all + TrustChecks.all + AuditChecks.all
-            + HostileChecks.all + HTTPSChecks.all + JournalChecks.all + SystemChecks.all
+            + HostileChecks.all + HTTPSChecks.all + DNSChecks.all + JournalChecks.all + SystemChecks.all
         let isGood = run(checks)
         note("time", CSelfCheck_milliseconds() - start, " ms")
         CSelfCheck_exit(isGood ? 0 : 1)

@@ -11,13 +11,15 @@ import Testing
         #expect(message.questions.map { text($0.name) } == ["_brski-registrar._tcp.local"])
         #expect(message.questions.map(\.type) == [DNSType.pointer])
         let instance = "Küche & Keller._brski-registrar._tcp.local"
-        #expect(message.records.map { text($0.name) } == [
-            "_brski-registrar._tcp.local", instance, instance, "pantry.local", "pantry.local",
-        ])
-        #expect(message.records.map(\.data.summary) == [
-            "PTR \(instance)", "TXT 30", "SRV 0 0 8443 pantry.local",
-            "[253, 119, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]", "[10, 77, 0, 2]",
-        ])
+        #expect(
+            message.records.map { text($0.name) } == [
+                "_brski-registrar._tcp.local", instance, instance, "pantry.local", "pantry.local",
+            ])
+        #expect(
+            message.records.map(\.data.summary) == [
+                "PTR \(instance)", "TXT 30", "SRV 0 0 8443 pantry.local",
+                "[253, 119, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]", "[10, 77, 0, 2]",
+            ])
         #expect(message.records.allSatisfy { $0.isInternet && $0.timeToLive == 10 })
         guard case .text(let strings) = message.records[1].data else { return }
         #expect(DNSText.value(of: "path", in: strings).map(text) == "/.well-known/est/kitchen")
@@ -85,10 +87,11 @@ import Testing
         #expect(try decoded(small.bytes).questions.count == count)
     }
 
-    @Test(arguments: [
-        ([0x84, 0x00], true), ([0x80, 0x00], true), ([0x86, 0x00], true), ([0x85, 0xf0], true),
-        ([0x00, 0x00], false), ([0x84, 0x03], false), ([0x8c, 0x00], false), ([0xa8, 0x00], false),
-    ] as [([UInt8], Bool)])
+    @Test(
+        arguments: [
+            ([0x84, 0x00], true), ([0x80, 0x00], true), ([0x86, 0x00], true), ([0x85, 0xf0], true),
+            ([0x00, 0x00], false), ([0x84, 0x03], false), ([0x8c, 0x00], false), ([0xa8, 0x00], false),
+        ] as [([UInt8], Bool)])
     func `an answer is a response to a standard query without an error`(_ flags: [UInt8], _ isAnswer: Bool) throws {
         #expect(try decoded(header(flags: flags)).isAnswer == isAnswer)
     }
@@ -160,45 +163,49 @@ import Testing
     }
 
     /// Each of them stands for a way to make a parser loop, jump, read or allocate beyond its bounds.
-    @Test(arguments: [
-        ("nothing", [], .truncated(at: 0)),
-        ("half a header", [0, 0, 0x84, 0, 0, 0], .truncated(at: 6)),
-        ("a question that is not there", header(1), .truncated(at: 12)),
-        ("255 records that are not there", header(0, 255), .truncated(at: 12)),
-        ("one record of two", header(0, 2) + [0] + rest(1, [1, 2, 3, 4]), .truncated(at: 27)),
-        ("a record that no count promises", header() + [0] + rest(1, [1, 2, 3, 4]), .trailingBytes(at: 12)),
-        ("a label of 0x40", header(1) + [0x40, 0, 0, 1, 0, 1], .badLabel(at: 12)),
-        ("a label of 0x80", header(1) + [0x80, 0, 0, 1, 0, 1], .badLabel(at: 12)),
-        ("a label of 0xbf behind another", header(1) + [1, 0x61, 0xbf, 0, 1, 0, 1], .badLabel(at: 14)),
-        ("a label beyond the end", header(1) + [63, 0x61, 0, 0, 1, 0, 1], .truncated(at: 12)),
-        ("a name without its zero", header(1) + [1, 0x61], .truncated(at: 12)),
-        ("half a pointer", header(1) + [0xc0], .truncated(at: 12)),
-        ("a pointer to itself", header(1) + [0xc0, 12, 0, 1, 0, 1], .badPointer(at: 12)),
-        ("a pointer to its own label", header(1) + [1, 0x61, 0xc0, 12, 0, 1, 0, 1], .badPointer(at: 14)),
-        ("a pointer forwards", header(1) + [0xc0, 18, 0, 1, 0, 1], .badPointer(at: 12)),
-        ("a pointer beyond the end", header(1) + [0xff, 0xff, 0, 1, 0, 1], .badPointer(at: 12)),
-        ("a pointer into the header", header(1) + [0xc0, 11, 0, 1, 0, 1], .badPointer(at: 12)),
-        (
-            "two pointers to each other",
-            header(0, 2) + [0] + rest(12, [0xc0, 31]) + [1, 0x61, 0xc0, 23] + rest(1, [1, 2, 3, 4]),
-            .badPointer(at: 23)
-        ),
-        (
-            "a pointer back, and from there forwards",
-            header(0, 1) + [0] + rest(99, [0xc0, 30], length: 2) + [0xc0, 23], .trailingBytes(at: 25)
-        ),
-        ("data beyond the end", header(0, 1) + [0] + rest(1, [1, 2, 3, 4], length: 5), .truncated(at: 12)),
-        ("data of 65,535 bytes", header(0, 1) + [0] + rest(99, [], length: 65_535), .truncated(at: 12)),
-        ("an IPv4 address of 5 bytes", header(0, 1) + [0] + rest(1, [1, 2, 3, 4, 5]), .badData(at: 23)),
-        ("an IPv6 address of 4 bytes", header(0, 1) + [0] + rest(28, [1, 2, 3, 4]), .badData(at: 23)),
-        ("an empty address", header(0, 1) + [0] + rest(1, []), .badData(at: 23)),
-        ("a server without a name", header(0, 1) + [0] + rest(33, [0, 0, 0, 0, 0, 1]), .badData(at: 23)),
-        ("a server's name that runs on", header(0, 1) + [0] + rest(33, [0, 0, 0, 0, 0, 1, 1]) + [0x61, 0], .badData(at: 12)),
-        ("a pointer record with more behind its name", header(0, 1) + [0] + rest(12, [0, 0]), .badData(at: 12)),
-        ("a pointer record without data", header(0, 1) + [0] + rest(12, []), .truncated(at: 23)),
-        ("a string longer than its record", header(0, 1) + [0] + rest(16, [2, 0x61]) + [0x61], .badData(at: 23)),
-        ("a string of 255 of one", header(0, 1) + [0] + rest(16, [255]), .badData(at: 23)),
-    ] as [(String, [UInt8], DNSError)])
+    @Test(
+        arguments: [
+            ("nothing", [], .truncated(at: 0)),
+            ("half a header", [0, 0, 0x84, 0, 0, 0], .truncated(at: 6)),
+            ("a question that is not there", header(1), .truncated(at: 12)),
+            ("255 records that are not there", header(0, 255), .truncated(at: 12)),
+            ("one record of two", header(0, 2) + [0] + rest(1, [1, 2, 3, 4]), .truncated(at: 27)),
+            ("a record that no count promises", header() + [0] + rest(1, [1, 2, 3, 4]), .trailingBytes(at: 12)),
+            ("a label of 0x40", header(1) + [0x40, 0, 0, 1, 0, 1], .badLabel(at: 12)),
+            ("a label of 0x80", header(1) + [0x80, 0, 0, 1, 0, 1], .badLabel(at: 12)),
+            ("a label of 0xbf behind another", header(1) + [1, 0x61, 0xbf, 0, 1, 0, 1], .badLabel(at: 14)),
+            ("a label beyond the end", header(1) + [63, 0x61, 0, 0, 1, 0, 1], .truncated(at: 12)),
+            ("a name without its zero", header(1) + [1, 0x61], .truncated(at: 12)),
+            ("half a pointer", header(1) + [0xc0], .truncated(at: 12)),
+            ("a pointer to itself", header(1) + [0xc0, 12, 0, 1, 0, 1], .badPointer(at: 12)),
+            ("a pointer to its own label", header(1) + [1, 0x61, 0xc0, 12, 0, 1, 0, 1], .badPointer(at: 14)),
+            ("a pointer forwards", header(1) + [0xc0, 18, 0, 1, 0, 1], .badPointer(at: 12)),
+            ("a pointer beyond the end", header(1) + [0xff, 0xff, 0, 1, 0, 1], .badPointer(at: 12)),
+            ("a pointer into the header", header(1) + [0xc0, 11, 0, 1, 0, 1], .badPointer(at: 12)),
+            (
+                "two pointers to each other",
+                header(0, 2) + [0] + rest(12, [0xc0, 31]) + [1, 0x61, 0xc0, 23] + rest(1, [1, 2, 3, 4]),
+                .badPointer(at: 23)
+            ),
+            (
+                "a pointer back, and from there forwards",
+                header(0, 1) + [0] + rest(99, [0xc0, 30], length: 2) + [0xc0, 23], .trailingBytes(at: 25)
+            ),
+            ("data beyond the end", header(0, 1) + [0] + rest(1, [1, 2, 3, 4], length: 5), .truncated(at: 12)),
+            ("data of 65,535 bytes", header(0, 1) + [0] + rest(99, [], length: 65_535), .truncated(at: 12)),
+            ("an IPv4 address of 5 bytes", header(0, 1) + [0] + rest(1, [1, 2, 3, 4, 5]), .badData(at: 23)),
+            ("an IPv6 address of 4 bytes", header(0, 1) + [0] + rest(28, [1, 2, 3, 4]), .badData(at: 23)),
+            ("an empty address", header(0, 1) + [0] + rest(1, []), .badData(at: 23)),
+            ("a server without a name", header(0, 1) + [0] + rest(33, [0, 0, 0, 0, 0, 1]), .badData(at: 23)),
+            (
+                "a server's name that runs on", header(0, 1) + [0] + rest(33, [0, 0, 0, 0, 0, 1, 1]) + [0x61, 0],
+                .badData(at: 12)
+            ),
+            ("a pointer record with more behind its name", header(0, 1) + [0] + rest(12, [0, 0]), .badData(at: 12)),
+            ("a pointer record without data", header(0, 1) + [0] + rest(12, []), .truncated(at: 23)),
+            ("a string longer than its record", header(0, 1) + [0] + rest(16, [2, 0x61]) + [0x61], .badData(at: 23)),
+            ("a string of 255 of one", header(0, 1) + [0] + rest(16, [255]), .badData(at: 23)),
+        ] as [(String, [UInt8], DNSError)])
     func `bad messages are refused for their reason`(_ what: String, _ bytes: [UInt8], _ reason: DNSError) {
         #expect(refusal(bytes) == reason, "\(what)")
     }

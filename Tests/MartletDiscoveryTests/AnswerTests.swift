@@ -56,9 +56,10 @@ import Testing
             .pointer("e"), .server("e", "a.local", priority: 2, weight: 5),
         ])
         #expect(bench.instances == ["z", "e", "c", "d", "d", "d", "r"])
-        #expect(bench.browser.services.map { "\(text($0.host)):\($0.port)" }[3...5] == [
-            "a.local:8", "a.local:9", "b.local:8883",
-        ])
+        #expect(
+            bench.browser.services.map { "\(text($0.host)):\($0.port)" }[3...5] == [
+                "a.local:8", "a.local:9", "b.local:8883",
+            ])
     }
 
     @Test func `a goodbye removes a service, a server, an address or a path`() throws {
@@ -70,10 +71,11 @@ import Testing
         #expect(bench.summary.count == 3)
         try bench.receive([.server("one", "other.local", ttl: 0)])
         try bench.receive([.address("host.local", [10, 0, 0, 2], ttl: 0)])
-        #expect(bench.summary == [
-            "gateway one host.local:8883 0 0 [\"[10, 0, 0, 3]%0\"] /a",
-            "gateway two host.local:8883 0 0 [\"[10, 0, 0, 3]%0\"] -",
-        ])
+        #expect(
+            bench.summary == [
+                "gateway one host.local:8883 0 0 [\"[10, 0, 0, 3]%0\"] /a",
+                "gateway two host.local:8883 0 0 [\"[10, 0, 0, 3]%0\"] -",
+            ])
         try bench.receive([.attributes("one", "path=/a", ttl: 0)])
         #expect(bench.browser.services.allSatisfy { $0.path == nil })
         try bench.receive([.pointer("one", ttl: 0)])
@@ -171,7 +173,9 @@ import Testing
         var bench = Bench()
         for number in 0..<500 {
             try bench.receive(gateway("i\(number)", "h\(number).local"))
-            try bench.receive([.server("i0", "x\(number).local"), .address("h0.local", [10, 1, 1, UInt8(number & 0xff)])])
+            try bench.receive([
+                .server("i0", "x\(number).local"), .address("h0.local", [10, 1, 1, UInt8(number & 0xff)]),
+            ])
         }
         let services = bench.browser.services
         #expect(Set(services.map { text($0.instance) }).count == ServiceBrowser.instanceLimit)

@@ -33,7 +33,8 @@ struct Record {
     ) -> Record {
         let numbers = [0, priority, 0, weight, UInt8(port >> 8), UInt8(port & 0xff)]
         return Record(
-            name: "\(instance).\(type)", type: DNSType.service, data: numbers + MartletDiscoveryTests.name(host), ttl: ttl)
+            name: "\(instance).\(type)", type: DNSType.service, data: numbers + MartletDiscoveryTests.name(host),
+            ttl: ttl)
     }
 
     static func attributes(
@@ -116,7 +117,8 @@ struct Bench {
     var summary: [String] {
         browser.services.map { service in
             let addresses = service.addresses.map { "\($0.bytes)%\($0.interface)" }
-            return "\(service.kind) \(text(service.instance)) \(text(service.host)):\(service.port) \(service.priority) "
+            return
+                "\(service.kind) \(text(service.instance)) \(text(service.host)):\(service.port) \(service.priority) "
                 + "\(service.weight) \(addresses) \(service.path.map { text($0) } ?? "-")"
         }
     }

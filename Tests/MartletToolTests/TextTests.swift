@@ -28,12 +28,14 @@ import Testing
         #expect(escaped(Array(name.utf8)) == expected)
     }
 
-    @Test(arguments: [
-        ([0xff], "\\xff"), ([0x80], "\\x80"), ([0xc3], "\\xc3"), ([0xc3, 0x28], "\\xc3("),
-        ([0xc0, 0xaf], "\\xc0\\xaf"), ([0xe0, 0x80, 0xaf], "\\xe0\\x80\\xaf"), ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"),
-        ([0xf4, 0x90, 0x80, 0x80], "\\xf4\\x90\\x80\\x80"), ([0xf5, 0x80, 0x80, 0x80], "\\xf5\\x80\\x80\\x80"),
-        ([0xf0, 0x9f, 0x8f], "\\xf0\\x9f\\x8f"), ([0xe7, 0xbd, 0x41], "\\xe7\\xbdA"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0xff], "\\xff"), ([0x80], "\\x80"), ([0xc3], "\\xc3"), ([0xc3, 0x28], "\\xc3("),
+            ([0xc0, 0xaf], "\\xc0\\xaf"), ([0xe0, 0x80, 0xaf], "\\xe0\\x80\\xaf"),
+            ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"),
+            ([0xf4, 0x90, 0x80, 0x80], "\\xf4\\x90\\x80\\x80"), ([0xf5, 0x80, 0x80, 0x80], "\\xf5\\x80\\x80\\x80"),
+            ([0xf0, 0x9f, 0x8f], "\\xf0\\x9f\\x8f"), ([0xe7, 0xbd, 0x41], "\\xe7\\xbdA"),
+        ] as [([UInt8], String)])
     func `what is not UTF-8 is escaped`(_ bytes: [UInt8], _ expected: String) {
         #expect(escaped(bytes) == expected)
     }
