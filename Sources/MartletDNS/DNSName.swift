@@ -12,7 +12,8 @@ public struct DNSName: Sendable, Comparable {
 
     init(wire: [UInt8]) { self.wire = wire }
 
-    /// A constant of the program: labels of 1 to 63 bytes with dots between them, at most 253 bytes.
+    /// A constant of the program: labels of 1 to 63 bytes with dots between them, at most 253 bytes;
+    /// nothing: the root.
     public init(_ text: StaticString) {
         var wire: [UInt8] = [0]
         var length = 0
@@ -26,7 +27,7 @@ public struct DNSName: Sendable, Comparable {
                 wire[length] = UInt8(truncatingIfNeeded: wire.count - length - 1) & 63
             }
         }
-        wire.append(0)
+        if wire.count > 1 { wire.append(0) }
         self.wire = wire
     }
 

@@ -23,6 +23,4 @@ public struct DNSQuery {
         bytes[5] = count
         return true
     }
-
-    public var isEmpty: Bool { count == 0 }
 }

@@ -60,16 +60,19 @@ public struct ServiceBrowser {
     public mutating func query(now: UInt64) -> [UInt8]? {
         if now >= browsing.next {
             browsing.didSend(at: now)
-            return packet(kinds.map { DNSQuestion($0.type, DNSType.pointer) })
+            var query = DNSQuery(id: id)
+            for kind in kinds { _ = query.add(DNSQuestion(kind.type, DNSType.pointer)) }
+            return query.bytes
         }
         guard let next = completing?.next, now >= next else { return nil }
         completing?.didSend(at: now)
         lastCompletion = now
-        return packet(cache.missing)
+        return completion()
     }
 
     /// As many of the questions as have room.
-    private mutating func packet(_ questions: [DNSQuestion]) -> [UInt8] {
+    private mutating func completion() -> [UInt8] {
+        let questions = cache.missing
         var query = DNSQuery(id: id)
         for offset in questions.indices {
             if !query.add(questions[(turn + offset) % questions.count]) {
@@ -98,7 +101,9 @@ public struct ServiceBrowser {
             completing = nil
         } else if completing == nil || after > before {
             let earliest = lastCompletion.map { $0 + 1000 } ?? now
-            completing = Schedule(startingAt: max(now + Self.gathering, earliest))
+            // Never later than before, whatever else is announced meanwhile.
+            let next = min(max(now + Self.gathering, earliest), completing?.next ?? .max)
+            completing = Schedule(startingAt: next)
         }
         return true
     }

@@ -7,7 +7,7 @@ import Testing
     @Test func `a constant becomes labels behind their lengths`() {
         let name = DNSName("_secure-mqtt._tcp.local")
         #expect(name.wire == label("_secure-mqtt") + label("_tcp") + label("local") + [0])
-        #expect(text(name) == "_secure-mqtt._tcp.local")
+        #expect(dotted(name) == "_secure-mqtt._tcp.local")
         #expect(!name.isRoot)
     }
 
@@ -24,7 +24,7 @@ import Testing
 
     @Test func `the order does not follow the case, and tells different names apart`() {
         let names: [DNSName] = [DNSName("a"), DNSName("B"), DNSName("c"), DNSName("B.a")]
-        #expect(names.sorted().map(text) == ["a", "B", "B.a", "c"])
+        #expect(names.sorted().map(dotted) == ["a", "B", "B.a", "c"])
         #expect(!(DNSName("A") < DNSName("a")) && !(DNSName("a") < DNSName("A")))
     }
 

@@ -16,7 +16,7 @@ func decoded(_ bytes: [UInt8]) throws -> DNSMessage { try DNSMessage(decoding: b
 
 func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-func text(_ name: DNSName) -> String { name.labels.map(text).joined(separator: ".") }
+func dotted(_ name: DNSName) -> String { name.labels.map { text($0) }.joined(separator: ".") }
 
 /// A header with these counts of questions and records.
 func header(_ questions: UInt8 = 0, _ answers: UInt8 = 0, flags: [UInt8] = [0x84, 0]) -> [UInt8] {
@@ -36,8 +36,8 @@ extension DNSData {
     /// For comparison.
     var summary: String {
         switch self {
-        case .pointer(let name): "PTR \(text(name))"
-        case .service(let it): "SRV \(it.priority) \(it.weight) \(it.port) \(text(it.target))"
+        case .pointer(let name): "PTR \(dotted(name))"
+        case .service(let it): "SRV \(it.priority) \(it.weight) \(it.port) \(dotted(it.target))"
         case .text(let strings): "TXT \(strings.count)"
         case .address(let bytes): "\(bytes)"
         case .other: "other"

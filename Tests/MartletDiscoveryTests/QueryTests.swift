@@ -16,11 +16,13 @@ private let browse = ["12 \(Record.gateways)", "12 \(Record.registrars)"]
 
     @Test func `a query bears the id, and asks nothing but what it should`() throws {
         var bench = Bench()
-        let packet = try #require(bench.browser.query(now: bench.now))
+        let query = bench.browser.query(now: bench.now)
+        let packet = try #require(query)
         let message = try DNSMessage(decoding: packet.span)
         #expect(message.id == Bench.id && !message.isAnswer && message.records.isEmpty)
         #expect(packet[2] == 0 && packet[3] == 0)
-        #expect(bench.browser.query(now: bench.now) == nil)
+        let another = bench.browser.query(now: bench.now)
+        #expect(another == nil)
     }
 
     @Test func `what an answer left out is asked for, at increasing intervals, until it is there`() throws {
@@ -52,11 +54,12 @@ private let browse = ["12 \(Record.gateways)", "12 \(Record.registrars)"]
         var bench = Bench(now: 5_000)
         var sent: [UInt64] = []
         for number in 0..<600 {
-            try bench.receive([.pointer("i\(number % 90)", ttl: number % 3 == 2 ? 0 : 10)])
+            try bench.receive([.pointer("i\(number % 91)", ttl: number % 3 == 2 ? 0 : 10)])
             for query in try bench.queries(until: 5_000 + UInt64(number) * 50) { sent.append(query.time) }
         }
         for start in sent { #expect(sent.filter { $0 >= start && $0 < start + 1000 }.count <= 2) }
-        #expect(sent.count > 20)
+        // One a second for what is missing: news does not put them off.
+        #expect(sent.count > 25)
     }
 
     @Test func `names that nobody answers for do not keep others from being asked`() throws {
