@@ -57,7 +57,9 @@ int CPosix_networks(struct CPosix_network *list, int capacity) {
 
 // The hop limit is 255 (RFC 6762 section 11). Bound, so that the port is there before the first packet is sent.
 static int prepare(int descriptor, bool is_ipv6) {
-    const int one = 1, hops = 255;
+    const int one = 1, hops = 255, room = 1 << 20;
+    // As much as the kernel gives: a flood should not push out the answers among it.
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     if (is_ipv6) {
         struct sockaddr_in6 any = {.sin6_family = AF_INET6};
         if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) < 0) return -errno;

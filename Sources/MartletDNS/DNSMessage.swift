@@ -16,6 +16,11 @@ public struct DNSMessage {
     /// Those of the answer, authority and additional sections, in this order.
     public let records: [DNSRecord]
 
+    /// The id of what may be a message; nil if there is none. It costs next to nothing.
+    public static func id(of bytes: Span<UInt8>) -> UInt16? {
+        bytes.count < 2 ? nil : UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+    }
+
     @inline(never)
     public init(decoding bytes: Span<UInt8>) throws(DNSError) {
         guard bytes.count <= Self.limit else { throw .tooLong }

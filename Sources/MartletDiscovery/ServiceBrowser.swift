@@ -87,13 +87,13 @@ public struct ServiceBrowser {
     /// section 11). `interface`: the one that it came by, for link-local addresses.
     ///
     /// False, and nothing changes, unless it comes from the port of multicast DNS on this link, answers the query, and
-    /// tells of what was asked. An error, and nothing changes, if it is no DNS message.
+    /// tells of what was asked. An error, and nothing changes, if it bears the id and is no DNS message.
     public mutating func receive(
         _ packet: Span<UInt8>, port: UInt16, isOnLink: Bool, interface: UInt32, now: UInt64
     ) throws(DNSError) -> Bool {
-        guard port == Self.port, isOnLink else { return false }
+        guard port == Self.port, isOnLink, DNSMessage.id(of: packet) == id else { return false }
         let message = try DNSMessage(decoding: packet)
-        guard message.isAnswer, message.id == id else { return false }
+        guard message.isAnswer else { return false }
         let before = cache.missing.count
         guard cache.take(message.records, interface: interface) else { return false }
         let after = cache.missing.count

@@ -160,7 +160,8 @@ import Testing
 
     @Test func `a message that is bad anywhere changes nothing`() throws {
         let good = answer(gateway("one"))
-        for count in good.indices {
+        // Less than two bytes have no id.
+        for count in good.indices.dropFirst(2) {
             var bench = Bench()
             #expect(throws: DNSError.self) { try bench.receive(Array(good[..<count])) }
             #expect(bench.summary.isEmpty)

@@ -176,7 +176,7 @@ def with_zeroconf(network):
                   and not any(one["trusted"] for one in more), more)
         for kind in ("wrong_id", "goodbye", "not_asked", "garbage", "other_port"):
             with liar(network, kind) as process:
-                more, _ = discover()
+                more, _ = discover(4)
                 process.wait_for("asked")
                 check(f"a liar changes nothing: {kind.replace('_', ' ')}", more == services, more)
         network.over("ip addr add 198.51.100.7/32 dev g0")

@@ -11,6 +11,7 @@ import random
 import socket
 import struct
 import sys
+import time
 
 GATEWAYS = b"\x0c_secure-mqtt\x04_tcp\x05local\x00"
 REGISTRARS = b"\x10_brski-registrar\x04_tcp\x05local\x00"
@@ -123,6 +124,9 @@ def garbage(query, reply):
         else:
             packet = loop[:-2] + struct.pack(">H", 0xc000 | chance.randrange(len(loop) - 2, 0x3fff))
         reply(packet)
+        # Faster than this, what is lost is up to the kernel's buffers.
+        if number % 50 == 49:
+            time.sleep(0.005)
     reply(b"\x00" * 9001)
 
 
