@@ -45,13 +45,14 @@ final class CallQueue: Sendable {
         /// The threads that are in a handler.
         var running: [UInt] = []
 
-        /// Ends the commands whose deadline has passed.
-        mutating func expire(_ now: UInt64) {
+        /// Ends those of the commands that wait, without a handler.
+        @inline(never)
+        mutating func end(as outcome: Outcome, _ isOver: (AcceptedCommand) -> Bool) {
             var index = 0
             while index < waiting.count {
-                if now > waiting[index].deadline ?? .max {
+                if isOver(waiting[index]) {
                     let command = waiting.remove(at: index)
-                    finished.append(Finished(key: command.key, outcome: .deadlineMissed, results: []))
+                    finished.append(Finished(key: command.key, outcome: outcome, results: []))
                 } else {
                     index += 1
                 }
@@ -123,6 +124,11 @@ final class CallQueue: Sendable {
         event?.signal()
     }
 
+    /// Ends the commands that wait and that are not allowed any longer.
+    func reconsider(_ allows: (AcceptedCommand) -> Bool) {
+        state.with { state in state.end(as: .outOfPolicy) { !allows($0) } }
+    }
+
     struct Progress {
         let finished: [Finished]
         /// Boot time in milliseconds at which `advance` must be called again at the latest; `.max`: when it is woken.
@@ -132,7 +138,7 @@ final class CallQueue: Sendable {
     /// What ended since the last call, deadlines included. Leaves a handler alone that has hung for too long.
     func advance(_ now: UInt64) -> Progress {
         state.with { state in
-            state.expire(now)
+            state.end(as: .deadlineMissed) { now > $0.deadline ?? .max }
             var due = UInt64.max
             if let last = state.workers.last, !state.waiting.isEmpty, state.workers.count < Self.maximumThreads {
                 // If it has not begun one of those that wait it will now.

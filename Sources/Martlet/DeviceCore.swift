@@ -371,6 +371,8 @@ extension DeviceCore: EngineOwner {
 
     func execute(_ command: AcceptedCommand) { handlers.enqueue(command) }
 
+    func reconsider(_ allows: (AcceptedCommand) -> Bool) { handlers.reconsider(allows) }
+
     func changed(_ state: ConnectionState) {
         let body = shared.with { shared in
             shared.status.connection = state

@@ -187,12 +187,16 @@ public final class CommandGate {
     /// The same, counted as begun once more; the entry must be made durable before it is. nil also if the document in
     /// force does not allow it to its controller any longer.
     public func runAgain(_ entry: Ledger.Entry, isSuspended: Bool) -> AcceptedCommand? {
-        guard let command = unfinished(entry),
-            let controller = policy?.controllers.first(where: { $0.keyID == entry.key.controller }),
-            controller.allows(name(of: command.index), command.arguments, isSuspended: isSuspended)
-        else { return nil }
+        guard let command = unfinished(entry), allows(command, isSuspended: isSuspended) else { return nil }
         entry.attempts += 1
         return command
+    }
+
+    /// Whether the document in force allows an accepted command to its controller, rates aside.
+    @inline(never)
+    public func allows(_ command: AcceptedCommand, isSuspended: Bool) -> Bool {
+        policy?.controllers.first { $0.keyID == command.key.controller }?
+            .allows(name(of: command.index), command.arguments, isSuspended: isSuspended) ?? false
     }
 
     /// The name of the declaration at `index`.

@@ -34,7 +34,7 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
     case notReady = 19
     /// The controller sends more than its rate.
     case rateLimited = 20
-    /// An argument is outside what policy allows this controller.
+    /// An argument is outside what policy allows this controller, or policy changed before the handler began.
     case outOfPolicy = 21
     /// Its acceptance could not be made durable, twice.
     case notRecorded = 22
@@ -56,7 +56,7 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
         case .deadlineMissed: "could not begin before its deadline"
         case .notReady: "not ready: the back end has not resumed this run"
         case .rateLimited: "too many commands from this controller"
-        case .outOfPolicy: "an argument is outside what policy allows this controller"
+        case .outOfPolicy: "outside what policy allows this controller"
         case .notRecorded: "could not be recorded: is the disk full or worn out?"
         }
     }

@@ -176,6 +176,7 @@ extension Engine {
         unrecorded = nil
         waiting += 1
         if isOwn {
+            reconsider()
             noteLifecycle(command, now)
             finished(command.key, .done, results: [], now)
         } else {
@@ -247,6 +248,7 @@ extension Engine {
                 return isSecond
             }
             gate.adopt(policy)
+            reconsider()
             // Whoever resumed this run may be no gateway any longer.
             isResumed = false
             needsBirth = true

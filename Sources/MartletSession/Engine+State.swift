@@ -70,6 +70,11 @@ extension Engine {
         unfinished = []
     }
 
+    /// What was accepted under another document, or in another state of the device, may begin only if it still may.
+    func reconsider() {
+        owner.reconsider { gate.allows($0, isSuspended: state.isSuspended) }
+    }
+
     /// Makes everything durable that waits, and what was put since `mark` all or not at all. False, and it is tried
     /// again, if that is not possible.
     @discardableResult

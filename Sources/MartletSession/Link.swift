@@ -66,6 +66,9 @@ public protocol EngineOwner: AnyObject {
     func log(_ level: LogLevel, _ line: LogLine)
     /// Run the handler, off this thread, and call `Engine.finished` on it.
     func execute(_ command: AcceptedCommand)
+    /// Policy has changed. Let no handler begin of those commands that `allows` is false for, and call
+    /// `Engine.finished` with `outOfPolicy` on them, later. Handlers that have begun go on.
+    func reconsider(_ allows: (AcceptedCommand) -> Bool)
     func changed(_ state: ConnectionState)
 }
 

@@ -13,6 +13,10 @@ final class SimulatedBackEnd {
         let message: [UInt8]
         let controllers: [KeyID]
         let commands: [[UInt8]]
+
+        func allows(_ order: SimulatedOrder) -> Bool {
+            controllers.contains(order.key.controller) && commands.contains(order.command.name)
+        }
     }
 
     /// What the device must echo, as far as the back end knows.
@@ -176,5 +180,10 @@ final class SimulatedBackEnd {
 
 extension Outcome {
     /// Whether it says what became of a command that was accepted.
-    var isFinal: Bool { self == .done || self == .failed || self == .interrupted || self == .deadlineMissed }
+    var isFinal: Bool {
+        switch self {
+        case .done, .failed, .interrupted, .deadlineMissed, .outOfPolicy: true
+        default: false
+        }
+    }
 }

@@ -83,9 +83,9 @@ final class SimulatedBooks {
         order.acceptances += 1
         if isRetained { fail("a retained message was accepted", number) }
         if signing.refusal != nil { fail("a message that was refused took effect", number) }
-        guard let document, document.controllers.contains(key.controller),
-            document.commands.contains(order.command.name)
-        else { return fail("a command without authority was accepted", number) }
+        guard let document, document.allows(order) else {
+            return fail("a command without authority was accepted", number)
+        }
         if signing.life != life { fail("a command of an earlier run was accepted", number) }
         guard let seen = challenges.first(where: { $0.value == signing.challenge && $0.life == life }) else {
             return fail("a command for a challenge that this run never told was accepted", number)

@@ -57,6 +57,14 @@ extension SimulatedWorld {
             end(handling, .deadlineMissed)
             return
         }
+        if device.owner.withdrawn.contains(handling.accepted.key) {
+            end(handling, .outOfPolicy)
+            return
+        }
+        let document = backEnd.document(device.engine.gate.trustVersion)
+        if document?.allows(handling.order) != true {
+            books.fail("a command began without authority", books.number(of: handling.order))
+        }
         handling.hasBegun = true
         say("handler begins:", books.number(of: handling.order))
         books.takesEffect(handling.order)

@@ -5,6 +5,7 @@ import MartletCOSE
 import MartletCommands
 import MartletEnvelope
 import MartletMessages
+import MartletState
 import MartletTelemetry
 import MartletTestKit
 import Testing
@@ -37,6 +38,35 @@ import Testing
         #expect(try device.resume())
         try device.send()
         #expect(device.owner.commands.isEmpty && device.engine.gate.refusals[.unknownKey] == 1)
+    }
+
+    @Test("CMD-01 what waits for its handler when its key is revoked, or the device is suspended, does not begin")
+    func revokedWhileWaiting() throws {
+        let device = try resumed()
+        try device.send()
+        try device.send([.integer(5)])
+        // One of them goes on.
+        #expect(device.deliver(try document(device, version: 2, [device.gateway, device.operator]), as: .trust))
+        #expect(device.owner.withdrawn.isEmpty)
+        #expect(device.deliver(try document(device, version: 3, [device.gateway]), as: .trust))
+        #expect(device.owner.withdrawn == device.owner.commands.map { $0.key })
+        device.finish(0, .done)
+        device.finish(1, .outOfPolicy)
+        device.acknowledgeAll()
+        #expect(device.receipts.map { $0.outcome } == [.done, .outOfPolicy])
+
+        var next = device.trust.document(
+            version: 4, [device.gateway, device.operator], commands: ["set-interval", "suspend"].map(bytes))
+        next.policy[0].rules.append(TrustDocument.Rule(command: bytes("activate"), whileSuspended: true))
+        #expect(device.deliver(try device.trust.message(next), as: .trust))
+        device.acknowledgeAll()
+        #expect(try device.resume())
+        try device.send()
+        let command = Command(name: bytes("suspend"))
+        #expect(device.deliver(try device.operator.command(command, device.challenge), as: .command))
+        #expect(device.run.state.isSuspended)
+        #expect(device.owner.commands.count == 3)
+        #expect(device.owner.withdrawn.last == device.owner.commands[2].key)
     }
 
     @Test func `after a new document there are no commands until a gateway of it resumes the run`() throws {

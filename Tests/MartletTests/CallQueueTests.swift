@@ -120,6 +120,21 @@ private final class QueueBench {
         #expect(try bench.waitForOutcome(3) == .done)
     }
 
+    @Test("CMD-01 of the commands that wait, those that are not allowed any longer end without their handler")
+    func reconsidered() throws {
+        let bench = try QueueBench()
+        bench.enqueue(1, hangs: true)
+        try bench.hangers.waitForBegun(1)
+        bench.enqueue(2)
+        bench.enqueue(3)
+        bench.queue.reconsider { $0.key.id == Bytes16(InlineArray(repeating: 3)) }
+        #expect(try bench.waitForOutcome(2) == .outOfPolicy)
+        #expect(bench.outcome(1) == nil && bench.outcome(3) == nil)
+        bench.hangers.letGo()
+        #expect(try bench.waitForOutcome(1) == .done)
+        #expect(try bench.waitForOutcome(3) == .done)
+    }
+
     @Test func `no two handlers run at the same time as long as each ends in time`() throws {
         let bench = try QueueBench()
         for id in 1...4 as ClosedRange<UInt8> { bench.enqueue(id, hangs: true) }
