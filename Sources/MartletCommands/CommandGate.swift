@@ -158,12 +158,15 @@ public final class CommandGate {
     }
 
     /// The newest acceptance could not be made durable: the command was not accepted. `mayComeAgain`: its sequence
-    /// number is as if it was never seen.
+    /// number is as if it was never seen. Its rule's rate is not charged in any case.
     public func withdraw(_ key: CommandKey, mayComeAgain: Bool) {
         ledger.withdraw(key)
-        if mayComeAgain, let unmarked {
-            unmarked.controller.window = unmarked.window
-            unmarked.controller.rate = unmarked.rate
+        if let unmarked {
+            unmarked.controller.refund()
+            if mayComeAgain {
+                unmarked.controller.window = unmarked.window
+                unmarked.controller.rate = unmarked.rate
+            }
         }
         unmarked = nil
     }

@@ -19,6 +19,8 @@ public final class Controller {
     var window = ReplayWindow()
     /// Verified commands.
     var rate = TokenBucket(rate: 10, burst: 20, now: 0)
+    /// The rule that the newest command was charged to.
+    private var charged: Grant?
     /// The rules of its roles.
     private let grants: [Grant]
 
@@ -64,10 +66,19 @@ public final class Controller {
     ) -> Outcome? {
         var refusal = Outcome.outOfPolicy
         for grant in grants where grant.applies(to: command, isSuspended) && grant.rule.allows(arguments) {
-            if grant.bucket?.take(now: now) ?? true { return nil }
+            if grant.bucket?.take(now: now) ?? true {
+                charged = grant
+                return nil
+            }
             refusal = .rateLimited
         }
         return refusal
+    }
+
+    /// The newest command that a rule admitted is not carried out: it does not count.
+    func refund() {
+        charged?.bucket?.giveBack()
+        charged = nil
     }
 }
 

@@ -39,4 +39,7 @@ public struct TokenBucket: Sendable {
         level -= cost
         return true
     }
+
+    /// Gives back an event that was taken and did not happen.
+    mutating func giveBack() { level = min(burst, level + cost) }
 }

@@ -118,6 +118,18 @@ import Testing
         #expect(try judge(bench) == .answered(.rateLimited))
         bench.moment.now += 1
         #expect(try judge(bench) == .accepted && judge(bench) == .answered(.rateLimited))
+        // Nor does what could not be made durable, whether it may come again or not.
+        bench.moment.now += 5000
+        let message = try bench.command([.integer(5), .text(bytes("on"))])
+        for mayComeAgain in [true, true, false] {
+            guard case .accepted(let command, _) = bench.gate.judge(message.span, isRetained: false, bench.moment)
+            else {
+                Issue.record("not accepted")
+                return
+            }
+            bench.gate.withdraw(command.key, mayComeAgain: mayComeAgain)
+        }
+        #expect(try judge(bench) == .accepted && judge(bench) == .answered(.rateLimited))
         // Another rate is another rule, and begins full.
         document.version += 1
         document.policy[0].rules[0].rate?.count = 1
