@@ -282,7 +282,7 @@ public final class CommandGate {
             return .failure(.unknownCommand)
         }
         guard let arguments = declarations[index].accept(command.arguments) else { return .failure(.badArguments) }
-        if moment.waiting >= Self.maximumWaiting { return .failure(.busy) }
+        if !declarations[index].isBuiltIn, moment.waiting >= Self.maximumWaiting { return .failure(.busy) }
         if let refusal = controller.refusal(
             of: command.name, arguments, isSuspended: moment.isSuspended, now: moment.now)
         {

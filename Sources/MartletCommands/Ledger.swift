@@ -24,6 +24,8 @@ public final class Ledger {
     public static let capacity = 128
     /// The most bytes of results, and of commands that may have to be run again, that all entries have together.
     static let byteLimit = 16 * 1024
+    /// Bytes of a command that always fits: one of the library itself must not wait for handlers to end.
+    static let smallCommand = 32
 
     /// An accepted command.
     public final class Entry {
@@ -59,7 +61,7 @@ public final class Ledger {
 
         /// Bytes beyond the least that an entry takes.
         fileprivate var surplus: Int {
-            guard let receipt else { return command.count }
+            guard let receipt else { return Ledger.surplus(command) }
             return receipt.results.reduce(0) { $0 + $1.size }
         }
     }
@@ -72,11 +74,13 @@ public final class Ledger {
 
     func entry(_ key: CommandKey) -> Entry? { entries.first { $0.key == key } }
 
+    private static func surplus(_ command: [UInt8]) -> Int { command.count <= smallCommand ? 0 : command.count }
+
     // MARK: Changes
 
     /// Adds a command whose handler is to run; nil if there is no room for it.
     func accept(_ key: CommandKey, digest: Digest, command: [UInt8]) -> Entry? {
-        guard makeRoom(for: command.count) else { return nil }
+        guard makeRoom(for: Self.surplus(command)) else { return nil }
         evicted = nil
         if entries.count >= Self.capacity {
             guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged }) else { return nil }

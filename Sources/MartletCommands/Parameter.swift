@@ -40,13 +40,16 @@ public struct CommandDeclaration: Sendable {
     /// Whether carrying it out twice does no more than once: after a restart it is run again instead of being told as
     /// interrupted.
     public let isIdempotent: Bool
+    /// Whether the library carries it out at once: it needs no place among those that wait for a handler.
+    public let isBuiltIn: Bool
 
     /// nil unless `name` obeys `Command.isValidName` and there are at most `Command.maximumArguments` parameters.
-    public init?(name: [UInt8], parameters: [Parameter], isIdempotent: Bool = false) {
+    public init?(name: [UInt8], parameters: [Parameter], isIdempotent: Bool = false, isBuiltIn: Bool = false) {
         guard Command.isValidName(name.span), parameters.count <= Command.maximumArguments else { return nil }
         self.name = name
         self.parameters = parameters
         self.isIdempotent = isIdempotent
+        self.isBuiltIn = isBuiltIn
     }
 
     /// The arguments as the handler gets them; nil if their number or one of them does not fit.

@@ -209,7 +209,8 @@ public final class Engine {
     /// A command of the library itself; nil if the program has one of this name.
     private static func declare(_ name: StaticString, _ gate: CommandGate) -> Int? {
         let name = [UInt8](UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        return CommandDeclaration(name: name, parameters: [], isIdempotent: true).flatMap { gate.declare($0) }
+        return CommandDeclaration(name: name, parameters: [], isIdempotent: true, isBuiltIn: true)
+            .flatMap { gate.declare($0) }
     }
 
     // MARK: Time

@@ -48,6 +48,13 @@ import Testing
         #expect(restore(bytes))
     }
 
+    @Test func `a small command fits whatever those that run take`() throws {
+        let ledger = Ledger()
+        #expect(ledger.accept(key(1), digest: digest, command: [UInt8](repeating: 0, count: 16 * 1024)) != nil)
+        #expect(ledger.accept(key(2), digest: digest, command: [UInt8](repeating: 0, count: 33)) == nil)
+        #expect(ledger.accept(key(3), digest: digest, command: [UInt8](repeating: 0, count: 32)) != nil)
+    }
+
     @Test func `a receipt is told when its outcome is durable, and again until it is acknowledged`() throws {
         let ledger = Ledger()
         _ = ledger.accept(key(1), digest: digest, command: [])

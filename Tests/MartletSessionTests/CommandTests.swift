@@ -153,6 +153,46 @@ import Testing
         #expect(device.owner.commands.count == 17)
     }
 
+    @Test("CMD-05 handlers that hang do not keep the device from being suspended and activated")
+    func busyButSuspended() throws {
+        let idempotent = CommandDeclaration(
+            name: bytes("set-text"), parameters: [.text(maximumLength: 1024)], isIdempotent: true)
+        let device = try device { settings in
+            if let idempotent { settings.commands.append(idempotent) }
+        }
+        var document = device.trust.document(
+            version: 2, [device.gateway, device.operator],
+            commands: ["set-interval", "set-text", "suspend", "activate"].map(bytes))
+        for index in document.policy[0].rules.indices { document.policy[0].rules[index].whileSuspended = true }
+        device.document = try device.trust.message(document)
+        try device.restart()
+        device.connect()
+        #expect(try device.resume())
+        device.acknowledgeAll()
+        // All places, and all bytes that commands may take in the ledger.
+        func send(_ name: String, _ arguments: [CommandValue] = []) throws -> Outcome? {
+            let (commands, receipts) = (device.owner.commands.count, device.receipts.count)
+            let command = Command(name: bytes(name), arguments: arguments)
+            #expect(device.deliver(try device.operator.command(command, device.challenge), as: .command))
+            device.acknowledgeAll()
+            device.wait(1000)
+            return device.owner.commands.count > commands ? nil : device.receipts[receipts...].first?.outcome
+        }
+        for size in [1024, 512, 256, 128, 64, 33, 1] {
+            let text = [UInt8](repeating: UInt8(ascii: "a"), count: size)
+            while device.owner.commands.count < 16 {
+                if let outcome = try send("set-text", [.text(text)]) {
+                    #expect(outcome == .busy)
+                    break
+                }
+            }
+        }
+        #expect(device.owner.commands.count == 16)
+        #expect(try send("set-interval", [.integer(1)]) == .busy)
+        #expect(try send("suspend") == .done && device.run.state.isSuspended)
+        #expect(try send("activate") == .done && !device.run.state.isSuspended)
+    }
+
     @Test func `a stopping device accepts nothing more, and lets handlers end`() throws {
         let device = try resumed()
         try device.send()
