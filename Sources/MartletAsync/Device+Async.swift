@@ -17,9 +17,10 @@ extension Device {
     /// The same as `onCommand`, with a handler that may suspend. The library's handler thread waits for it, so
     /// commands still run one after the other.
     public func onCommand(
-        _ name: String, _ parameters: [Parameter] = [], handler: @escaping @Sendable (Call) async -> CommandResult
+        _ name: String, _ parameters: [Parameter] = [], isIdempotent: Bool = false,
+        handler: @escaping @Sendable (Call) async -> CommandResult
     ) throws(MartletError) {
-        try onCommand(name, parameters) { call in
+        try onCommand(name, parameters, isIdempotent: isIdempotent) { call in
             // Not a thread of the cooperative pool: waiting here blocks nobody who could finish the handler.
             let done = DispatchSemaphore(value: 0)
             let result = ResultBox()

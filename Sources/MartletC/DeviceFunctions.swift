@@ -70,6 +70,21 @@ public func martlet_on_command(
     _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ parameters: UnsafePointer<martlet_parameter>?,
     _ count: Int, _ handler: martlet_handler?, _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
+    declare(device, name, parameters, count, handler, user, isIdempotent: false)
+}
+
+@c @implementation
+public func martlet_on_idempotent_command(
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ parameters: UnsafePointer<martlet_parameter>?,
+    _ count: Int, _ handler: martlet_handler?, _ user: UnsafeMutableRawPointer?
+) -> Int32 {
+    declare(device, name, parameters, count, handler, user, isIdempotent: true)
+}
+
+private func declare(
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ parameters: UnsafePointer<martlet_parameter>?,
+    _ count: Int, _ handler: martlet_handler?, _ user: UnsafeMutableRawPointer?, isIdempotent: Bool
+) -> Int32 {
     result { () throws(Failure) in
         let session = try session(device)
         let name = try text(MartletC.name(name, limit: Command.maximumNameLength))
@@ -78,7 +93,7 @@ public func martlet_on_command(
         let command = CommandHandler(function: handler, user: user)
         try session.setUp { () throws(Failure) in
             try passing { () throws(MartletError) in
-                try session.device.onCommand(name, parameters) { command.run($0) }
+                try session.device.onCommand(name, parameters, isIdempotent: isIdempotent) { command.run($0) }
             }
         }
     }

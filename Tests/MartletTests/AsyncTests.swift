@@ -11,7 +11,7 @@ import Testing
         await #expect(processExitsWith: .success) {
             let bench = try Bench()
             let device = try bench.device()
-            try device.onCommand("wait-a-little", [.integer(0...100)]) { call async in
+            try device.onCommand("wait-a-little", [.integer(0...100)], isIdempotent: true) { call async in
                 try? await Task.sleep(for: .milliseconds(call.integer(0)))
                 return .doneWith([.integer(call.integer(0))])
             }

@@ -221,6 +221,35 @@ import Testing
         withExtendedLifetime(callback) {}
     }
 
+    @Test("CMD-05 what C declares idempotent is carried out again by the next run", arguments: [true, false])
+    func idempotent(_ isIdempotent: Bool) throws {
+        let bench = try Bench()
+        let handle = Handle()
+        let calls = Guarded(0)
+        let callback = Callback { _ in
+            // The first run ends before the outcome is known.
+            if calls.with({ $0 }) == 0 { _ = martlet_close(handle.device, 0) }
+            calls.with { $0 += 1 }
+            calls.notify()
+            return 0
+        }
+        func run() {
+            handle.device = open(bench)
+            let declare = isIdempotent ? martlet_on_idempotent_command : martlet_on_command
+            expect(declare(handle.device, "close", nil, 0, Self.handler, callback.user))
+            expect(martlet_start(handle.device))
+        }
+        run()
+        try bench.waitForLog("resumed this run")
+        let command = try bench.backEnd.command("close")
+        #expect(calls.wait(milliseconds: 30_000) { $0 == 1 ? true : nil } == true)
+        run()
+        #expect(try bench.backEnd.receipt(for: command).outcome == (isIdempotent ? .done : .interrupted))
+        #expect(calls.with { $0 } == (isIdempotent ? 2 : 1))
+        expect(martlet_close(handle.device, 0))
+        withExtendedLifetime(callback) {}
+    }
+
     @Test("CAPI-02 a log callback may close its device, and is not called any longer")
     func closeInLog() throws {
         let bench = try Bench()

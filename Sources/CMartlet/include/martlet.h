@@ -138,6 +138,12 @@ typedef int32_t (*martlet_handler)(martlet_call *call, void *user);
 int32_t martlet_on_command(martlet_device *device, const char *name, const martlet_parameter *parameters, size_t count,
                            martlet_handler handler, void *user);
 
+/// The same for a command that does no more when it is carried out twice than once: if the program ends before its
+/// outcome is known, the next run carries it out again, at most 4 times in all, instead of telling that it was
+/// interrupted.
+int32_t martlet_on_idempotent_command(martlet_device *device, const char *name, const martlet_parameter *parameters,
+                                      size_t count, martlet_handler handler, void *user);
+
 /// Makes martlet_dispatch the place where handlers run, instead of a thread of the library. Call it before
 /// martlet_start. `*descriptor` can be read, for poll() and its kind, when martlet_dispatch has something to do. It
 /// belongs to the device: do not read, write or close it. martlet_close closes it.

@@ -46,6 +46,7 @@ static void every_function_refuses(martlet_device *device) {
     int descriptor = -1;
     martlet_device_status status = {.size = sizeof status};
     EXPECT(MARTLET_ERROR_HANDLE, martlet_on_command(device, "a", NULL, 0, handler, NULL));
+    EXPECT(MARTLET_ERROR_HANDLE, martlet_on_idempotent_command(device, "a", NULL, 0, handler, NULL));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_fd(device, &descriptor));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_dispatch(device));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_start(device));
@@ -139,6 +140,9 @@ static void check_commands(martlet_device *device) {
     };
     EXPECT(MARTLET_OK, martlet_on_command(device, "a", good, 5, handler, NULL));
     EXPECT(MARTLET_ERROR_ARGUMENT, martlet_on_command(device, "a", NULL, 0, handler, NULL));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_on_idempotent_command(device, "a", NULL, 0, handler, NULL));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_on_idempotent_command(device, NULL, NULL, 0, handler, NULL));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_on_idempotent_command(device, "b", NULL, 0, NULL, NULL));
     const char *longest = edge_text("abcdefghijklmnopqrstuvwxyz-01234");
     EXPECT(MARTLET_OK, martlet_on_command(device, longest, NULL, 0, handler, NULL));
     done("CAPI-01 martlet_on_command refuses bad names, counts and parameters");
