@@ -28,6 +28,7 @@ extension Engine {
         isSubscribed = false
         needsBirth = true
         needsPresence = true
+        trustDue = nil
         holdUntil = 0
         holdSpan = 0
         state.note(.connection, [.number(1), .number(connection)], auditTime(now))
@@ -221,10 +222,19 @@ extension Engine {
         }
     }
 
+    /// Any document that was dropped for want of budget, and of which nobody knows whether it was a good one, is to
+    /// come again: one that the broker keeps by another subscription, others by the back end's answer to the birth.
+    func askForTrust() {
+        trustDue = nil
+        needsBirth = true
+        _ = link.subscribe([topics.topic(.signed(.trust))])
+    }
+
     /// A trust document comes into force when it is durable; the birth then says so.
     private func receivedTrust(_ message: Span<UInt8>, _ now: TimeSample) -> Bool {
         switch gate.judgeTrust(message, moment(now)) {
         case .dropped(let refusal):
+            if refusal == .overBudget { trustDue = trustDue ?? now.boot &+ Self.trustPause }
             if refusalLines.take(now: now.boot) {
                 log(.warning) {
                     $0.text("trust document refused: ")

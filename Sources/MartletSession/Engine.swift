@@ -47,6 +47,8 @@ public final class Engine {
     static let checkpointInterval: UInt64 = 24 * 3_600_000
     /// Milliseconds until the next one, if nobody listened.
     static let checkpointPause: UInt64 = 10 * 60_000
+    /// Milliseconds in which the budget of trust documents fills up again.
+    static let trustPause: UInt64 = 10_000
     /// Seconds that time may be ahead of what is known at most: 30 years.
     static let maximumAbsence: Int64 = 30 * 31_556_952
     /// Audit entries that are told at once.
@@ -124,6 +126,8 @@ public final class Engine {
     var leastTrustVersion: UInt64 = 0
     /// A trust document that could not be made durable the last time.
     var unrecordedTrust: Digest?
+    /// Boot time at which to ask again for trust documents, since some were dropped before they were verified.
+    var trustDue: UInt64?
     /// Boot time from which on the next stale command is worth an audit entry.
     var nextStaleEntry: UInt64 = 0
     /// The places of the commands that the engine itself carries out.
@@ -225,6 +229,7 @@ public final class Engine {
         case .connected(let since):
             due = challenge.due
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
+            if let trustDue { due = min(due ?? .max, trustDue) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
             if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
@@ -252,6 +257,8 @@ public final class Engine {
             } else if let oldest = inFlight.first, now.boot >= oldest.since &+ Self.acknowledgementDeadline {
                 link.abort()
                 closed(LinkFailure("the broker does not acknowledge what it is sent"), now)
+            } else if let trustDue, now.boot >= trustDue {
+                askForTrust()
             }
         }
         if gate.refusals.total != reportedRefusals.total, now.boot >= nextRefusalReport { reportRefusals(now) }

@@ -104,6 +104,36 @@ import Testing
         #expect(device.engine.gate.trustVersion == 2)
     }
 
+    @Test("CMD-08 a flood of forged documents delays a good one, and does not keep it away")
+    func flood() throws {
+        let device = try resumed()
+        let good = try document(device, version: 2, [device.gateway, device.operator])
+        var forged = good
+        forged[forged.count - 1] ^= 1
+        for second in 0..<60 as Range<UInt64> {
+            for _ in 0..<20 { #expect(device.deliver(forged, as: .trust)) }
+            #expect(device.deliver(good, as: .trust))
+            #expect(device.engine.gate.trustVersion == 1, "second \(second)")
+            device.acknowledgeAll()
+            device.wait(1000)
+        }
+        // It asks, but not more than every ten seconds.
+        #expect((5...7).contains(device.births.count - 2), "\(device.births.count)")
+        for _ in 0..<20 { #expect(device.deliver(forged, as: .trust)) }
+        device.acknowledgeAll()
+        let (births, topics) = (device.births.count, device.link.subscriptions.count)
+        device.wait(10_000)
+        #expect(device.births.count == births + 1 && device.newestBirth?.trustVersion == 1)
+        #expect(device.link.subscriptions.count == topics + 1)
+        #expect(device.link.subscriptions.last == device.topics.topic(.signed(.trust)))
+        #expect(device.deliver(good, as: .trust))
+        #expect(device.engine.gate.trustVersion == 2)
+        device.acknowledgeAll()
+        let all = device.births.count
+        device.wait(60_000)
+        #expect(device.births.count == all)
+    }
+
     @Test("CMD-08 a device with an older document than the back end knows takes no command until it has the newer one")
     func rolledBack() throws {
         let device = try connected()
