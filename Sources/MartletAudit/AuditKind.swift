@@ -28,12 +28,14 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     case damaged = 10
     /// The device was suspended (0) or activated (1). Values: that.
     case lifecycle = 11
+    /// Entries gave way to newer ones before the back end had them. Values: first and last index.
+    case givenUp = 12
 
     /// The types of its values, and how many there are at least.
     private var values: (types: StaticString, least: Int) {
         switch self {
         case .started, .clock, .damaged, .lifecycle: ("n", 1)
-        case .connection, .rolledBack: ("nn", 2)
+        case .connection, .rolledBack, .givenUp: ("nn", 2)
         case .accepted: ("niht", 4)
         case .refused, .ended: ("nihn", 4)
         case .refusals: ("nnnnnnnnn", 1)

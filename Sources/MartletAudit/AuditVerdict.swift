@@ -12,6 +12,8 @@ public enum AuditVerdict: Equatable, Sendable {
     case repeated
     /// It follows after entries that are missing.
     case hole(first: UInt64, last: UInt64)
+    /// As linked, and an entry says that those of the last hole, or of one before this part, gave way to newer ones.
+    case givenUp(first: UInt64, last: UInt64)
     /// Another entry with this index was seen: the device's state was copied or restored, or its key is used elsewhere.
     case fork(index: UInt64)
     /// It ends, or a part of it does, below what was seen: the device's state was rolled back, or an old message came

@@ -14,6 +14,8 @@ public struct AuditWalk: Sendable {
     /// The highest head that a device has signed; its entries may be still to come.
     public private(set) var seen: ChainHead?
     private var recent: [ChainHead] = []
+    /// The last hole, until the device says that it gave these entries up.
+    private var hole: (first: UInt64, last: UInt64)?
 
     /// Goes on after what was taken and seen before.
     public init(after head: ChainHead? = nil, seen: ChainHead? = nil) {
@@ -44,7 +46,7 @@ public struct AuditWalk: Sendable {
         for item in run.items {
             if let entry = item.entry, digest(at: entry.index) != item.digest { new.append(entry) }
         }
-        let verdict = judge(run, next)
+        let verdict = explained(judge(run, next), by: new)
         if case .broken = verdict {
         } else {
             for item in run.items {
@@ -77,6 +79,24 @@ public struct AuditWalk: Sendable {
         if !overlaps, let lowest = run.items.first?.entry?.index, lowest <= head.sequence { return .rolledBack }
         if first.index > head.sequence + 1 { return .hole(first: head.sequence + 1, last: first.index - 1) }
         return first.previous == head.digest ? .linked : .fork(index: head.sequence)
+    }
+
+    /// A hole that the device names is told as what it is.
+    private mutating func explained(_ verdict: AuditVerdict, by new: [AuditEntry]) -> AuditVerdict {
+        switch verdict {
+        case .hole(let first, let last): hole = (first, last)
+        case .linked: break
+        default: return verdict
+        }
+        guard let hole else { return verdict }
+        for entry in new where entry.kind == .givenUp {
+            guard case .number(let first) = entry.values[0], case .number(let last) = entry.values[1],
+                first <= hole.first, last >= hole.last
+            else { continue }
+            self.hole = nil
+            return .givenUp(first: hole.first, last: hole.last)
+        }
+        return verdict
     }
 
     /// The hash of an entry that was taken or announced, if it is remembered.

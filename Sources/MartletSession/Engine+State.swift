@@ -185,6 +185,11 @@ extension Engine {
             return
         }
         let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
+        if let (first, last) = state.givenUp(before: entries) {
+            log(.error) { $0.text("the history of the audit log is full: entries were given up before they were told") }
+            let isNoted = state.note(.givenUp, [.number(first), .number(last)], auditTime(now))
+            if isNoted { state.put(told: last) }
+        }
         let end = entries.last.flatMap { state.head(of: $0) } ?? head
         var heads = LaneHeads()
         heads[lane.lane] = lane.head

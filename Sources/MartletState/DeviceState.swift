@@ -259,6 +259,15 @@ public final class DeviceState {
         return Self.fitting(recent, after: told, count, size)
     }
 
+    /// First and last index of the entries that the back end never had and that gave way to newer ones; nil if there are
+    /// none. `entries`: what `untold` gave.
+    public func givenUp(before entries: [[UInt8]]) -> (first: UInt64, last: UInt64)? {
+        guard let oldest = entries.first, let index = Self.index(of: oldest.span), index > told &+ 1,
+            let kind = Self.kind(of: oldest.span), kind != .rolledBack, kind != .damaged
+        else { return nil }
+        return (told &+ 1, index &- 1)
+    }
+
     private static func fitting(_ entries: [[UInt8]], after told: UInt64, _ count: Int, _ size: Int) -> [[UInt8]] {
         var fitting: [[UInt8]] = []
         var room = size
@@ -281,6 +290,15 @@ public final class DeviceState {
         var reader = CBORReader(entry)
         guard (try? reader.array(exactly: 5)) != nil else { return nil }
         return try? reader.unsigned()
+    }
+
+    /// The third one. The log skips numbers before an entry about a rollback or damage.
+    private static func kind(of entry: Span<UInt8>) -> AuditKind? {
+        var reader = CBORReader(entry)
+        guard (try? reader.array(exactly: 5)) != nil, (try? reader.unsigned()) != nil, (try? reader.bytes()) != nil,
+            let code = try? reader.unsigned()
+        else { return nil }
+        return AuditKind(rawValue: UInt8(clamping: code))
     }
 
     // MARK: Bytes
@@ -361,18 +379,4 @@ public final class DeviceState {
             values.chain = AuditChain(after: head)
         }
     }
-}
-
-/// The first byte of a record. Codes are part of the format.
-enum RecordKind: UInt8 {
-    /// `[floor or null, suspended, told, audit head or null]`
-    case facts = 1
-    /// `RunState`
-    case run = 2
-    /// `Ledger.Entry`
-    case ledger = 3
-    /// A trust document as it was received.
-    case trust = 4
-    /// An entry of the audit log.
-    case entry = 5
 }

@@ -23,7 +23,7 @@ enum AuditChecks {
             (.started, [n]), (.accepted, [n, .bytes(id), .bytes(hash), .text(bytes("set-interval"))]),
             (.refused, [n, .bytes(id), .bytes(hash), n]), (.ended, [n, .bytes(id), .bytes(hash), n]),
             (.refusals, [n, n, n, n, n]), (.trusted, [n, .bytes(hash)]), (.clock, [n]), (.connection, [n, n]),
-            (.rolledBack, [n, n]), (.damaged, [n]), (.lifecycle, [n]),
+            (.rolledBack, [n, n]), (.damaged, [n]), (.lifecycle, [n]), (.givenUp, [n, n]),
         ]
     }
 

@@ -109,7 +109,7 @@ private func raw(
             (.ended, [number, .bytes(id), .bytes(hash), number, number]),
             (.refusals, []), (.refusals, [AuditValue](repeating: number, count: 10)), (.refusals, [.bytes(id)]),
             (.trusted, [.bytes(hash), number]), (.clock, [.bytes(id)]), (.connection, [number]),
-            (.rolledBack, [number]), (.damaged, []), (.lifecycle, [number, number]),
+            (.rolledBack, [number]), (.damaged, []), (.lifecycle, [number, number]), (.givenUp, [number]),
         ]
         for (kind, values) in bad {
             #expect(entry(kind, values).encoded() == nil, "\(kind) \(values)")
@@ -163,7 +163,7 @@ private func raw(
             (raw(previous: .bstr(id)), badType),
             (raw(previous: .null), badType),
             (raw(kind: 0), .unknownKind(0)),
-            (raw(kind: 12), .unknownKind(12)),
+            (raw(kind: 13), .unknownKind(13)),
             (raw(kind: 263), .unknownKind(263)),
             (raw(kind: .unsigned(.max)), .unknownKind(.max)),
             (raw(time: .array([7, 1, 1])), badType),

@@ -72,6 +72,28 @@ import Testing
         #expect(take(&walk, 21, 30) == .linked)
     }
 
+    @Test("AUD-03 a hole that the device names is given up, in the same part or a later one")
+    func givenUp() throws {
+        var log = log
+        let last = UInt64(log.entries.count)
+        try log.add((.givenUp, [.number(11), .number(13)]))
+        let end = try #require(log.heads.last)
+        var walk = AuditWalk()
+        #expect(take(&walk, 1, 10) == .linked)
+        var rest = walk
+        #expect(
+            rest.take(Array(log.entries[13...]), upTo: end, hashing: hashing).verdict == .givenUp(first: 11, last: 13))
+        #expect(take(&walk, 14, 20) == .hole(first: 11, last: 13))
+        #expect(take(&walk, 21, Int(last)) == .linked)
+        #expect(
+            walk.take([log.entries[Int(last)]], upTo: end, hashing: hashing).verdict == .givenUp(first: 11, last: 13))
+        // Others than it names stay missing.
+        walk = AuditWalk()
+        #expect(take(&walk, 1, 9) == .linked)
+        #expect(
+            walk.take(Array(log.entries[13...]), upTo: end, hashing: hashing).verdict == .hole(first: 10, last: 13))
+    }
+
     @Test("AUD-05 a copy of the device's state is a fork where it departs")
     func fork() throws {
         let copy = try copy(10, more: 5)

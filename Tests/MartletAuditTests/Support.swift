@@ -30,6 +30,7 @@ let values: [(kind: AuditKind, values: [AuditValue])] = [
     (.rolledBack, [.number(0), .number(17)]),
     (.damaged, [.number(1)]),
     (.lifecycle, [.number(0)]),
+    (.givenUp, [.number(3), .number(9)]),
 ]
 
 /// A log as a device writes it: its entries, and the heads after each.

@@ -265,6 +265,36 @@ import Testing
         #expect(device.sent(.checkpoint).count == all.count + 1)
     }
 
+    @Test("AUD-03 entries that gave way while nobody was told are named to the back end")
+    func givenUp() throws {
+        let device = try resumed()
+        device.disconnect()
+        for index in 0..<8000 {
+            let time = AuditTime(run: 1, boot: 1, seconds: nil, clock: .untrusted)
+            device.run.state.note(.connection, [.number(1), .number(UInt64(index))], time)
+            if index % 40 == 39 { #expect(device.engine.flush(device.now)) }
+        }
+        device.connect()
+        while device.engine.state.untoldCount > 0 {
+            device.acknowledgeAll()
+            device.wait(Engine.checkpointDelay)
+        }
+        var walk = AuditWalk()
+        var verdicts: [AuditVerdict] = []
+        for signed in device.sent(.checkpoint) {
+            let checkpoint = try Checkpoint(decoding: signed.payload.span)
+            verdicts.append(
+                walk.take(checkpoint.entries, upTo: checkpoint.head, hashing: device.trust.root.hashing).verdict)
+        }
+        let places = verdicts.indices.filter { verdicts[$0] != .linked }
+        try #require(places.count == 2)
+        guard case .hole(let first, let last) = verdicts[places[0]] else {
+            Issue.record("\(verdicts[places[0]])")
+            return
+        }
+        #expect(verdicts[places[1]] == .givenUp(first: first, last: last) && last > first)
+    }
+
     @Test func `a checkpoint that nobody listens to holds nothing back, and is made again later`() throws {
         let device = try connected()
         #expect(try device.resume())

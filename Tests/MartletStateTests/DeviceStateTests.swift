@@ -143,6 +143,31 @@ import Testing
         #expect(try bench.start().untoldCount == 0)
     }
 
+    @Test("AUD-03 what gave way to newer entries before it was told is named")
+    func givenUp() throws {
+        let bench = try Bench()
+        let state = try bench.start()
+        for index in 0..<8000 {
+            state.note(.connection, [.number(1), .number(UInt64(index))], time())
+            if index % 40 == 39 { #expect(state.flush()) }
+        }
+        state.put(told: 10)
+        let entries = state.untold(count: 64, size: 3000)
+        let first = try #require(entries.first.flatMap { state.head(of: $0)?.sequence })
+        #expect(first > 100)
+        let missing = try #require(state.givenUp(before: entries))
+        #expect(missing == (11, first - 1))
+        state.put(told: first - 1)
+        #expect(state.givenUp(before: entries) == nil)
+        // What a rollback skips is not missing.
+        state.put(told: 8000)
+        state.skipAudit(to: ChainHead(sequence: 9000, digest: digest(5)))
+        state.note(.rolledBack, [.number(0), .number(8000)], time())
+        #expect(state.flush())
+        let next = state.untold(count: 64, size: 3000)
+        #expect(next.count == 1 && state.givenUp(before: next) == nil)
+    }
+
     @Test("AUD-05 a device that was rolled back goes on above what the back end has seen, linked to it")
     func rolledBack() throws {
         let bench = try Bench()

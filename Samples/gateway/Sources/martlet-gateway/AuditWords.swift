@@ -49,6 +49,7 @@ final class AuditWords {
         case .connection: return "connection \(numbers.last ?? 0) \(first == 0 ? "ended" : "began")"
         case .rolledBack: return Self.rollback(first, numbers.last ?? 0)
         case .damaged: return "state was lost or damaged: \(first) \(first == 1 ? "place" : "places") of the journal"
+        case .givenUp: return "entries \(first) to \(numbers.last ?? 0) gave way to newer ones before they were told"
         case .lifecycle: return first == 0 ? "the device was suspended" : "the device was activated"
         }
     }
@@ -110,6 +111,7 @@ extension AuditKind {
         case .rolledBack: "rolled-back"
         case .damaged: "damaged"
         case .lifecycle: "lifecycle"
+        case .givenUp: "given-up"
         }
     }
 }
@@ -122,6 +124,7 @@ extension AuditVerdict {
         case .announced: "announced"
         case .repeated: "repeated"
         case .hole: "hole"
+        case .givenUp: "given-up"
         case .fork: "fork"
         case .rolledBack: "rolled-back"
         case .broken: "broken"
@@ -134,6 +137,7 @@ extension AuditVerdict {
         case .linked, .beginning, .announced, .repeated: nil
         case .hole(let first, let last):
             first == last ? "entry \(first) is missing" : "entries \(first) to \(last) are missing"
+        case .givenUp(let first, let last): "the device gave up entries \(first) to \(last): its history was full"
         case .fork(let index):
             "there is another entry \(index): the device's state was copied or restored, or its key is used elsewhere"
         case .rolledBack:

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The first byte of a record. Codes are part of the format.
+enum RecordKind: UInt8 {
+    /// `[floor or null, suspended, told, audit head or null]`
+    case facts = 1
+    /// `RunState`
+    case run = 2
+    /// `Ledger.Entry`
+    case ledger = 3
+    /// A trust document as it was received.
+    case trust = 4
+    /// An entry of the audit log.
+    case entry = 5
+}
