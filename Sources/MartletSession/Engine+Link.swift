@@ -205,13 +205,13 @@ extension Engine {
             log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
             wasRolledBack = true
             lane.skip(to: head)
-            _ = reserve()
             let lane = UInt64(Lane.normal.rawValue)
             state.note(.rolledBack, [.number(lane &+ 1), .number(head.sequence &+ 1)], auditTime(now))
             tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
         }
         if let journal = resume.journal, compareAudit(journal, now) { wasRolledBack = true }
         if isResumed, !isStopping { runAgain(now, wasRolledBack: wasRolledBack) }
+        defer { if wasRolledBack { raiseRun(now) } }
         if !isPossible(resume.time, now) {
             log(.error) { $0.text("the back end's time is ignored: the server's certificate is not valid then") }
         } else if clock.authenticate(resume.time, now) {

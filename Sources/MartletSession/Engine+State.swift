@@ -53,6 +53,22 @@ extension Engine {
         return true
     }
 
+    /// The device was rolled back, and the back end may know a higher run and take no birth of this one. So it goes on
+    /// above all runs there can have been: each raise leaves 2^20 of them for every second.
+    func raiseRun(_ now: TimeSample) {
+        let before = run
+        let time = clock.trustedSeconds(now) ?? 0
+        run = min(max(run &+ DeviceState.damageMargin, time << 20), RunState.limit - 1)
+        // Not before it is durable; else the next start finds out anew.
+        guard reserve() else {
+            run = before
+            return
+        }
+        state.note(.started, [.number(run)], auditTime(now))
+        needsBirth = true
+        needsPresence = true
+    }
+
     /// The back end resumed this run: what earlier ones left open is run again, if it may be, or told as interrupted.
     /// A device that was rolled back runs nothing again: it may have been done since.
     func runAgain(_ now: TimeSample, wasRolledBack: Bool) {

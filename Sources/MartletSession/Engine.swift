@@ -82,7 +82,7 @@ public final class Engine {
 
     var clock: DeviceClock
     var challenge: Challenge
-    let run: UInt64
+    var run: UInt64
     var connection: UInt64 = 0
     var lane: TelemetryLane
     var outbox = Outbox()

@@ -23,6 +23,8 @@ final class SimulatedBackEnd {
     private(set) var challenge: Bytes16?
     /// Of the newest birth.
     private var newest: Bytes16?
+    /// The highest run that it told.
+    private var run: UInt64 = 0
     /// All that was ever in a birth.
     private var known: [Bytes16] = []
     private(set) var journal: ChainHead?
@@ -117,8 +119,12 @@ final class SimulatedBackEnd {
         let isKnown = known.contains(birth.challenge)
         if isKnown, birth.challenge != newest { return [] }
         if !isKnown { known.append(birth.challenge) }
-        newest = birth.challenge
-        challenge = birth.challenge
+        // An older one is answered, but not believed.
+        if birth.run >= run {
+            run = birth.run
+            newest = birth.challenge
+            challenge = birth.challenge
+        }
         var heads = LaneHeads()
         heads[.normal] = head
         let resume = Resume(

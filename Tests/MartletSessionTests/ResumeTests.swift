@@ -6,6 +6,7 @@ import MartletCommands
 import MartletEnvelope
 import MartletMessages
 import MartletSenML
+import MartletState
 import MartletTelemetry
 import MartletTestKit
 import Testing
@@ -192,4 +193,45 @@ import Testing
 extension UInt64 {
     /// Unix seconds at this boot time, if it was `seconds` at `boot`.
     fileprivate func toSeconds(from seconds: Int64, at boot: UInt64) -> Int64 { seconds + Int64(self - boot) / 1000 }
+
+    @Test("CMD-06 a device that an old image rolled back many runs goes on above all runs there were", arguments: 0..<3)
+    func rolledBackRuns(_ knows: Int) throws {
+        let device = try resumed()
+        let old = device.disk.image
+        for round in 0..<2 {
+            for _ in 0..<5 {
+                device.settings.clock.advance(1000)
+                try device.restart()
+                device.connect()
+                #expect(try device.resume())
+                device.acknowledgeAll()
+                #expect(device.report(1))
+                device.acknowledgeAll()
+            }
+            let seen = try #require(device.newestBirth)
+            let (head, time) = (device.engine.lane.head, UInt64(clamping: device.now.system / 1000))
+            device.disk.restore(old)
+            try device.restart()
+            device.connect()
+            device.acknowledgeAll()
+            let first = try #require(device.newestBirth)
+            #expect(first.run < seen.run)
+            var heads = LaneHeads()
+            if knows != 1 { heads[.normal] = head }
+            // The time, if it is believed at all, tells the runs of two restored images apart.
+            if knows == 2, round == 1 { return }
+            let resume = Resume(time: knows == 2 ? 1 : time, journal: knows == 0 ? nil : seen.journal, heads: heads)
+            #expect(device.deliver(try device.gateway.resume(resume, first.challenge), as: .resume))
+            let next = try #require(device.newestBirth)
+            #expect(next.run > seen.run && next.run >= first.run + DeviceState.damageMargin)
+            #expect(next.run < RunState.limit && next.challenge == first.challenge)
+            device.acknowledgeAll()
+            try device.send()
+            #expect(device.owner.commands.count == 1)
+            try device.cutPower(.losesAll)
+            device.connect()
+            device.acknowledgeAll()
+            #expect(try #require(device.newestBirth).run == next.run + 1)
+        }
+    }
 }
