@@ -30,7 +30,8 @@ public import MartletSession
 ///     certificate = device.pem        PEM, the device's first, then its intermediates
 ///     anchors = ca.pem                PEM, the only authorities that are trusted
 ///     [trust]
-///     root = 9f86…                    SHA-256 of a root's public key (DER SubjectPublicKeyInfo), 64 hex digits
+///     root = 9f86…                    SHA-256 of a root's public key (DER SubjectPublicKeyInfo), 64 hex digits; to name
+///                                     another one ends the trust document that the device has from the network
 ///     document = trust.cbor           the first trust document: who may command what; default: from the network
 ///     [telemetry]
 ///     batch-count = 32                readings in one signed message, 1 to 256

@@ -117,14 +117,18 @@ final class DeviceCore: @unchecked Sendable {
         shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
     }
 
-    /// The document that was put into force last; nil if there was none. One that cannot be read is an error: an older
+    /// The document that was put into force last; nil if there was none, or if it goes back to another root than the
+    /// configured one: whoever has the file system in hand may begin anew. One that cannot be read is an error: an older
     /// one in its place would bring back who was revoked.
     private static func storedPolicy(
         _ directory: StateDirectory, _ root: TrustRoot
     ) throws(MartletError) -> TrustPolicy? {
         let message = directory.state.trust
         if message.isEmpty { return nil }
-        do throws(Refusal) { return try TrustPolicy(stored: message, root) } catch {
+        do throws(Refusal) {
+            let policy = try TrustPolicy(stored: message, root)
+            return policy.goesBack(to: root, origin: directory.state.root) ? policy : nil
+        } catch {
             throw MartletError(.state) {
                 $0.text("the trust document in the state directory is not for this device (")
                 $0.text(error.text)

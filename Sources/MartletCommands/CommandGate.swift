@@ -101,7 +101,7 @@ public final class CommandGate {
     /// The most controllers without a place in the present document that are kept in mind.
     private static let maximumRevoked = 16
 
-    private let root: TrustRoot
+    public let root: TrustRoot
     /// Controllers of earlier documents of this run: one that is named again must not begin anew.
     private var revoked: [Controller] = []
     private var declarations: [CommandDeclaration] = []

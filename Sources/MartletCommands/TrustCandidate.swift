@@ -36,11 +36,7 @@ struct TrustCandidate {
             if document.version != before.version + 1 { throw .wrongVersion }
             if count(before.roots) < before.threshold { throw .belowThreshold }
         } else {
-            let pinned = document.roots.filter { key in
-                let spki = key.spki
-                return root.hashing.sha256(spki.span) == root.digest
-            }
-            if count(pinned) == 0 { throw .belowThreshold }
+            if count(root.pinned(in: document)) == 0 { throw .belowThreshold }
         }
         if count(document.roots) < document.threshold { throw .belowThreshold }
         if count(roots(after: policy)) < message.envelopes.count { throw .unknownKey }

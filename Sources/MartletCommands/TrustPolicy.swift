@@ -49,6 +49,13 @@ public final class TrustPolicy {
         try self.init(TrustCandidate(decoding: message.span, root), message.span, root)
     }
 
+    /// Whether a stored document goes back to the pinned root: it came into force under it, or has it among its roots.
+    /// `origin`: digest of the root that was pinned then; empty if nobody wrote that down.
+    public func goesBack(to root: TrustRoot, origin: [UInt8]) -> Bool {
+        if origin.isEmpty || root.digest == Digest(copying: origin.span) { return true }
+        return !root.pinned(in: document).isEmpty
+    }
+
     /// Throws `badDocument` if a key in it is none.
     init(_ opened: TrustCandidate, _ message: Span<UInt8>, _ root: TrustRoot) throws(Refusal) {
         let document = opened.document
@@ -66,6 +73,15 @@ public final class TrustPolicy {
 }
 
 extension TrustRoot {
+    /// The pinned one of the document's roots; none if it is not among them.
+    @inline(never)
+    func pinned(in document: TrustDocument) -> [TrustDocument.Key] {
+        document.roots.filter { key in
+            let spki = key.spki
+            return hashing.sha256(spki.span) == digest
+        }
+    }
+
     /// Throws `badDocument` if it is no key.
     func verifier(of key: TrustDocument.Key) throws(Refusal) -> any Verifier {
         let spki = key.spki

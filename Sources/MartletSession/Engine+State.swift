@@ -16,8 +16,7 @@ extension Engine {
             state.note(.damaged, [.number(UInt64(clamping: state.damage))], auditTime(now))
         }
         state.note(.started, [.number(run)], auditTime(now))
-        // The configuration brought it.
-        if let policy = gate.policy, policy.message != state.trust { put(policy, now) }
+        settleTrust(now)
         for entry in state.ledger.entries where entry.stage == .open {
             guard let command = gate.unfinished(entry) else {
                 if let entry = gate.finish(entry.key, .interrupted) { noteEnd(entry, now) }
@@ -37,6 +36,23 @@ extension Engine {
             tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
         }
         return true
+    }
+
+    /// Writes down what the configuration says of trust: a newer document, or another root.
+    private func settleTrust(_ now: TimeSample) {
+        let pinned = gate.root.digest
+        let root = [UInt8](copying: pinned.bytes.span)
+        let stored = state.trust
+        if root != state.root, !state.root.isEmpty, !stored.isEmpty, gate.policy?.message != stored {
+            log(.warning) { $0.text("another root is configured: the stored trust document was dropped") }
+        }
+        if let policy = gate.policy {
+            if policy.message != stored { put(policy, now) }
+        } else if !stored.isEmpty {
+            state.put(trust: [])
+            state.note(.trusted, [.number(0), .bytes([UInt8](repeating: 0, count: 32))], auditTime(now))
+        }
+        if root != state.root { state.put(root: root) }
     }
 
     /// Makes more sequence numbers durable before they are used.

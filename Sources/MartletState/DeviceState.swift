@@ -34,6 +34,8 @@ public final class DeviceState {
         var run: RunState?
         /// The trust document as it was received; empty if there is none.
         var trust: [UInt8] = []
+        /// The pinned root that it goes back to, as SHA-256 of the key; empty before the first run.
+        var root: [UInt8] = []
         var facts = Facts()
         /// The end of the audit log, waiting entries included.
         var chain = AuditChain()
@@ -96,6 +98,7 @@ public final class DeviceState {
 
     public var run: RunState? { values.run }
     public var trust: [UInt8] { values.trust }
+    public var root: [UInt8] { values.root }
     public var floor: Int64? { values.facts.floor }
     public var isSuspended: Bool { values.facts.isSuspended }
     /// The highest audit entry that the back end has.
@@ -111,7 +114,13 @@ public final class DeviceState {
     /// An entry of the ledger that changed.
     public func put(_ entry: Ledger.Entry) { put(.ledger, ledger.encode(entry)) }
 
-    /// `message`: the trust document as it was received.
+    /// `digest`: of the pinned root that the trust document goes back to.
+    public func put(root digest: [UInt8]) {
+        values.root = digest
+        put(.root, digest)
+    }
+
+    /// `message`: the trust document as it was received; empty if there is none any longer.
     public func put(trust message: [UInt8]) {
         values.trust = message
         put(.trust, message)
@@ -220,6 +229,7 @@ public final class DeviceState {
         var records = [[RecordKind.facts.rawValue] + encodedFacts(head: auditHead)]
         if let run = values.run, let bytes = run.encoded() { records.append([RecordKind.run.rawValue] + bytes) }
         if !values.trust.isEmpty { records.append([RecordKind.trust.rawValue] + values.trust) }
+        if !values.root.isEmpty { records.append([RecordKind.root.rawValue] + values.root) }
         for entry in ledger.entries { records.append([RecordKind.ledger.rawValue] + ledger.encode(entry)) }
         return records
     }
@@ -355,6 +365,9 @@ public final class DeviceState {
             case .trust:
                 values.trust = body
                 return true
+            case .root:
+                values.root = body
+                return body.count == 32
             case .entry:
                 recent.append(body)
                 if recent.count > DeviceState.recentCapacity { recent.removeFirst() }

@@ -12,4 +12,6 @@ enum RecordKind: UInt8 {
     case trust = 4
     /// An entry of the audit log.
     case entry = 5
+    /// SHA-256 of the pinned root that the trust document goes back to.
+    case root = 6
 }

@@ -57,9 +57,9 @@ public final class TestDevice {
     public let key: TestKey
     public let gateway: TestController
     public let `operator`: TestController
-    public let trust: TestTrust
+    public var trust: TestTrust
     public let entropy: SeededEntropy
-    /// The trust document that the configuration names.
+    /// The trust document that the configuration names; empty: none.
     public var document: [UInt8]
     public private(set) var run: Run
     public var batch: ReadingBatch
@@ -102,9 +102,10 @@ public final class TestDevice {
             storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream,
             segmentSize: DeviceState.segmentSize)
         guard let state = try? DeviceState(journal, hashing: trust.root.hashing) else { throw .engine }
-        let stored = try? TrustPolicy(stored: state.trust, trust.root)
-        let first = try trust.policy(document)
-        let policy = first.version > stored?.version ?? 0 ? first : stored
+        var stored = try? TrustPolicy(stored: state.trust, trust.root)
+        if let policy = stored, !policy.goesBack(to: trust.root, origin: state.root) { stored = nil }
+        let first = document.isEmpty ? nil : try trust.policy(document)
+        let policy = first?.version ?? 0 > stored?.version ?? 0 ? first : stored
         let gate = CommandGate(root: trust.root, policy: policy, ledger: state.ledger, now: now.boot)
         for command in settings.commands { _ = gate.declare(command) }
         let queue = MemoryQueue(byteLimit: settings.queueLimit)

@@ -12,6 +12,10 @@ import Testing
 
 @testable import MartletSession
 
+extension [UInt8] {
+    fileprivate init(_ digest: Digest) { self = digest.bytes.indices.map { digest.bytes[$0] } }
+}
+
 @Suite struct TrustTests {
     /// A document that names these controllers, `version` signed by the device's root.
     private func document(
@@ -102,6 +106,52 @@ import Testing
         device.disk.isFull(false)
         #expect(device.deliver(next, as: .trust))
         #expect(device.engine.gate.trustVersion == 2)
+    }
+
+    @Test(
+        "CMD-08 another root in the configuration ends the stored document, unless that goes back to it",
+        arguments: 0..<3)
+    func otherRoot(_ why: Int) throws {
+        let device = try resumed()
+        #expect(device.deliver(try document(device, version: 2, [device.gateway, device.operator]), as: .trust))
+        let old = device.trust
+        device.trust = try TestTrust(deviceName: device.name, seed: 77)
+        device.document = why == 2 ? try document(device, version: 1, [device.gateway]) : []
+        if why == 1 {
+            // The roots were replaced from afar; the configuration follows later.
+            var next = old.document(version: 3, [device.gateway], commands: [])
+            next.roots = device.trust.keys.map { $0.trusted }
+            #expect(device.deliver(try old.message(next, by: old.keys + device.trust.keys), as: .trust))
+        }
+        for _ in 0..<2 {
+            try device.cutPower(.losesAll)
+            #expect(device.engine.gate.trustVersion == [0, 3, 1][why])
+        }
+        #expect(device.run.state.root == [UInt8](device.trust.root.digest))
+        // The old roots have no say any longer, and the root before does not come back with its document.
+        device.connect()
+        let last = try old.message(old.document(version: 3, [device.gateway], commands: []))
+        #expect(device.deliver(last, as: .trust))
+        #expect(device.engine.gate.trustVersion == [0, 3, 1][why])
+        if why == 0 {
+            #expect(device.deliver(try document(device, version: 7, [device.gateway, device.operator]), as: .trust))
+            #expect(device.engine.gate.trustVersion == 7)
+        }
+    }
+
+    @Test("CMD-08 a device whose configuration has a new root says that it dropped the document of the old one")
+    func otherRootIsTold() throws {
+        let device = try resumed()
+        device.trust = try TestTrust(deviceName: device.name, seed: 77)
+        device.document = []
+        try device.restart()
+        #expect(device.hasLogged("another root is configured: the stored trust document was dropped"))
+        device.engine.flush(device.now)
+        let entries = try device.run.state.untold(count: 64, size: 15_000).map { try AuditEntry(decoding: $0.span) }
+        let dropped = try #require(entries.last { $0.kind == .trusted })
+        #expect(dropped.values == [.number(0), .bytes([UInt8](repeating: 0, count: 32))])
+        try device.restart()
+        #expect(!device.hasLogged("another root"))
     }
 
     @Test("CMD-08 a flood of forged documents delays a good one, and does not keep it away")
