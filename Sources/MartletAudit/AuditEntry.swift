@@ -34,19 +34,23 @@ public struct AuditEntry: Equatable, Sendable {
     public var index: UInt64
     /// Hash of the entry before; 32 zero bytes in the entry with index 1, and only there.
     public var previous: Digest
-    public var kind: AuditKind
+    /// The code of its kind, which a later version of the protocol may have given to a kind of its own.
+    public var code: UInt64
     public var time: AuditTime
     public var values: [AuditValue]
 
     public init(index: UInt64, previous: Digest, kind: AuditKind, time: AuditTime, values: [AuditValue]) {
         self.index = index
         self.previous = previous
-        self.kind = kind
+        code = UInt64(kind.rawValue)
         self.time = time
         self.values = values
     }
 
-    /// nil if a reader would refuse it: values that the kind does not have, a time that contradicts itself, index 0,
+    /// nil if this version does not know it.
+    public var kind: AuditKind? { AuditKind(rawValue: UInt8(clamping: code)) }
+
+    /// nil if a reader would refuse it: values that a known kind does not have, a time that contradicts itself, index 0,
     /// a predecessor of the first or none of another.
     public func encoded() -> [UInt8]? {
         if flaw != nil { return nil }
@@ -54,7 +58,7 @@ public struct AuditEntry: Equatable, Sendable {
             writer.array(5)
             writer.unsigned(index)
             writer.bytes(previous.bytes.span)
-            writer.unsigned(UInt64(kind.rawValue))
+            writer.unsigned(code)
             writer.array(4)
             writer.unsigned(time.run)
             writer.unsigned(time.boot)
@@ -73,14 +77,13 @@ public struct AuditEntry: Equatable, Sendable {
 
     public init(decoding entry: Span<UInt8>) throws(AuditError) {
         if entry.count > Self.maximumSize { throw .tooLarge }
-        let kind: UInt64
         let clock: UInt64
         do throws(CBORError) {
             var reader = CBORReader(entry)
             try reader.array(exactly: 5)
             index = try reader.unsigned()
             previous = try reader.digest(entry)
-            kind = try reader.unsigned()
+            code = try reader.unsigned()
             try reader.array(exactly: 4)
             time = AuditTime(run: try reader.unsigned(), boot: try reader.unsigned(), seconds: nil, clock: .untrusted)
             if try !reader.isNull() { time.seconds = try reader.unsigned() }
@@ -90,9 +93,7 @@ public struct AuditEntry: Equatable, Sendable {
         } catch {
             throw .malformed(error)
         }
-        guard let kind = AuditKind(rawValue: UInt8(clamping: kind)) else { throw .unknownKind(kind) }
         guard let clock = ClockState(rawValue: UInt8(clamping: clock)) else { throw .badTime }
-        self.kind = kind
         time.clock = clock
         if let flaw { throw flaw }
     }
@@ -121,6 +122,7 @@ public struct AuditEntry: Equatable, Sendable {
         if index == 0 { return .badIndex }
         if (index == 1) != (previous == .zero) { return .badPrevious }
         if let seconds = time.seconds, time.clock == .untrusted || seconds > 1 << 40 { return .badTime }
+        guard let kind else { return nil }
         return kind.allows(values) ? nil : .badValues
     }
 }

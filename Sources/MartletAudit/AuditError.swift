@@ -8,13 +8,12 @@ public enum AuditError: Error, Equatable {
     case tooLarge
     /// Not the CBOR that the protocol prescribes.
     case malformed(CBORError)
-    case unknownKind(UInt64)
     /// Entries count from 1.
     case badIndex
     /// The first entry names a predecessor, or another one names none.
     case badPrevious
     /// A time with an untrusted clock, one beyond 2^40, or an unknown state of the clock.
     case badTime
-    /// Not the values of its kind.
+    /// Not the values of its kind, which is known.
     case badValues
 }

@@ -9,6 +9,8 @@ public import MartletEnvelope
 public struct AuditWalk: Sendable {
     public static let maximumRecent = 256
 
+    /// The first entry that was taken: where the part of the log that is known begins.
+    public private(set) var first: ChainHead?
     /// The last entry that was taken.
     public private(set) var head: ChainHead?
     /// The highest head that a device has signed; its entries may be still to come.
@@ -18,7 +20,8 @@ public struct AuditWalk: Sendable {
     private var hole: (first: UInt64, last: UInt64)?
 
     /// Goes on after what was taken and seen before.
-    public init(after head: ChainHead? = nil, seen: ChainHead? = nil) {
+    public init(after head: ChainHead? = nil, seen: ChainHead? = nil, from first: ChainHead? = nil) {
+        self.first = first
         self.head = head
         self.seen = seen ?? head
     }
@@ -47,6 +50,9 @@ public struct AuditWalk: Sendable {
             if let entry = item.entry, digest(at: entry.index) != item.digest { new.append(entry) }
         }
         let verdict = explained(judge(run, next), by: new)
+        if case nil = head, let item = run.items.first, let entry = item.entry {
+            first = ChainHead(sequence: entry.index, digest: item.digest)
+        }
         if case .broken = verdict {
         } else {
             for item in run.items {

@@ -126,6 +126,15 @@ private func raw(
         #expect(entry(.accepted, [number, .bytes(id), .bytes(hash), .text([0xff])]).encoded() == nil)
     }
 
+    @Test(arguments: [0, 12, 263, UInt64.max])
+    func `a kind of a later version is read as it is, and nothing is said of its values`(code: UInt64) throws {
+        let values: [AuditValue] = [.text([]), .bytes([1]), .number(.max)]
+        let bytes = raw(kind: .unsigned(code), values: .array([.text([]), .bstr([1]), .unsigned(.max)]))
+        let entry = try AuditEntry(decoding: bytes.span)
+        #expect(entry.code == code && entry.kind == nil && entry.values == values)
+        #expect(entry.encoded() == bytes)
+    }
+
     @Test func `what contradicts itself is neither written nor read`() {
         var zero = entry(.clock, [.number(1)])
         zero.index = 0
@@ -162,10 +171,9 @@ private func raw(
             (raw(index: Raw(hex: "1802")), .malformed(.notShortest(at: 0))),
             (raw(previous: .bstr(id)), badType),
             (raw(previous: .null), badType),
-            (raw(kind: 0), .unknownKind(0)),
-            (raw(kind: 13), .unknownKind(13)),
-            (raw(kind: 263), .unknownKind(263)),
-            (raw(kind: .unsigned(.max)), .unknownKind(.max)),
+            (raw(kind: -1), badType),
+            (raw(kind: 13, values: .array([.null])), badType),
+            (raw(index: 0, kind: 13), .badIndex),
             (raw(time: .array([7, 1, 1])), badType),
             (raw(time: .array([7, 1, 1, 2, 0])), badType),
             (raw(time: .array([7, 1, 1, 3])), .badTime),
