@@ -10,17 +10,15 @@ struct BirthCertificate {
     let issuer: [UInt8]
     let key: DeviceRecord.Key
 
-    /// Verifies the chain for a client at `time`, the common name against the topic's device id, and the one URI
+    /// Verifies a chain, in DER, for a client at `time`, the common name against the topic's device id, and the one URI
     /// against `iss`. The birth's signature is the caller's to check, with the key found here.
     init(
-        _ envelope: Envelope, in message: Span<UInt8>, device: Span<UInt8>, anchors: [Certificate], at time: Int64,
+        _ encoded: [[UInt8]], issuer expected: Span<UInt8>, device: Span<UInt8>, anchors: [Certificate], at time: Int64,
         hashing: any Hashing
     ) throws(VerificationError) {
         var chain: [Certificate] = []
-        for range in envelope.x5chain {
-            do throws(OpenSSLError) {
-                chain.append(try Certificate(der: message.extracting(range)))
-            } catch {
+        for der in encoded {
+            do throws(OpenSSLError) { chain.append(try Certificate(der: der.span)) } catch {
                 throw .badCertificate(error)
             }
         }
@@ -33,13 +31,14 @@ struct BirthCertificate {
         }
         guard let name = leaf.commonName, name.isEqual(to: device) else { throw .wrongDevice }
         let uris = leaf.uris
-        guard uris.count == 1, uris[0].isEqual(to: message.extracting(envelope.issuer)) else { throw .wrongIssuer }
+        guard uris.count == 1, uris[0].isEqual(to: expected) else { throw .wrongIssuer }
         issuer = uris[0]
         do throws(OpenSSLError) {
             let publicKey = try leaf.publicKey
             let spki = publicKey.spki
             let id = KeyID(ofKey: hashing.sha256(spki.span))
-            key = DeviceRecord.Key(id: id, spki: spki, verifier: KeyVerifier(publicKey))
+            key = DeviceRecord.Key(
+                id: id, verifier: KeyVerifier(publicKey), memory: DeviceMemory.Key(chain: encoded, received: time))
         } catch {
             throw .badCertificate(error)
         }

@@ -8,43 +8,73 @@ public import MartletMessages
 /// What a back end keeps of a device when it is restarted, so that it still knows an older birth, and tells the
 /// device in `resume` what it has seen. Not secret; whoever can change it can make the back end forget.
 public struct DeviceMemory: Equatable, Sendable {
+    /// A certificate that an accepted birth brought.
+    public struct Key: Equatable, Sendable {
+        /// DER; the device's own first.
+        public var chain: [[UInt8]]
+        /// When that birth arrived, in seconds since 1970: the time at which the certificate is judged.
+        public var received: Int64
+
+        public init(chain: [[UInt8]], received: Int64) {
+            self.chain = chain
+            self.received = received
+        }
+    }
+
+    /// The most keys of one device; of more, the oldest are forgotten.
+    public static let maximumKeys = 8
+
     public var issuer: [UInt8]
+    /// In the order of their arrival.
+    public var keys: [Key]
     public var run: UInt64
     public var connection: UInt64
     public var heads: LaneHeads
+    /// The first entry of the audit log that arrived: what is stored of the log begins with it.
+    public var journalFirst: ChainHead?
     /// The last entry of the audit log that arrived.
     public var journal: ChainHead?
     /// The highest head of the audit log that the device signed.
     public var journalSeen: ChainHead?
 
     public init(
-        issuer: [UInt8], run: UInt64, connection: UInt64, heads: LaneHeads, journal: ChainHead? = nil,
-        journalSeen: ChainHead? = nil
+        issuer: [UInt8], keys: [Key] = [], run: UInt64, connection: UInt64, heads: LaneHeads,
+        journalFirst: ChainHead? = nil, journal: ChainHead? = nil, journalSeen: ChainHead? = nil
     ) {
         self.issuer = issuer
+        self.keys = keys
         self.run = run
         self.connection = connection
         self.heads = heads
+        self.journalFirst = journalFirst
         self.journal = journal
         self.journalSeen = journalSeen
     }
 
     /// The most bytes of the encoded form.
-    public static let maximumSize = 512
+    public static let maximumSize = 1024 + maximumKeys * Envelope.maximumSize
 
     public func encoded() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
         var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(6)
+        writer.array(8)
         writer.text(issuer.span)
+        writer.array(keys.count)
+        for key in keys {
+            writer.array(2)
+            writer.integer(key.received)
+            writer.array(key.chain.count)
+            for certificate in key.chain { writer.bytes(certificate.span) }
+        }
         writer.unsigned(run)
         writer.unsigned(connection)
         writer.array(Lane.allCases.count)
         for lane in Lane.allCases {
             if let head = heads[lane] { writer.head(head) } else { writer.null() }
         }
-        if let journal { writer.head(journal) } else { writer.null() }
-        if let journalSeen { writer.head(journalSeen) } else { writer.null() }
+        for head in [journalFirst, journal, journalSeen] {
+            if let head { writer.head(head) } else { writer.null() }
+        }
         guard let count = try? writer.finish() else { return [] }
         bytes.removeLast(bytes.count - count)
         return bytes
@@ -58,17 +88,36 @@ public struct DeviceMemory: Equatable, Sendable {
 
     private static func read(_ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
         var reader = CBORReader(bytes)
-        try reader.array(exactly: 6)
+        try reader.array(exactly: 8)
         let issuer = [UInt8](copying: bytes.extracting(try reader.text()))
+        let keys = try keys(&reader, bytes)
         let run = try reader.unsigned()
         let connection = try reader.unsigned()
         try reader.array(exactly: Lane.allCases.count)
         var heads = LaneHeads()
         for lane in Lane.allCases where try !reader.isNull() { heads[lane] = try reader.head(bytes) }
+        let journalFirst = try reader.isNull() ? nil : try reader.head(bytes)
         let journal = try reader.isNull() ? nil : try reader.head(bytes)
         let journalSeen = try reader.isNull() ? nil : try reader.head(bytes)
         try reader.finish()
         return DeviceMemory(
-            issuer: issuer, run: run, connection: connection, heads: heads, journal: journal, journalSeen: journalSeen)
+            issuer: issuer, keys: keys, run: run, connection: connection, heads: heads,
+            journalFirst: journalFirst, journal: journal, journalSeen: journalSeen)
+    }
+
+    private static func keys(_ reader: inout CBORReader, _ bytes: Span<UInt8>) throws(CBORError) -> [Key] {
+        let at = reader.offset
+        let count = try reader.array()
+        if count > maximumKeys { throw .unexpected(at: at) }
+        var keys: [Key] = []
+        for _ in 0..<count {
+            try reader.array(exactly: 2)
+            var key = Key(chain: [], received: try reader.integer())
+            for _ in 0..<(try reader.array()) {
+                key.chain.append([UInt8](copying: bytes.extracting(try reader.bytes())))
+            }
+            keys.append(key)
+        }
+        return keys
     }
 }

@@ -7,14 +7,14 @@ internal import MartletMessages
 
 /// What is remembered of one device. Bounded, whatever the device sends.
 struct DeviceRecord {
-    static let maximumKeys = 4
     static let maximumBoots = 8
 
     /// A key that a birth brought with a valid certificate. What it signed stays valid when the certificate ends.
     struct Key {
         let id: KeyID
-        let spki: [UInt8]
         let verifier: KeyVerifier
+        /// What it is kept as.
+        let memory: DeviceMemory.Key
     }
 
     /// When a boot of the device began.
@@ -38,7 +38,7 @@ struct DeviceRecord {
         lanes = Lane.allCases.map { lane in
             if let head = memory?.heads[lane] { LaneChain(lane: lane, resuming: head) } else { LaneChain(lane: lane) }
         }
-        audit = AuditWalk(after: memory?.journal, seen: memory?.journalSeen)
+        audit = AuditWalk(after: memory?.journal, seen: memory?.journalSeen, from: memory?.journalFirst)
         run = memory?.run
         connection = memory?.connection ?? 0
     }
@@ -73,12 +73,12 @@ struct DeviceRecord {
     mutating func renew(_ challenge: Bytes16) { birth?.challenge = challenge }
 
     mutating func accept(_ key: Key) {
-        if keys.contains(where: { $0.spki == key.spki }) { return }
-        if keys.count == Self.maximumKeys { keys.removeFirst() }
+        if keys.contains(where: { $0.memory.chain.first == key.memory.chain.first }) { return }
+        if keys.count == DeviceMemory.maximumKeys { keys.removeFirst() }
         keys.append(key)
     }
 
-    /// The key that a message names. Its id is a hint: two keys may share it.
+    /// The keys that a message may mean. Their id is a hint: two keys may share it, and one may have two certificates.
     func keys(named id: KeyID) -> [Key] { keys.filter { $0.id == id } }
 
     // MARK: Audit log
@@ -127,8 +127,8 @@ struct DeviceRecord {
     var memory: DeviceMemory? {
         run.map {
             DeviceMemory(
-                issuer: issuer, run: $0, connection: connection, heads: heads, journal: audit.head,
-                journalSeen: audit.seen)
+                issuer: issuer, keys: keys.map(\.memory), run: $0, connection: connection, heads: heads,
+                journalFirst: audit.first, journal: audit.head, journalSeen: audit.seen)
         }
     }
 }

@@ -19,10 +19,12 @@ public final class DeviceVerifier {
     private let maximumDevices: Int
     private var devices: [[UInt8]: DeviceRecord] = [:]
     private var structure = Envelope.makeStructure()
+    /// What was known of a device before the last message.
+    private var before: (device: [UInt8], record: DeviceRecord?)?
 
     /// - Parameters:
     ///   - anchors: the authorities of the devices' certificates.
-    ///   - maximumDevices: how many devices are remembered; each takes up to some 160 KiB.
+    ///   - maximumDevices: how many devices are remembered; each takes up to some 160 KiB, and its certificates.
     public init(anchors: [Certificate], maximumDevices: Int = 1000) throws(OpenSSLError) {
         self.anchors = anchors
         hashing = try OpenSSLHashing()
@@ -39,8 +41,10 @@ public final class DeviceVerifier {
     public func verify(
         _ message: Span<UInt8>, from device: Span<UInt8>, as purpose: Purpose, at time: Int64, now: UInt64
     ) throws(VerificationError) -> DeviceMessage {
+        before = nil
         guard DeviceID.isValid(device) else { throw .badDeviceID }
         let id = [UInt8](copying: device)
+        before = (id, devices[id])
         let envelope: Envelope
         do throws(EnvelopeError) { envelope = try Envelope(decoding: message) } catch { throw .envelope(error) }
         if purpose == .birth { return try birth(envelope, message, id, at: time) }
@@ -81,6 +85,14 @@ public final class DeviceVerifier {
             journal: nil, changes: changes, datedBoot: isDated ? envelope.claims.boot?.id : nil)
     }
 
+    /// Takes the last message back, as if it had not come: for one that could not be stored, and will come again.
+    /// To be called before anything else is.
+    public func revert() {
+        guard let (device, record) = before else { return }
+        devices[device] = record
+        before = nil
+    }
+
     /// Declares holes for what has waited too long. Call it every few seconds; `now` as in `verify`.
     public func advance(now: UInt64) -> [(device: [UInt8], change: LaneChange)] {
         var all: [(device: [UInt8], change: LaneChange)] = []
@@ -118,9 +130,27 @@ public final class DeviceVerifier {
     public func memory(of device: [UInt8]) -> DeviceMemory? { devices[device]?.memory }
 
     /// Brings back what was kept. For a device of which nothing has arrived yet.
-    public func restore(_ device: [UInt8], _ memory: DeviceMemory) {
-        guard devices[device] == nil, devices.count < maximumDevices else { return }
-        devices[device] = DeviceRecord(issuer: memory.issuer, memory: memory)
+    ///
+    /// Certificates are verified anew, each at the time at which its birth arrived. Those that do not hold are left
+    /// out, e.g. of an authority that is no anchor any longer; returns why the first one does not, nil if all do.
+    public func restore(_ device: [UInt8], _ memory: DeviceMemory) -> VerificationError? {
+        guard devices[device] == nil else { return nil }
+        guard devices.count < maximumDevices else { return .tooManyDevices }
+        var record = DeviceRecord(issuer: memory.issuer, memory: memory)
+        var refusal: VerificationError?
+        for key in memory.keys {
+            do throws(VerificationError) {
+                record.accept(
+                    try BirthCertificate(
+                        key.chain, issuer: memory.issuer.span, device: device.span, anchors: anchors,
+                        at: key.received, hashing: hashing
+                    ).key)
+            } catch {
+                if case nil = refusal { refusal = error }
+            }
+        }
+        devices[device] = record
+        return refusal
     }
 
     /// Forgets the device: retired, or accepted with a state that was rolled back. Its next birth is its first.
@@ -132,7 +162,8 @@ public final class DeviceVerifier {
         _ envelope: Envelope, _ message: Span<UInt8>, _ id: [UInt8], at time: Int64
     ) throws(VerificationError) -> DeviceMessage {
         let certificate = try BirthCertificate(
-            envelope, in: message, device: id.span, anchors: anchors, at: time, hashing: hashing)
+            envelope.x5chain.map { [UInt8](copying: message.extracting($0)) },
+            issuer: message.extracting(envelope.issuer), device: id.span, anchors: anchors, at: time, hashing: hashing)
         let digest = try verify(envelope, message, as: .birth, with: certificate.key)
         try require(envelope.contentType, ContentFormat.cbor)
         let birth = try decoded(message.extracting(envelope.payload), Birth.init(decoding:))

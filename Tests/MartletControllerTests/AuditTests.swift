@@ -81,7 +81,7 @@ extension DeviceMessage {
 
         func restarted() throws -> DeviceVerifier {
             let verifier = try DeviceVerifier(anchors: [bench.authority.authority.certificate])
-            verifier.restore(device.id, kept)
+            #expect(verifier.restore(device.id, kept) == nil)
             let birth = try device.birth(run: 2, journal: log.heads[11])
             _ = try verifier.verify(birth.span, from: device.id.span, as: .birth, at: bench.now, now: 0)
             return verifier
@@ -123,7 +123,7 @@ extension DeviceMessage {
         let memory = DeviceMemory(
             issuer: Array(TestDevice.urn.utf8), run: 5, connection: 1, heads: LaneHeads(), journal: log.heads[19])
         let verifier = try DeviceVerifier(anchors: [bench.authority.authority.certificate])
-        verifier.restore(device.id, memory)
+        #expect(verifier.restore(device.id, memory) == nil)
         func take(_ birth: [UInt8]) throws -> DeviceMessage {
             try verifier.verify(birth.span, from: device.id.span, as: .birth, at: bench.now, now: 0)
         }

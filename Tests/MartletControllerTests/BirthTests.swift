@@ -116,13 +116,99 @@ import TestSupport
 
         let restarted = try Bench(knowing: false)
         let device = try TestDevice(restarted.authority)
-        restarted.verifier.restore(device.id, memory)
+        // Its certificate is of an authority that this back end does not trust; the rest is true all the same.
+        #expect(restarted.verifier.restore(device.id, memory) == .untrustedCertificate(.untrustedIssuer))
+        #expect(restarted.refusal(try device.telemetry(2, after: first.head).message, as: .telemetry) == .unknownKey)
         #expect(restarted.verifier.heads(of: device.id)[.normal] == first.head)
         #expect(restarted.verifier.challenge(of: device.id) == nil)
         #expect(try restarted.take(device.birth(run: 8), as: .birth).standing == .older)
         // What the broker retained is that of this connection: its challenge is not known yet.
         #expect(try restarted.take(device.birth(run: 9, connection: 3), as: .birth).standing == .newer)
         #expect(try restarted.take(device.telemetry(2, after: first.head).message, as: .telemetry).verdict == .linked)
+    }
+
+    @Test func `after a restart of the back end, what a device sent before its next birth is verified`() throws {
+        let bench = try Bench(knowing: false)
+        let device = bench.device
+        _ = try bench.take(device.birth(), as: .birth)
+        let bytes = try #require(bench.verifier.memory(of: device.id)).encoded()
+        let decoded = DeviceMemory(decoding: bytes.span)
+        let memory = try #require(decoded)
+        #expect(memory.keys == [DeviceMemory.Key(chain: device.certificates, received: bench.now)])
+        func restarted(_ change: (inout DeviceMemory) -> Void = { _ in }) throws -> (DeviceVerifier, VerificationError?)
+        {
+            var memory = memory
+            change(&memory)
+            let verifier = try DeviceVerifier(anchors: [bench.authority.authority.certificate])
+            return (verifier, verifier.restore(device.id, memory))
+        }
+        let message = try device.telemetry(1, after: nil).message
+        func refusal(_ verifier: DeviceVerifier) -> VerificationError? {
+            do throws(VerificationError) {
+                // Long after the certificate has expired: its birth arrived before.
+                _ = try verifier.verify(
+                    message.span, from: device.id.span, as: .telemetry, at: bench.authority.notAfter + 9, now: 0)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        let (verifier, refused) = try restarted()
+        #expect(refused == nil && refusal(verifier) == nil)
+
+        // Nothing of the file is believed that the authority did not sign.
+        let stranger = try TestDevice(TestAuthority())
+        let other = try TestDevice(bench.authority, id: "pump-8")
+        let table: [(VerificationError, (inout DeviceMemory) -> Void)] = [
+            (.untrustedCertificate(.untrustedIssuer), { $0.keys[0].chain = stranger.certificates }),
+            (.wrongDevice, { $0.keys[0].chain = other.certificates }),
+            (.wrongIssuer, { $0.issuer = Array("urn:dev:mac:0024befffe804ff2".utf8) }),
+            (.untrustedCertificate(.expired), { $0.keys[0].received = bench.authority.notAfter + 1 }),
+            (.untrustedCertificate(.notYetValid), { $0.keys[0].received = bench.authority.notBefore - 1 }),
+            (.noCertificate, { $0.keys[0].chain = [] }), (.badCertificate(.malformed), { $0.keys[0].chain = [[0x30]] }),
+        ]
+        for (expected, change) in table {
+            let (verifier, refused) = try restarted(change)
+            #expect(refused == expected)
+            #expect(refusal(verifier) == (expected == .wrongIssuer ? .wrongIssuer : .unknownKey))
+        }
+    }
+
+    @Test func `the eight newest certificates of a device are kept`() throws {
+        let bench = try Bench(knowing: false)
+        var devices: [TestDevice] = []
+        for run in UInt64(1)...9 {
+            devices.append(try TestDevice(bench.authority))
+            _ = try bench.take(devices[devices.count - 1].birth(run: run), as: .birth)
+            _ = try bench.take(devices[devices.count - 1].birth(run: run), as: .birth, at: bench.now + 60)
+        }
+        let memory = try #require(bench.verifier.memory(of: bench.device.id))
+        #expect(memory.keys.map(\.chain) == devices.dropFirst().map(\.certificates))
+        // The first time that one arrived counts.
+        #expect(memory.keys.allSatisfy { $0.received == bench.now })
+        let bytes = memory.encoded()
+        func isMemory(_ bytes: [UInt8]) -> Bool {
+            if case nil = DeviceMemory(decoding: bytes.span) { false } else { true }
+        }
+        #expect(isMemory(bytes) && !isMemory(bytes + [0]))
+        for count in bytes.indices { #expect(!isMemory(Array(bytes[..<count])), "\(count) bytes") }
+    }
+
+    @Test func `a message that is taken back comes again as if it had not come`() throws {
+        let bench = try Bench(knowing: false)
+        let birth = try bench.device.birth()
+        #expect(try bench.take(birth, as: .birth).standing == .first)
+        bench.verifier.revert()
+        #expect(bench.verifier.name(of: bench.device.id) == nil)
+        #expect(try bench.take(birth, as: .birth).standing == .first)
+        let message = try bench.device.telemetry(1, after: nil).message
+        for _ in 1...2 {
+            #expect(try bench.take(message, as: .telemetry).verdict == .first)
+            bench.verifier.revert()
+            bench.verifier.revert()
+        }
+        _ = try bench.take(message, as: .telemetry)
+        #expect(try bench.take(message, as: .telemetry).verdict == .duplicate)
     }
 
     @Test func `a forgotten device begins anew`() throws {
