@@ -266,8 +266,7 @@ extension ControllerLink: MosquittoEvents {
 
     public func received(topic: Span<UInt8>, payload: Span<UInt8>, retained: Bool) -> Bool {
         tls.resetInputCount()
-        delegate.linkReceived(topic: topic, payload: payload, isRetained: retained)
-        return true
+        return delegate.linkReceived(topic: topic, payload: payload, isRetained: retained)
     }
 
     public func acknowledged(id: Int32, reasonCode: UInt8) {

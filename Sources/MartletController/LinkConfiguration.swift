@@ -37,8 +37,10 @@ public struct LinkConfiguration {
 /// Who hears what a link receives. Every method is called on the link's thread; it may publish and stop.
 public protocol ControllerLinkDelegate: AnyObject {
     func linkChanged(_ state: LinkState)
-    /// A message arrived; it is acknowledged when this returns. The spans are valid during the call.
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool)
+    /// A message arrived. It is acknowledged after this returned true. After false the connection ends, and the broker
+    /// keeps the message, if the session outlives the connection, and sends it again. The spans are valid during the
+    /// call.
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool
     /// The broker took what `publish` returned as `token`, or refused it: 0 is success, 0x10 that nobody listens.
     func linkPublished(token: UInt64, reasonCode: UInt8)
     /// Comes at least every second while the link runs, for deadlines of the delegate's own.

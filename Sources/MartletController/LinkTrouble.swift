@@ -35,6 +35,7 @@ public enum LinkTrouble: Error {
         case .mosquitto(.keepAlive): "the broker no longer answers"
         case .mosquitto(.network(let errno)):
             String(decoding: PosixError.system("connect", code: errno).text, as: UTF8.self)
+        case .mosquitto(.messageRefused): "a message could not be taken, and waits at the broker"
         case .mosquitto(.protocolError): "the broker broke the protocol"
         case .mosquitto(.invalidArgument): "the port, client id or address is not usable"
         case .mosquitto: "the connection failed"

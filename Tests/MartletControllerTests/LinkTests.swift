@@ -11,12 +11,16 @@ private final class Listener: ControllerLinkDelegate, @unchecked Sendable {  // 
     struct Heard {
         var states: [LinkState] = []
         var messages: [[UInt8]] = []
+        /// How many messages are refused first.
+        var refusals = 0
         var published: [(token: UInt64, reasonCode: UInt8)] = []
         var ticks = 0
     }
 
     private let condition = NSCondition()
     private var heard = Heard()
+
+    init(refusals: Int = 0) { heard.refusals = refusals }
 
     func wait<Result>(_ what: String, _ found: (Heard) -> Result?) throws -> Result {
         let end = Date(timeIntervalSinceNow: 20)
@@ -35,9 +39,14 @@ private final class Listener: ControllerLinkDelegate, @unchecked Sendable {  // 
 
     func linkChanged(_ state: LinkState) { change { $0.states.append(state) } }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool {
         let bytes = [UInt8](copying: payload)
-        change { $0.messages.append(bytes) }
+        var isTaken = true
+        change {
+            $0.messages.append(bytes)
+            isTaken = $0.messages.count > $0.refusals
+        }
+        return isTaken
     }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) { change { $0.published.append((token, reasonCode)) } }
@@ -61,14 +70,16 @@ extension LinkState {
     }
 
     private func link(
-        _ listener: Listener, to host: String = "localhost", anchors: [Certificate]? = nil, filters: [String] = ["t/#"]
+        _ listener: Listener, to host: String = "localhost", anchors: [Certificate]? = nil, filters: [String] = ["t/#"],
+        id: String = "back-end", sessionExpiry: UInt32 = 0
     ) throws -> ControllerLink {
         let identity = try authority.client("back-end")
-        return try ControllerLink(
-            LinkConfiguration(
-                host: host, port: broker.port, clientID: Array("back-end".utf8),
-                anchors: anchors ?? [authority.authority.certificate], chain: [identity.certificate],
-                key: identity.key, subscriptions: filters.map { Array($0.utf8) }), delegate: listener)
+        var configuration = LinkConfiguration(
+            host: host, port: broker.port, clientID: Array(id.utf8),
+            anchors: anchors ?? [authority.authority.certificate], chain: [identity.certificate],
+            key: identity.key, subscriptions: filters.map { Array($0.utf8) })
+        configuration.sessionExpiry = sessionExpiry
+        return try ControllerLink(configuration, delegate: listener)
     }
 
     @Test func `it connects, publishes, receives and stops`() throws {
@@ -108,6 +119,25 @@ extension LinkState {
         #expect(try listener.wait("message") { $0.messages.first } == [4])
         link.stop()
         link.wait()
+    }
+
+    @Test func `a message that is not taken comes again, before the next one`() throws {
+        let listener = Listener(refusals: 2)
+        let link = try link(listener, sessionExpiry: 60)
+        try link.start()
+        _ = try listener.wait("connection") { $0.states.contains(where: \.isReady) ? true : nil }
+        let (sender, sent) = (Listener(), [[1], [2]] as [[UInt8]])
+        let other = try self.link(sender, filters: [], id: "other")
+        for payload in sent { _ = try #require(other.publish(topic: Array("t/c".utf8), payload: payload)) }
+        try other.start()
+        let messages = try listener.wait("messages") { $0.messages.count >= 4 ? $0.messages : nil }
+        #expect(messages == [[1], [1], [1], [2]])
+        let trouble = try listener.wait("end") { $0.states.compactMap(\.trouble).first }
+        #expect(trouble.text == "a message could not be taken, and waits at the broker")
+        for link in [link, other] {
+            link.stop()
+            link.wait()
+        }
     }
 
     @Test func `a broker of another authority is refused, and that is said`() throws {

@@ -168,9 +168,9 @@ extension BackEnd: ControllerLinkDelegate {
         state.notify()
     }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool {
         let prefix = Array("martlet/v1".utf8)
-        guard let (range, leaf) = Topics.parse(topic, prefix: prefix.span) else { return }
+        guard let (range, leaf) = Topics.parse(topic, prefix: prefix.span) else { return true }
         let name = topic.extracting(range)
         let bytes = [UInt8](copying: payload)
         let id = [UInt8](copying: name)
@@ -194,6 +194,7 @@ extension BackEnd: ControllerLinkDelegate {
         }
         if answers { try? answerBirth() }
         state.notify()
+        return true
     }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) {
