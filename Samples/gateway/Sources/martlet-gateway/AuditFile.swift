@@ -22,20 +22,23 @@ struct AuditFile {
     /// Empty if nothing came yet.
     func read() throws(Failure) -> [UInt8] {
         var status = stat()
-        if lstat(path, &status) != 0 && errno == ENOENT { return [] }
-        let limit = min(Int(clamping: status.st_size), Self.maximumSize)
+        if lstat(path, &status) != 0 {
+            if errno == ENOENT { return [] }
+            throw failure("lstat")
+        }
+        // With room for what is added meanwhile.
+        let limit = min(Int(clamping: status.st_size) + (1 << 20), Self.maximumSize)
         return try at(path) { () throws(PosixError) in try files.read(name, limit: limit) }
     }
 
-    /// Durable on return. On an error the file is as it was.
-    func append(_ envelope: Span<UInt8>) throws(Failure) {
+    /// Durable on return; false if the file has no room. After an error a part may be left at the end.
+    func append(_ envelope: Span<UInt8>) throws(Failure) -> Bool {
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("open") }
         defer { close(descriptor) }
         let size = lseek(descriptor, 0, SEEK_END)
-        guard size >= 0, size + envelope.count <= Self.maximumSize else {
-            throw Failure("\(path): has \(Self.maximumSize) bytes: move it elsewhere, and a new one begins")
-        }
+        guard size >= 0 else { throw failure("lseek") }
+        if size + envelope.count > Self.maximumSize { return false }
         var start = 0
         while start < envelope.count {
             let rest = envelope.extracting(start...)
@@ -53,7 +56,8 @@ struct AuditFile {
             ftruncate(descriptor, size)
             throw failure
         }
-        if size == 0 { try syncDirectory() }
+        if size == 0 { try syncDirectory(NewDirectory.split(path).parent) }
+        return true
     }
 
     /// Sets aside what an interrupted write left at the end, so that what follows can be read. Gives its new place.
@@ -66,13 +70,6 @@ struct AuditFile {
             try files.replace(name, bytes.span.extracting(..<bad))
         }
         return path + torn.dropFirst(name.count)
-    }
-
-    private func syncDirectory() throws(Failure) {
-        let descriptor = open(String(path.dropLast(name.count)), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("open") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw failure("fsync") }
     }
 
     private func failure(_ call: String) -> Failure { Failure("\(path): \(call): \(String(cString: strerror(errno)))") }

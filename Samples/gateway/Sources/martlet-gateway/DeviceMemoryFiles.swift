@@ -2,8 +2,8 @@
 
 import MartletController
 
-/// What is known of each device, one file each: so that a restarted gateway still knows an older birth, and what it
-/// has seen of each lane.
+/// What is known of each device, one file each: so that a restarted gateway still knows its keys, an older birth, and
+/// what it has seen of each lane and of the audit log.
 final class DeviceMemoryFiles {
     private let files: PrivateDirectory
     private let place: String
@@ -14,16 +14,26 @@ final class DeviceMemoryFiles {
         place = directory.place("memory")
     }
 
-    /// Gives the verifier what was kept of a device, once. A file that cannot be read is as good as none.
-    func recall(_ device: [UInt8], into verifier: DeviceVerifier) {
-        guard DeviceID.isValid(device.span), recalled.insert(device).inserted, let memory = read(device) else { return }
-        verifier.restore(device, memory)
+    /// Gives the verifier what was kept of a device, once. Returns what is wrong with it, if it can be used all the
+    /// same; what cannot be read is an error each time, and nothing of the device may be taken then.
+    func recall(_ device: [UInt8], into verifier: DeviceVerifier) throws(Failure) -> String? {
+        guard DeviceID.isValid(device.span), !recalled.contains(device) else { return nil }
+        let memory = try read(device)
+        recalled.insert(device)
+        guard let memory, let refusal = verifier.restore(device, memory) else { return nil }
+        return "\(place)/\(name(device)): a certificate of the device is left out: \(refusal.words)"
     }
 
-    /// What was kept of a device, which must obey `DeviceID`; nil if nothing was, or it cannot be read.
-    func read(_ device: [UInt8]) -> DeviceMemory? {
-        guard let bytes = try? files.read(name(device), limit: DeviceMemory.maximumSize) else { return nil }
-        return DeviceMemory(decoding: bytes.span)
+    /// What was kept of a device, which must obey `DeviceID`; nil if nothing was.
+    func read(_ device: [UInt8]) throws(Failure) -> DeviceMemory? {
+        let path = "\(place)/\(name(device))"
+        let bytes = try at(path) { () throws(PosixError) in
+            try files.find(name(device), limit: DeviceMemory.maximumSize)
+        }
+        guard let bytes else { return nil }
+        if let memory = DeviceMemory(decoding: bytes.span) { return memory }
+        throw Failure(
+            "\(path): damaged: bring a copy back; if you remove it, all that is known of the device is forgotten")
     }
 
     func store(_ device: [UInt8], _ memory: DeviceMemory) throws(Failure) {
@@ -33,4 +43,14 @@ final class DeviceMemoryFiles {
     }
 
     private func name(_ device: [UInt8]) -> String { String(decoding: device, as: UTF8.self) + ".cbor" }
+}
+
+extension PrivateDirectory {
+    /// The content of a file; nil if there is none of this name.
+    func find(_ name: String, limit: Int) throws(PosixError) -> [UInt8]? {
+        do throws(PosixError) { return try read(name, limit: limit) } catch {
+            if error.isMissingFile { return nil }
+            throw error
+        }
+    }
 }

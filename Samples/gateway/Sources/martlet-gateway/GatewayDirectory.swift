@@ -29,12 +29,6 @@ struct GatewayDirectory {
         self.path = path
     }
 
-    /// Makes the directory if it does not exist.
-    init(creating path: String) throws(Failure) {
-        files = try at(path) { () throws(PosixError) in try PrivateDirectory(creating: path) }
-        self.path = path
-    }
-
     func place(_ name: String) -> String { path + "/" + name }
 
     func read(_ name: String) throws(Failure) -> [UInt8] {
@@ -50,18 +44,25 @@ struct GatewayDirectory {
         try at(place(name)) { () throws(PosixError) in try files.replace(name, bytes.span) }
     }
 
-    /// The file's content; nil if it cannot be read, as before it was first written.
-    func text(_ name: String) -> String? {
-        (try? files.read(name, limit: Self.maximumFileSize)).map { String(decoding: $0, as: UTF8.self) }
+    /// The file's content; nil if there is none, as before it was first written.
+    func text(_ name: String) throws(Failure) -> String? {
+        let bytes = try at(place(name)) { () throws(PosixError) in
+            try files.find(name, limit: Self.maximumFileSize)
+        }
+        return bytes.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// A directory below this one.
-    func directory(_ name: String) throws(Failure) -> PrivateDirectory {
-        try at(place(name)) { () throws(PosixError) in try PrivateDirectory(creating: place(name)) }
-    }
+    /// A directory below this one, made if there is none.
+    func directory(_ name: String) throws(Failure) -> PrivateDirectory { try PrivateDirectory.make(place(name)) }
 
     /// Where the broker listens, once it ran.
-    var port: UInt16? { text(File.port).flatMap { UInt16($0.filter(\.isNumber)) } }
+    var port: UInt16? {
+        get throws(Failure) {
+            guard let text = try text(File.port) else { return nil }
+            if let port = UInt16(text.filter { !$0.isWhitespace }), port > 0 { return port }
+            throw Failure("\(place(File.port)): not a port: remove it, or give --port")
+        }
+    }
 
     // MARK: Keys and certificates
 

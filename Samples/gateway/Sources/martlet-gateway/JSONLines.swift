@@ -7,12 +7,16 @@ import MartletController
 /// One JSON object a line on standard output, for other programs; notes go to the log on standard error.
 final class JSONLines: Display {
     private let logger: Logger
+    private(set) var isBroken = false
 
     init(_ logger: Logger) { self.logger = logger }
 
     /// Ends the program if nobody reads any longer.
     func show(_ report: Report) {
-        for object in Self.objects(report) where !Output.write(object.text + "\n") { kill(getpid(), SIGTERM) }
+        for object in Self.objects(report) where !isBroken && !Output.write(object.text + "\n") {
+            isBroken = true
+            kill(getpid(), SIGTERM)
+        }
     }
 
     func note(_ level: Logger.Level, _ text: String) { logger.log(level: level, "\(text)") }
@@ -93,6 +97,11 @@ final class JSONLines: Display {
         }
     }
 
+    /// What `audit show` found in a whole log.
+    static func finding(_ device: String, _ text: String) -> JSON {
+        JSON.object([("type", .string("finding")), ("device", .string(device)), ("problem", .string(text))])
+    }
+
     private static func reading(_ message: DeviceMessage, _ reading: Reading, _ verdict: LaneVerdict) -> JSON {
         members(
             "reading", message,
@@ -110,7 +119,7 @@ final class JSONLines: Display {
         return members(
             "audit", message,
             [
-                ("index", .integer(entry.index)), ("kind", .string(entry.kind.text)), ("text", .string(line.text)),
+                ("index", .integer(entry.index)), ("kind", .string(entry.kindText)), ("text", .string(line.text)),
                 ("time", .optional(time.seconds) { .string(AuditWords.time($0)) }), ("run", .integer(time.run)),
                 ("boot", .integer(time.boot)), ("values", .array(entry.values.map(value))),
                 ("verdict", .string(verdict.text)),

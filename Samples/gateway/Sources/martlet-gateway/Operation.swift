@@ -74,15 +74,16 @@ final class Operation: ControllerLinkDelegate {
         }
     }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool {
         guard end == nil, payload.count > 0,
             let (_, leaf) = Topics.parse(topic, prefix: Array(BrokerFiles.prefix.utf8).span)
-        else { return }
+        else { return true }
         switch leaf {
         case .presence: presence = try? Presence(decoding: payload)
         case .signed(let purpose): received(payload, as: purpose)
         }
         send()
+        return true
     }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) {

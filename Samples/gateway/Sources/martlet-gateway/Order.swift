@@ -125,7 +125,8 @@ struct Order: ParsableCommand {
 extension GatewayDirectory {
     /// The given port, or that of the last run.
     func port(or given: UInt16?) throws(Failure) -> UInt16 {
-        if let port = given ?? port { return port }
+        if let given { return given }
+        if let port = try port { return port }
         throw Failure("\(place(File.port)): no port: start 'martlet-gateway run' first, or give --port")
     }
 }

@@ -17,12 +17,16 @@ final class Receiver: ControllerLinkDelegate {
     private let trust: TrustDelivery
     private let capture: Capture?
     private let display: any Display
-    /// Set before the link starts.
-    var publish: (_ topic: String, _ payload: [UInt8]) -> Void = { _, _ in }
+    /// Set before the link starts. False if too much waits to be sent.
+    var publish: (_ topic: String, _ payload: [UInt8]) -> Bool = { _, _ in false }
 
     /// Devices that must be stored.
     private var changed: Set<[UInt8]> = []
     private var nextStore: UInt64 = 0
+    /// The newest births that could not be answered yet: who sent them, and the challenge.
+    private var unanswered: [[UInt8]: (issuer: [UInt8], challenge: Bytes16)] = [:]
+    /// What was wrong with the trust documents when it was last looked at them.
+    private var trustProblem: String?
 
     init(_ directory: GatewayDirectory, capture: Capture?, display: any Display) throws {
         verifier = try DeviceVerifier(anchors: directory.certificates(GatewayDirectory.File.authority))
@@ -31,7 +35,7 @@ final class Receiver: ControllerLinkDelegate {
         memory = try DeviceMemoryFiles(directory)
         audit = AuditFiles(directory)
         words = try AuditWords(directory)
-        trust = TrustDelivery(try TrustFiles(directory))
+        trust = try TrustDelivery(TrustFiles(directory))
         self.capture = capture
         self.display = display
     }
@@ -51,15 +55,16 @@ final class Receiver: ControllerLinkDelegate {
         }
     }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool {
         // An empty message clears what the broker retained: the device has been retired.
         guard let (device, leaf) = Topics.parse(topic, prefix: Array(BrokerFiles.prefix.utf8).span), payload.count > 0
-        else { return }
+        else { return true }
         let id = [UInt8](copying: topic.extracting(device))
         switch leaf {
         case .presence:
             if let presence = try? Presence(decoding: payload) { display.show(.presence(device: id, presence)) }
-        case .signed(let purpose): received(payload, from: id, as: purpose)
+            return true
+        case .signed(let purpose): return received(payload, from: id, as: purpose)
         }
     }
 
@@ -72,8 +77,11 @@ final class Receiver: ControllerLinkDelegate {
     func linkTicked() {
         let now = SystemClock.bootMilliseconds()
         for (device, change) in verifier.advance(now: now) { display.show(.verdict(device: device, change)) }
-        if trust.lookForNewer() { display.note(.info, "trust document \(trust.version) goes to the devices") }
-        for (device, documents) in trust.takeDue(now: now) { send(documents, to: device) }
+        withTrust { () throws(Failure) in
+            if try trust.lookForNewer() { display.note(.info, "trust document \(trust.version) goes to the devices") }
+            for (device, documents) in try trust.takeDue(now: now) { send(documents, to: device) }
+        }
+        for (device, birth) in unanswered where !resume(device, birth.issuer, birth.challenge) { break }
         if now >= nextStore {
             nextStore = now + Self.storeInterval
             store()
@@ -83,53 +91,96 @@ final class Receiver: ControllerLinkDelegate {
 
     // MARK: Devices
 
-    private func received(_ payload: Span<UInt8>, from device: [UInt8], as purpose: Purpose) {
-        if let problem = capture?.take(payload, from: device, as: purpose) { display.note(.error, problem) }
-        memory.recall(device, into: verifier)
-        let seconds = SystemClock.unixMilliseconds() / 1000
+    /// Returns whether the broker may forget the message: nothing of it is to be stored any longer.
+    private func received(_ payload: Span<UInt8>, from device: [UInt8], as purpose: Purpose) -> Bool {
+        do throws(Failure) {
+            try capture?.take(payload, from: device, as: purpose)
+            if let problem = try memory.recall(device, into: verifier) { display.note(.warning, problem) }
+            try take(payload, from: device, as: purpose)
+        } catch {
+            let name = printable(device)
+            display.note(.error, "\(error) (a \(purpose.leaf) of \(name), and what follows, waits at the broker)")
+            return false
+        }
+        if display.isBroken { return false }
+        capture?.finish()
+        return true
+    }
+
+    private func take(_ payload: Span<UInt8>, from device: [UInt8], as purpose: Purpose) throws(Failure) {
         let message: DeviceMessage
         do throws(VerificationError) {
             message = try verifier.verify(
-                payload, from: device.span, as: purpose, at: seconds, now: SystemClock.bootMilliseconds())
+                payload, from: device.span, as: purpose, at: SystemClock.unixMilliseconds() / 1000,
+                now: SystemClock.bootMilliseconds())
         } catch {
             display.show(.refused(device: device, purpose, error))
             return
         }
-        changed.insert(device)
-        keep(message, payload)
+        do throws(Failure) { try keep(message, payload) } catch {
+            verifier.revert()
+            throw error
+        }
         show(message)
-        if case .birth(let birth, _) = message.content { answer(birth, message, seconds) }
+        if case .birth(let birth, _) = message.content { answer(birth, message) }
     }
 
-    /// What belongs to the audit log is on disk, and what is known of it, before the broker may forget the message.
-    private func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) {
-        do throws(Failure) {
-            if let problem = try audit.keep(message, envelope) { display.note(.warning, problem) }
-        } catch {
-            display.note(.error, "a part of the audit log was not stored: \(error)")
+    /// What belongs to the audit log, and the keys, are on disk before the broker may forget the message.
+    private func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) throws(Failure) {
+        if let problem = try audit.keep(message, envelope) { display.note(.warning, problem) }
+        switch message.content {
+        case .birth(_, .first), .birth(_, .newer), .checkpoint:
+            if let remembered = verifier.memory(of: message.device) { try memory.store(message.device, remembered) }
+        default: changed.insert(message.device)
         }
-        if case .checkpoint = message.content { store() }
     }
 
     private func send(_ documents: [[UInt8]], to device: [UInt8]) {
-        for message in documents {
-            publish("\(BrokerFiles.prefix)/\(String(decoding: device, as: UTF8.self))/trust", message)
+        for message in documents where !publish(topic("trust", of: device), message) {
+            trust.postpone(device)
+            break
         }
     }
 
     /// A birth of an older state is answered too: a device that was rolled back must hear of it.
-    private func answer(_ birth: Birth, _ message: DeviceMessage, _ seconds: Int64) {
-        let documents = trust.take(for: message.device, with: birth.trustVersion, now: SystemClock.bootMilliseconds())
-        send(documents, to: message.device)
+    private func answer(_ birth: Birth, _ message: DeviceMessage) {
+        withTrust { () throws(Failure) in
+            let documents = try trust.take(
+                for: message.device, with: birth.trustVersion, now: SystemClock.bootMilliseconds())
+            send(documents, to: message.device)
+        }
+        _ = resume(message.device, message.issuer, birth.challenge)
+    }
+
+    /// False if there is no room for it: it is due until there is.
+    private func resume(_ device: [UInt8], _ issuer: [UInt8], _ challenge: Bytes16) -> Bool {
+        unanswered[device] = nil
         let resume = Resume(
-            time: UInt64(clamping: seconds), journal: verifier.journal(of: message.device),
-            leastTrustVersion: trust.version,
-            heads: verifier.heads(of: message.device))
+            time: UInt64(clamping: SystemClock.unixMilliseconds() / 1000), journal: verifier.journal(of: device),
+            leastTrustVersion: trust.version, heads: verifier.heads(of: device))
         do throws(SigningError) {
-            let signed = try signer.sign(resume, for: message.issuer, challenge: birth.challenge)
-            publish("\(BrokerFiles.prefix)/\(String(decoding: message.device, as: UTF8.self))/resume", signed)
+            let signed = try signer.sign(resume, for: issuer, challenge: challenge)
+            if publish(topic("resume", of: device), signed) { return true }
+            unanswered[device] = (issuer, challenge)
+            return false
         } catch {
             display.note(.error, "a resume could not be signed: \(error)")
+            return true
+        }
+    }
+
+    private func topic(_ leaf: String, of device: [UInt8]) -> String {
+        "\(BrokerFiles.prefix)/\(String(decoding: device, as: UTF8.self))/\(leaf)"
+    }
+
+    /// What is wrong with the trust documents is told once.
+    private func withTrust(_ body: () throws(Failure) -> Void) {
+        do throws(Failure) {
+            try body()
+            trustProblem = nil
+        } catch {
+            if trustProblem != error.description { display.note(.error, error.description) }
+            trustProblem = error.description
         }
     }
 

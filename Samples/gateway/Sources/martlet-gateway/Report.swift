@@ -23,6 +23,8 @@ enum Report {
 
 /// Shows reports. All calls are on one thread.
 protocol Display: AnyObject {
+    /// Whether something could not be shown: nobody reads any longer, or the disk is full.
+    var isBroken: Bool { get }
     func show(_ report: Report)
     /// Something about the gateway itself.
     func note(_ level: Logger.Level, _ text: String)

@@ -22,6 +22,8 @@ struct Run: ParsableCommand {
             rolled-back, broken; 'problem' says what is wrong.
             """)
 
+    private static let maximumSeconds: UInt64 = 10 * 365 * 86_400
+
     @OptionGroup var directory: DirectoryOption
 
     @Option(help: "The broker's port; default: that of the last time, or a free one. It is kept in the file 'port'.")
@@ -42,6 +44,13 @@ struct Run: ParsableCommand {
 
     @Flag(help: "Write JSON lines also on a terminal.")
     var json = false
+
+    func validate() throws {
+        if port == 0 { throw ValidationError("--port is from 1 to 65535; without it, a free one is found.") }
+        if let seconds, seconds > Self.maximumSeconds {
+            throw ValidationError("--for is at most \(Self.maximumSeconds) seconds, ten years.")
+        }
+    }
 
     func run() throws {
         let place = try directory.open()
@@ -73,7 +82,7 @@ struct Run: ParsableCommand {
         configuration.sessionExpiry = 7 * 86_400
         let link = try ControllerLink.make(configuration, receiver)
         receiver.publish = { [unowned link] topic, payload in
-            _ = link.publish(topic: Array(topic.utf8), payload: payload)
+            link.publish(topic: Array(topic.utf8), payload: payload) != nil
         }
         try at("a thread") { () throws(PosixError) in try link.start() }
         defer {
@@ -81,6 +90,7 @@ struct Run: ParsableCommand {
             link.wait()
         }
         try signals.wait(until: end, while: broker)
+        if display.isBroken { throw Failure("standard output: nobody reads any longer, or the disk is full") }
     }
 
     private func log(_ text: String) { Logger.gateway.info("\(text)") }

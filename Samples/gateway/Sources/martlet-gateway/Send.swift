@@ -72,7 +72,7 @@ private final class Delivery: ControllerLinkDelegate {
         if case .disconnected(let trouble, _) = state { self.trouble = trouble.text }
     }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {}
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool { true }
 
     func linkPublished(token: UInt64, reasonCode: UInt8) {
         self.reasonCode = reasonCode

@@ -13,7 +13,7 @@ final class SequenceFile: SequenceStore {
     init(_ directory: GatewayDirectory, seconds: Double) throws(Failure) {
         self.directory = directory
         lock = try Self.lock(directory, seconds: seconds)
-        if let text = directory.text(GatewayDirectory.File.sequence) {
+        if let text = try directory.text(GatewayDirectory.File.sequence) {
             guard let number = UInt64(text.filter { !$0.isWhitespace }) else {
                 let place = directory.place(GatewayDirectory.File.sequence)
                 throw Failure("\(place): not a number: write one that is higher than all that were used")

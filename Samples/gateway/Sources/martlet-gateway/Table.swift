@@ -6,6 +6,8 @@ import MartletController
 
 /// A table on the terminal: the devices, the newest value of each reading, and the last messages.
 final class Table: Display {
+    let isBroken = false
+
     /// More rows than a terminal shows; the oldest go first.
     private static let maximumRows = 200
     private static let maximumMessages = 8

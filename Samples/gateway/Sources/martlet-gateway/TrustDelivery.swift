@@ -25,14 +25,14 @@ final class TrustDelivery {
     private let files: TrustFiles
     private var places: [[UInt8]: Place] = [:]
 
-    init(_ files: TrustFiles) {
+    init(_ files: TrustFiles) throws(Failure) {
         self.files = files
-        version = files.newest()
+        version = try files.newest()
     }
 
     /// Whether there is a newer document than before. It then goes to every device that was heard of.
-    func lookForNewer() -> Bool {
-        let newest = files.newest(from: version + 1)
+    func lookForNewer() throws(Failure) -> Bool {
+        let newest = try files.newest(from: version + 1)
         if newest == version { return false }
         version = newest
         for device in places.keys { places[device]?.waits = true }
@@ -40,27 +40,44 @@ final class TrustDelivery {
     }
 
     /// What is to be sent in answer to a birth with this version of the trust document.
-    func take(for device: [UInt8], with version: UInt64, now: UInt64) -> [[UInt8]] {
+    func take(for device: [UInt8], with version: UInt64, now: UInt64) throws(Failure) -> [[UInt8]] {
         var place = places[device] ?? Place(version: version)
         place.version = version
         place.waits = true
         places[device] = place
-        return take(device, now)
+        return try take(device, now)
     }
 
     /// What has become due otherwise.
-    func takeDue(now: UInt64) -> [(device: [UInt8], documents: [[UInt8]])] {
-        places.keys.filter { places[$0]?.waits == true }.map { ($0, take($0, now)) }
+    func takeDue(now: UInt64) throws(Failure) -> [(device: [UInt8], documents: [[UInt8]])] {
+        var due: [(device: [UInt8], documents: [[UInt8]])] = []
+        do throws(Failure) {
+            for device in places.keys where places[device]?.waits == true {
+                due.append((device, try take(device, now)))
+            }
+        } catch {
+            for (device, _) in due { postpone(device) }
+            throw error
+        }
+        return due
     }
 
-    private func take(_ device: [UInt8], _ now: UInt64) -> [[UInt8]] {
+    /// What was taken did not go out: it becomes due again after a pause.
+    func postpone(_ device: [UInt8]) { places[device]?.waits = true }
+
+    private func take(_ device: [UInt8], _ now: UInt64) throws(Failure) -> [[UInt8]] {
         guard var place = places[device], now >= place.next else { return [] }
         place.waits = false
-        defer { places[device] = place }
-        guard place.version < version else { return [] }
-        place.next = now + Self.pause
-        // A device without any takes the first one that its root signed: which that is, it alone knows.
-        let last = place.version == 0 ? version : min(version, place.version + Self.batch)
-        return (place.version + 1...last).compactMap { files.message($0) }
+        var documents: [[UInt8]] = []
+        if place.version < version {
+            // A device without any takes the first one that its root signed: which that is, it alone knows.
+            let last = place.version == 0 ? version : min(version, place.version + Self.batch)
+            for version in place.version + 1...last {
+                if let message = try files.message(version) { documents.append(message) }
+            }
+            place.next = now + Self.pause
+        }
+        places[device] = place
+        return documents
     }
 }

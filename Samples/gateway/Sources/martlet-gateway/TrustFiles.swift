@@ -17,21 +17,24 @@ struct TrustFiles {
     }
 
     /// The message of a version; nil if there is none.
-    func message(_ version: UInt64) -> [UInt8]? {
-        try? files.read("\(version).cbor", limit: Envelope.maximumSize)
+    func message(_ version: UInt64) throws(Failure) -> [UInt8]? {
+        let name = "\(version).cbor"
+        return try at("\(place)/\(name)") { () throws(PosixError) in
+            try files.find(name, limit: Envelope.maximumSize)
+        }
     }
 
     /// The highest version from `first` on that is there without a hole; one less than `first` if there is none.
-    func newest(from first: UInt64 = 1) -> UInt64 {
+    func newest(from first: UInt64 = 1) throws(Failure) -> UInt64 {
         var version = first
-        while message(version) != nil { version += 1 }
+        while try message(version) != nil { version += 1 }
         return version - 1
     }
 
     func document() throws(Failure) -> TrustDocument { try document(newest()) }
 
     private func document(_ version: UInt64) throws(Failure) -> TrustDocument {
-        guard let message = message(version), let document = try? TrustSigner.document(of: message.span) else {
+        guard let message = try message(version), let document = try? TrustSigner.document(of: message.span) else {
             throw Failure("\(place)/\(version).cbor: not a trust document")
         }
         return document
@@ -46,7 +49,7 @@ struct TrustFiles {
         try require(signers, for: document, "new")
         let name = "\(document.version).cbor"
         // In one step: a part of a document must never be taken for one.
-        if self.message(document.version) != nil { throw Failure("\(place)/\(name) was made meanwhile: try again") }
+        if try self.message(document.version) != nil { throw Failure("\(place)/\(name) was made meanwhile: try again") }
         try at("\(place)/\(name)") { () throws(PosixError) in try files.replace(name, message.span) }
     }
 
@@ -69,9 +72,9 @@ struct TrustFiles {
 
     /// What a new device is given: the newest document, and one of its roots that signed it.
     func first() throws(Failure) -> (message: [UInt8], root: TrustDocument.Key) {
-        let version = newest()
+        let version = try newest()
         let document = try document(version)
-        guard let message = message(version), let parts = TrustMessage(decoding: message.span),
+        guard let message = try message(version), let parts = TrustMessage(decoding: message.span),
             let root = document.roots.first(where: { root in parts.envelopes.contains { $0.keyID == root.id } })
         else { throw Failure("\(place)/\(version).cbor: signed by none of its own roots") }
         return (message, root)

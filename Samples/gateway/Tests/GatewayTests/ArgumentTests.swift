@@ -38,4 +38,16 @@ import Testing
             #expect(throws: (any Error).self) { try Order.parse(arguments) }
         }
     }
+
+    @Test(arguments: [
+        ["--for", "18446744073709551615"], ["--for", "315360001"], ["--for", "-1"], ["--for", "x"], ["--port", "0"],
+        ["--port", "65536"],
+    ])
+    func `what run cannot do is refused before it begins`(arguments: [String]) {
+        #expect(throws: (any Error).self) { try Run.parse(arguments) }
+    }
+
+    @Test func `run may end after up to ten years`() throws {
+        #expect(try Run.parse(["--for", "315360000"]).seconds == 315_360_000)
+    }
 }

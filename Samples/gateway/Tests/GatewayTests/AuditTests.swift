@@ -8,126 +8,7 @@ import Testing
 
 @testable import martlet_gateway
 
-/// A gateway's directory, and a device that sends it its audit log.
-@Suite final class AuditTests {
-    private final class Shown: Display {
-        var reports: [Report] = []
-        var notes: [String] = []
-
-        func show(_ report: Report) { reports.append(report) }
-        func note(_ level: Logger.Level, _ text: String) { if level >= .warning { notes.append(text) } }
-        func tick() {}
-        func end() {}
-
-        /// The JSON lines of type `audit`.
-        var lines: [String] {
-            reports.flatMap { report -> [String] in
-                guard case .audit = report else { return [] }
-                return JSONLines.objects(report).map(\.text)
-            }
-        }
-    }
-
-    private static let device = Array("pump-7".utf8)
-    private static let command = [UInt8](repeating: 0xcc, count: 16)
-    private static let hash = [UInt8](repeating: 0xdd, count: 32)
-
-    private let path: String
-    private let place: GatewayDirectory
-    private let key: DeviceKey
-    private let sealer: EnvelopeSealer
-    private let certificate: [UInt8]
-    private let controller: UInt64
-    private var shown = Shown()
-    private var receiver: Receiver
-    private var chain = AuditChain()
-    /// What waits for the next checkpoint.
-    private var entries: [[UInt8]] = []
-    private var answers: [[UInt8]] = []
-
-    init() throws {
-        path = NSTemporaryDirectory() + "martlet-audit-" + UUID().uuidString
-        try Initialise.parse(["--directory", path]).run()
-        place = try GatewayDirectory(path: path)
-        key = try DeviceKey()
-        let (now, urn) = (SystemClock.unixMilliseconds() / 1000, "urn:dev:mac:0024befffe804ff1")
-        certificate = try place.authority().issueDevice(
-            key.key.publicKey, commonName: "pump-7", uri: urn, notBefore: now - 60, notAfter: now + 3600
-        ).der
-        let spki = key.key.publicKey.spki
-        sealer = EnvelopeSealer(issuer: Array(urn.utf8), publicKey: spki.span, signer: key, hashing: key)
-        let operatorKey = try place.key(Party.operator.signingKey).publicKey.spki
-        controller = KeyID(ofKey: key.sha256(operatorKey.span)).value
-        receiver = try Receiver(place, capture: nil, display: shown)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    /// As after a restart of the gateway.
-    private func restart() throws {
-        receiver.linkChanged(.stopped)
-        shown = Shown()
-        receiver = try Receiver(place, capture: nil, display: shown)
-    }
-
-    private func send(_ purpose: Purpose, _ payload: [UInt8]?, chain: [[UInt8]] = []) throws {
-        var message: [UInt8] = []
-        let payload = try #require(payload)
-        _ = try sealer.seal(
-            Claims(purpose: purpose), contentType: ContentFormat.cbor, payload: payload.span, x5chain: chain,
-            into: &message)
-        receive(purpose, message)
-    }
-
-    private func receive(_ purpose: Purpose, _ message: [UInt8]) {
-        receiver.publish = { [unowned self] _, resume in answers.append(resume) }
-        let topic = Array("martlet/v1/pump-7/\(purpose.leaf)".utf8)
-        receiver.linkReceived(topic: topic.span, payload: message.span, isRetained: false)
-    }
-
-    private func birth(run: UInt64 = 1) throws {
-        let birth = Birth(
-            run: run, connection: 1, challenge: Bytes16(InlineArray(repeating: 1)), journal: self.chain.head)
-        try send(.birth, birth.encoded(), chain: [certificate])
-    }
-
-    private func log(_ kind: AuditKind, _ values: [AuditValue]) throws {
-        let time = AuditTime(run: 1, boot: 12_300, seconds: 1_795_262_400, clock: .trusted)
-        let entry = chain.append(kind, values, at: time, hashing: key)
-        entries.append(try #require(entry))
-    }
-
-    private func checkpoint() throws {
-        let checkpoint = Checkpoint(run: 1, head: try #require(chain.head), entries: entries)
-        entries = []
-        try send(.checkpoint, checkpoint.encoded())
-    }
-
-    /// A run, a command that was carried out, one that was refused, in three messages.
-    private func ordinaryLog() throws {
-        try birth()
-        try log(.started, [.number(1)])
-        try checkpoint()
-        let command: [AuditValue] = [.number(controller), .bytes(Self.command), .bytes(Self.hash)]
-        try log(.accepted, command + [.text(Array("set-interval".utf8))])
-        try log(.ended, command + [.number(0)])
-        try checkpoint()
-        let other: [AuditValue] = [.number(5), .bytes([UInt8](repeating: 0xee, count: 16)), .bytes(Self.hash)]
-        try log(.refused, other + [.number(16)])
-        try log(.refusals, [.number(9), .number(3), .number(10), .number(2), .number(1)])
-        try checkpoint()
-    }
-
-    private var file: AuditFile {
-        get throws { try AuditFile(place, of: Self.device) }
-    }
-
-    private func history() throws -> AuditHistory {
-        try AuditDevice.parse(["pump-7"]).history(place)
-    }
-
-    private func write(_ bytes: [UInt8]) throws { try Data(bytes).write(to: URL(filePath: file.path)) }
-
+@Suite final class AuditTests: AuditBench {
     @Test func `each entry is told in words and stored`() throws {
         try ordinaryLog()
         let texts = shown.reports.flatMap { report -> [String] in
@@ -163,10 +44,13 @@ import Testing
             (.clock, [.number(0)], "the time became trusted: 1970-01-01T00:00:00.000Z"),
             (.connection, [.number(1), .number(12)], "connection 12 began"),
             (.connection, [.number(0), .number(12)], "connection 12 ended"),
-            (.rolledBack, [.number(0), .number(9)], "the device was rolled back: its own log ended with entry 9"),
+            (
+                .rolledBack, [.number(0), .number(9)],
+                "the device went back to an earlier state: its own log ended with entry 9"
+            ),
             (
                 .rolledBack, [.number(2), .number(9)],
-                "the device was rolled back: its own next number of lane normal was 9"
+                "the device went back to an earlier state: its own next number of lane normal was 9"
             ),
             (.damaged, [.number(1)], "state was lost or damaged: 1 place of the journal"),
             (.lifecycle, [.number(0)], "the device was suspended"),
@@ -232,7 +116,7 @@ import Testing
         try ordinaryLog()
         try restart()
         try birth(run: 2)
-        let resume = try #require(answers.last)
+        let resume = try #require(answers.last?.message)
         let envelope = try Envelope(decoding: resume.span)
         #expect(try Resume(decoding: resume.span.extracting(envelope.payload)).journal == chain.head)
         try log(.started, [.number(2)])

@@ -62,7 +62,7 @@ import Testing
             Claims(purpose: purpose), contentType: ContentFormat.cbor, payload: payload.span, x5chain: chain,
             into: &message)
         let topic = Array("martlet/v1/pump-7/\(purpose.leaf)".utf8)
-        operation.linkReceived(topic: topic.span, payload: message.span, isRetained: false)
+        _ = operation.linkReceived(topic: topic.span, payload: message.span, isRetained: false)
     }
 
     private func birth(run: UInt64 = 1, _ byte: UInt8) throws {
@@ -73,7 +73,7 @@ import Testing
     private func presence(isOnline: Bool, run: UInt64 = 1) {
         let topic = Array("martlet/v1/pump-7/presence".utf8)
         let payload = Presence(isOnline: isOnline, run: run, connection: 1).encoded()
-        operation.linkReceived(topic: topic.span, payload: payload.span, isRetained: true)
+        _ = operation.linkReceived(topic: topic.span, payload: payload.span, isRetained: true)
     }
 
     private func receipt(

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MartletController
+import Testing
+
+@testable import martlet_gateway
+
+/// What the gateway acknowledges, it has stored.
+@Suite final class StoringTests: AuditBench {
+    private var memory: String { path + "/memory/pump-7.cbor" }
+
+    /// As after `kill -9`.
+    private func beKilled() throws {
+        shown = Shown()
+        receiver = try Receiver(place, capture: nil, display: shown)
+    }
+
+    /// A directory in the place of a file: it can be neither read nor written.
+    private func block(_ file: String, _ body: () throws -> Void) throws {
+        let files = FileManager.default
+        let isThere = files.fileExists(atPath: file)
+        if isThere { try files.moveItem(atPath: file, toPath: file + ".aside") }
+        try files.createDirectory(atPath: file, withIntermediateDirectories: false)
+        try body()
+        try files.removeItem(atPath: file)
+        if isThere { try files.moveItem(atPath: file + ".aside", toPath: file) }
+    }
+
+    private func items() throws -> Int {
+        let bytes = try file.read()
+        return EnvelopeSequence(bytes.span).items.count
+    }
+
+    @Test func `what the broker kept for a gateway that was killed is verified before the device's next birth`() throws
+    {
+        try ordinaryLog()
+        try beKilled()
+        try log(.started, [.number(1)])
+        #expect(try checkpoint())
+        #expect(try send(.event, Event(kind: .clockTrusted).encoded()))
+        #expect(shown.refusals == [])
+        #expect(shown.reports.count == 2 && shown.notes.isEmpty)
+        #expect(try history().problem == nil)
+    }
+
+    @Test func `a certificate of another authority in the memory is left out, and that is said`() throws {
+        try birth()
+        let other = try CertificateAuthority.selfSigned(
+            commonName: "other", notBefore: 0, notAfter: SystemClock.unixMilliseconds() / 1000 + 3600)
+        try FileManager.default.removeItem(atPath: path + "/ca.pem")
+        try place.create("ca.pem", try pem(other.certificate))
+        try beKilled()
+        #expect(try send(.event, Event(kind: .clockTrusted).encoded()))
+        #expect(shown.notes.first?.contains("does not chain to the trust anchors") == true)
+        #expect(shown.refusals == [.unknownKey])
+    }
+
+    @Test func `a checkpoint that cannot be stored stays with the broker, and is taken when it comes again`() throws {
+        try ordinaryLog()
+        try log(.started, [.number(1)])
+        let message = try sealed()
+        // The log itself; then what is kept of the device; then both are well again.
+        try block(file.path) {
+            #expect(!receive(.checkpoint, message))
+            #expect(!receive(.checkpoint, message))
+        }
+        #expect(shown.notes.last?.contains("audit/pump-7.cborseq: ") == true)
+        try block(memory + ".new") {
+            #expect(!receive(.checkpoint, message))
+            #expect(!receive(.checkpoint, message))
+        }
+        #expect(shown.notes.last?.contains("memory/pump-7.cbor: ") == true)
+        #expect(shown.lines.count == 5)
+        #expect(receive(.checkpoint, message))
+        #expect(shown.lines.count == 6)
+        #expect(try items() == 5)
+        let history = try history()
+        #expect(history.problem == nil && history.parts.flatMap(\.entries).map(\.index) == Array(1...6))
+    }
+
+    @Test func `a birth whose key cannot be stored is neither acknowledged nor answered`() throws {
+        try block(memory + ".new") {
+            let isTaken = try birth()
+            #expect(!isTaken)
+            #expect(answers.isEmpty && shown.reports.isEmpty)
+        }
+        #expect(try birth())
+        #expect(answers.count == 1)
+        #expect(try items() == 1)
+    }
+
+    @Test func `an envelope that cannot be captured is not acknowledged`() throws {
+        let folder = path + "/captured"
+        receiver = try Receiver(place, capture: try Capture(path: folder), display: shown)
+        try block(folder + "/000001.pump-7.birth.cbor") {
+            // There is something of this name already: the next number.
+            let isTaken = try birth()
+            #expect(isTaken)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["000002.pump-7.birth.cbor"])
+        // One that comes again since it was not stored is captured once.
+        try log(.started, [.number(1)])
+        let message = try sealed()
+        try block(file.path) { #expect(!receive(.checkpoint, message)) }
+        #expect(receive(.checkpoint, message))
+        #expect(receive(.checkpoint, message))
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
+                "000002.pump-7.birth.cbor", "000003.pump-7.checkpoint.cbor", "000004.pump-7.checkpoint.cbor",
+            ])
+        try FileManager.default.removeItem(atPath: folder)
+        #expect(try !birth(run: 2))
+        #expect(shown.notes.last?.contains("captured/000005.pump-7.birth.cbor: ") == true)
+    }
+
+    @Test func `nothing of a device is taken while what is known of it cannot be read`() throws {
+        try ordinaryLog()
+        let kept = try Data(contentsOf: URL(filePath: memory))
+        let stored = try file.read()
+        for bytes in [Data(), Data([0]), kept.dropLast(), kept + [0]] {
+            try bytes.write(to: URL(filePath: memory))
+            try beKilled()
+            for _ in 1...2 { #expect(try !birth(run: 2)) }
+            #expect(shown.notes.last?.contains("/memory/pump-7.cbor: damaged: bring a copy back; ") == true)
+            #expect(answers.count == 1 && shown.reports.isEmpty)
+            #expect(try Data(contentsOf: URL(filePath: memory)) == bytes)
+            #expect(throws: Failure.self) { try self.history() }
+        }
+        try kept.write(to: URL(filePath: memory))
+        try block(memory) {
+            let isTaken = try birth(run: 2)
+            #expect(!isTaken)
+            #expect(throws: Failure.self) { try self.history() }
+        }
+        #expect(try file.read() == stored)
+        #expect(try birth(run: 2))
+        #expect(try history().problem == nil)
+    }
+
+    @Test func `a file that cannot be read is not taken for one that is not there`() throws {
+        try block(place.place("operator.sequence")) {
+            let failure = #expect(throws: Failure.self) { _ = try SequenceFile(self.place, seconds: 1) }
+            #expect(failure?.description.hasPrefix(place.place("operator.sequence")) == true)
+        }
+        try block(place.place("port")) {
+            let failure = #expect(throws: Failure.self) { try self.place.port }
+            #expect(failure?.description.hasPrefix(place.place("port")) == true)
+        }
+        #expect(try place.port == nil)
+        for text in ["", "0\n", "65536\n", "8883x", "88 83\u{7}"] {
+            try place.replace("port", text)
+            #expect(throws: Failure.self) { try self.place.port }
+        }
+    }
+
+    @Test func `an answer for which there is no room goes out when there is`() throws {
+        isFull = true
+        try birth(run: 1)
+        try birth(run: 2)
+        receiver.linkTicked()
+        #expect(answers.isEmpty)
+        isFull = false
+        receiver.linkTicked()
+        receiver.linkTicked()
+        #expect(answers.map { $0.topic } == ["martlet/v1/pump-7/resume"])
+        let resume = try #require(answers.first?.message)
+        #expect(try Envelope(decoding: resume.span).claims.nonce == Bytes16(InlineArray(repeating: 2)))
+    }
+
+    @Test func `a full log is told, and does not hold up other devices`() throws {
+        try ordinaryLog()
+        let path = try file.path
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.truncate(atOffset: UInt64(AuditFile.maximumSize - 10))
+        try handle.close()
+        try log(.started, [.number(1)])
+        #expect(try checkpoint())
+        #expect(shown.notes.last?.contains("pump-7.cborseq: full: ") == true)
+    }
+}
