@@ -2,8 +2,8 @@
 
 import MartletController
 
-/// A device's stored audit log, verified anew: signatures, chain, and where it must end. Only the authority is taken
-/// for granted.
+/// A device's stored audit log, verified anew: signatures, chain, where it must begin and end. Only the authority and
+/// the gateway's own memory are taken for granted.
 struct AuditHistory {
     /// One stored message.
     struct Part {
@@ -20,20 +20,37 @@ struct AuditHistory {
 
     private(set) var parts: [Part] = []
     private(set) var problem: Problem?
+    /// Where the device itself says that it went back to an earlier state.
+    private(set) var rollbacks: [AuditRollback] = []
     /// Entries that the device announced and that have not come yet.
     private(set) var pending: UInt64 = 0
+    /// Whether the gateway remembers nothing, so that nobody knows where the log must begin and end.
+    let isForgotten: Bool
     private var seen: DeviceMemory?
+    /// The first version of each entry.
+    private var told: [UInt64: AuditEntry] = [:]
+    /// Entries that had been told with another content before, since the last rollback.
+    private var again: [AuditEntry] = []
+    /// What contradicts what was seen before, until the device says that it went back.
+    private var contradictions: [Problem] = []
+
+    /// All that must not be overlooked, in words.
+    var findings: [String] {
+        let problem = problem.map { "NOT in order: \($0.text). First bad entry: \($0.index)" }
+        return rollbacks.map { "FINDING: " + $0.text } + (problem.map { [$0] } ?? [])
+    }
 
     /// `memory` is what the gateway keeps of the device apart from the file; `time`: seconds since 1970.
     init(_ bytes: [UInt8], of device: [UInt8], memory: DeviceMemory?, anchors: [Certificate], at time: Int64)
         throws(OpenSSLError)
     {
+        if case nil = memory { isForgotten = true } else { isForgotten = false }
         let verifier = try DeviceVerifier(anchors: anchors, maximumDevices: 1)
         let sequence = EnvelopeSequence(bytes.span)
         for item in sequence.items {
             let envelope = bytes.span.extracting(item)
             do throws(VerificationError) {
-                take(try Self.verify(envelope, device, verifier, time))
+                take(try Self.verify(envelope, device, verifier, memory, time))
             } catch {
                 found(next(verifier, device), "is in a message that does not verify: \(error.words)")
             }
@@ -42,21 +59,25 @@ struct AuditHistory {
         if let bad = sequence.bad {
             found(next(verifier, device), "cannot be read: byte \(bad) of the file is not the beginning of a message")
         }
+        settle()
+        begin(memory)
         end(memory)
     }
 
-    /// A certificate that has expired since is judged at the time that its birth states.
+    /// A certificate is judged at the time at which the gateway received its birth; if that is no longer known, now,
+    /// or if it has expired since, at the time that the birth states.
     private static func verify(
-        _ envelope: Span<UInt8>, _ device: [UInt8], _ verifier: DeviceVerifier, _ time: Int64
+        _ bytes: Span<UInt8>, _ device: [UInt8], _ verifier: DeviceVerifier, _ memory: DeviceMemory?, _ time: Int64
     ) throws(VerificationError) -> DeviceMessage {
-        let claims = try? Envelope(decoding: envelope).claims
-        let purpose: Purpose = claims?.purpose == .birth ? .birth : .checkpoint
+        let envelope = try? Envelope(decoding: bytes)
+        let purpose: Purpose = envelope?.claims.purpose == .birth ? .birth : .checkpoint
+        let certificate = envelope?.x5chain.first.map { [UInt8](copying: bytes.extracting($0)) }
+        let received = memory?.keys.first { $0.chain.first == certificate }?.received
         do throws(VerificationError) {
-            return try verifier.verify(envelope, from: device.span, as: purpose, at: time, now: 0)
+            return try verifier.verify(bytes, from: device.span, as: purpose, at: received ?? time, now: 0)
         } catch {
-            guard error == .untrustedCertificate(.expired), let stated = claims?.issuedAt else { throw error }
-            return try verifier.verify(
-                envelope, from: device.span, as: purpose, at: Int64(clamping: stated), now: 0)
+            guard error == .untrustedCertificate(.expired), let stated = envelope?.claims.issuedAt else { throw error }
+            return try verifier.verify(bytes, from: device.span, as: purpose, at: Int64(clamping: stated), now: 0)
         }
     }
 
@@ -64,7 +85,10 @@ struct AuditHistory {
         switch message.content {
         case .checkpoint(let entries, let checkpoint, let verdict):
             parts.append(Part(message: message, entries: entries, verdict: verdict))
+            // A log that goes on as if nothing had been is that of another device.
+            if verdict == .linked, !entries.contains(where: { $0.kind == .rolledBack }) { settle() }
             found(verdict, checkpoint.head.sequence)
+            for entry in entries { take(entry) }
         case .birth(let birth, _):
             guard let verdict = message.journal, let head = birth.journal, verdict.problem != nil else { return }
             parts.append(Part(message: message, entries: [], verdict: verdict))
@@ -73,20 +97,52 @@ struct AuditHistory {
         }
     }
 
+    private mutating func take(_ entry: AuditEntry) {
+        if let rollback = AuditRollback(entry, again: again) {
+            rollbacks.append(rollback)
+            contradictions.removeAll { rollback.explains($0.index) }
+            if rollback.isOfLog { again = [] }
+        }
+        if let first = told[entry.index] {
+            if first != entry { again.append(entry) }
+        } else {
+            told[entry.index] = entry
+        }
+    }
+
     private mutating func found(_ verdict: AuditVerdict, _ head: UInt64) {
-        guard problem == nil, let text = verdict.problem else { return }
+        guard let text = verdict.problem else { return }
         switch verdict {
-        case .hole(let index, _), .fork(let index), .broken(let index, _): problem = Problem(index: index, text: text)
-        default: problem = Problem(index: head, text: "at entry \(head) " + text)
+        case .fork(let index): contradictions.append(Problem(index: index, text: text))
+        case .rolledBack: contradictions.append(Problem(index: head, text: "at entry \(head) " + text))
+        case .hole(let index, _), .broken(let index, _):
+            if case nil = problem { problem = Problem(index: index, text: text) }
+        default: break
         }
     }
 
     private mutating func found(_ index: UInt64, _ text: String) {
-        if problem == nil { problem = Problem(index: index, text: "entry \(index) " + text) }
+        if case nil = problem { problem = Problem(index: index, text: "entry \(index) " + text) }
     }
 
     private func next(_ verifier: DeviceVerifier, _ device: [UInt8]) -> UInt64 {
         (verifier.memory(of: device)?.journal?.sequence ?? 0) &+ 1
+    }
+
+    /// What no rollback explained is wrong.
+    private mutating func settle() {
+        if case nil = problem { problem = contradictions.first }
+        contradictions = []
+    }
+
+    /// The file must begin as what arrived did.
+    private mutating func begin(_ memory: DeviceMemory?) {
+        guard let first = memory?.journalFirst, let own = seen?.journalFirst, own != first else { return }
+        problem = Problem(
+            index: first.sequence,
+            text: own.sequence > first.sequence
+                ? "entry \(first.sequence) is missing: the file begins with entry \(own.sequence)"
+                : "entry \(first.sequence) is not the one that arrived first")
     }
 
     /// The file must hold all that arrived.

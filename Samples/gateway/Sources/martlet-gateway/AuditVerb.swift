@@ -51,7 +51,8 @@ struct AuditShow: ParsableCommand {
     func run() throws {
         let place = try directory.open()
         let words = try AuditWords(place)
-        for part in try device.history(place).parts {
+        let history = try device.history(place)
+        for part in history.parts {
             let lines = part.entries.map(words.line)
             if json {
                 for object in JSONLines.objects(.audit(part.message, lines, part.verdict)) { print(object.text) }
@@ -60,6 +61,9 @@ struct AuditShow: ParsableCommand {
             for line in lines { print("\(line.entry.index)  \(line.entry.time.text)  \(line.text)") }
             if let problem = part.verdict.problem { print("!  \(problem)") }
         }
+        for text in history.findings {
+            print(json ? JSONLines.finding(device.device, text).text : "!  \(text)")
+        }
     }
 }
 
@@ -67,9 +71,12 @@ struct AuditVerify: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Verifies a device's stored log: signatures, chain, completeness.",
         discussion: """
-            Exit status: 0 if all is as the device signed it, 1 if not; then the first bad entry is named. An end that \
-            was cut off is found against what the gateway remembers of the device.
+            Exit status: 0 if all is as the device signed it; 1 if not, then the first bad entry is named; 2 if it is, \
+            and the device went back to an earlier state. A beginning or an end that was cut off is found against what \
+            the gateway remembers of the device.
             """)
+
+    static let wentBack = ExitCode(2)
 
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var device: AuditDevice
@@ -77,17 +84,17 @@ struct AuditVerify: ParsableCommand {
     func run() throws {
         let history = try device.history(directory.open())
         let entries = history.parts.flatMap(\.entries)
-        if let problem = history.problem {
-            print("\(device.device): NOT as it was signed: \(problem.text). First bad entry: \(problem.index)")
-            throw ExitCode.failure
-        }
+        for text in history.findings { print("\(device.device): \(text)") }
+        if case .some = history.problem { throw ExitCode.failure }
         guard let first = entries.first, let last = entries.last else {
             print("\(device.device): no entries yet, \(history.pending) announced")
             return
         }
         var text = "\(device.device): entries \(first.index) to \(last.index): signed, linked, complete"
         if first.index > 1 { text += "; what was before this gateway met the device is not known" }
+        if history.isForgotten { text += "; a beginning or an end may be cut off: nothing is kept of it in 'memory'" }
         if history.pending > 0 { text += "; \(history.pending) more announced" }
         print(text)
+        if !history.rollbacks.isEmpty { throw Self.wentBack }
     }
 }

@@ -47,10 +47,11 @@ final class AuditWords {
         case .trusted: return "trust document \(first) is in force"
         case .clock: return "the time became trusted: \(Self.time(first))"
         case .connection: return "connection \(numbers.last ?? 0) \(first == 0 ? "ended" : "began")"
-        case .rolledBack: return Self.rollback(first, numbers.last ?? 0)
+        case .rolledBack: return Self.rollback(entry, first, numbers.last ?? 0)
         case .damaged: return "state was lost or damaged: \(first) \(first == 1 ? "place" : "places") of the journal"
         case .givenUp: return "entries \(first) to \(numbers.last ?? 0) gave way to newer ones before they were told"
         case .lifecycle: return first == 0 ? "the device was suspended" : "the device was activated"
+        case nil: return "kind \(entry.code), not known to this version"
         }
     }
 
@@ -81,10 +82,14 @@ final class AuditWords {
         return parts.joined(separator: ", ")
     }
 
-    private static func rollback(_ what: UInt64, _ own: UInt64) -> String {
-        if what == 0 { return "the device was rolled back: its own log ended with entry \(own)" }
-        let lane = Lane(rawValue: UInt8(clamping: what - 1))?.text ?? "\(what - 1)"
-        return "the device was rolled back: its own next number of lane \(lane) was \(own)"
+    private static func rollback(_ entry: AuditEntry, _ what: UInt64, _ own: UInt64) -> String {
+        let text = "the device went back to an earlier state: "
+        if what > 0 {
+            let lane = Lane(rawValue: UInt8(clamping: what - 1))?.text ?? "\(what - 1)"
+            return text + "its own next number of lane \(lane) was \(own)"
+        }
+        let isLonger = entry.index > own && entry.index - own > 1
+        return text + "its own log ended with entry \(own)" + (isLonger ? ", not with \(entry.index - 1)" : "")
     }
 
     static func time(_ seconds: UInt64) -> String {
@@ -97,9 +102,10 @@ extension AuditTime {
     var text: String { seconds.map(AuditWords.time) ?? "boot + \(decimal(Double(boot) / 1000)) s" }
 }
 
-extension AuditKind {
-    var text: String {
-        switch self {
+extension AuditEntry {
+    /// Its kind, for programs.
+    var kindText: String {
+        switch kind {
         case .started: "started"
         case .accepted: "accepted"
         case .refused: "refused"
@@ -112,6 +118,7 @@ extension AuditKind {
         case .damaged: "damaged"
         case .lifecycle: "lifecycle"
         case .givenUp: "given-up"
+        case nil: "unknown-\(code)"
         }
     }
 }
