@@ -7,14 +7,14 @@ import MartletController
 final class Broker {
     let port: UInt16
     private let directory: GatewayDirectory
-    private var process: pid_t = 0
+    /// nil once it was waited for: from then on its id may be that of any other process.
+    private(set) var process: pid_t?
 
     /// Starts the broker and returns when it listens. `port` nil: that of the last time, or a free one.
     init(_ directory: GatewayDirectory, listen: String, port requested: UInt16?) throws(Failure) {
         self.directory = directory
-        let port: UInt16
-        if let known = requested ?? directory.port { port = known } else { port = try Sockets.freePort() }
-        self.port = port
+        let last = try directory.port
+        if let known = requested ?? last { port = known } else { port = try Sockets.freePort() }
         if Sockets.isListening(port) {
             throw Failure("port \(port) is in use: stop what listens there, or give another one with --port")
         }
@@ -30,22 +30,29 @@ final class Broker {
     }
 
     /// Whether the process still runs.
-    var isRunning: Bool { process > 0 && waitpid(process, nil, WNOHANG) == 0 }
+    var isRunning: Bool {
+        reap(WNOHANG)
+        return process != nil
+    }
 
     /// Asks the broker to end, which it does after it saved what it keeps, and waits for that.
     func stop() {
-        guard process > 0 else { return }
+        guard isRunning, let process else { return }
         kill(process, SIGTERM)
         for _ in 0..<250 {
-            if waitpid(process, nil, WNOHANG) != 0 {
-                process = 0
-                return
-            }
+            if !isRunning { return }
             usleep(20_000)
         }
         kill(process, SIGKILL)
-        waitpid(process, nil, 0)
-        process = 0
+        reap(0)
+    }
+
+    /// Takes note of its end. Any error of the system means that there is no such child any longer.
+    private func reap(_ options: Int32) {
+        guard let process else { return }
+        var result = waitpid(process, nil, options)
+        while result < 0 && errno == EINTR { result = waitpid(process, nil, options) }
+        if result != 0 { self.process = nil }
     }
 
     private func spawn() throws(Failure) {
@@ -69,21 +76,19 @@ final class Broker {
         let arguments = [program, "-c", directory.place(GatewayDirectory.File.brokerConfiguration)]
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for argument in argv { free(argument) } }
-        let code = posix_spawnp(&process, program, &actions, &attributes, &argv, environ)
+        var child: pid_t = 0
+        let code = posix_spawnp(&child, program, &actions, &attributes, &argv, environ)
         if code != 0 {
-            process = 0
             throw Failure(
                 "mosquitto: \(String(cString: strerror(code))): install the broker (Debian: apt install mosquitto)")
         }
+        process = child
     }
 
     private func awaitListening() throws(Failure) {
         for _ in 0..<500 {
             if Sockets.isListening(port) { return }
-            guard isRunning else {
-                process = 0
-                break
-            }
+            guard isRunning else { break }
             usleep(10_000)
         }
         throw Failure("mosquitto did not start: see \(directory.place(GatewayDirectory.File.brokerLog))")

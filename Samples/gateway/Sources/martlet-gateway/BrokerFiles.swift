@@ -5,7 +5,6 @@ import MartletController
 
 /// mosquitto's configuration and access rules.
 struct BrokerFiles {
-    static let defaultPort: UInt16 = 8883
     static let prefix = "martlet/v1"
 
     /// What a device may publish: the leaves of its topics.

@@ -53,14 +53,14 @@ struct DeviceAdd: ParsableCommand {
         let port = try gateway.port(or: port)
         if output == nil { _ = try gateway.directory("devices") }
         let path = output ?? gateway.place("devices/\(id)")
-        let folder = try GatewayDirectory(creating: path)
-        if folder.text("device.key") != nil {
-            throw Failure("\(path): there is a device already: use another folder, or remove this one")
-        }
+        let uri = try urn ?? Self.randomURN()
+        try NewDirectory.make(path, "a device") { try fill($0, gateway, uri, port) }
+        print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
+    }
+
+    private func fill(_ folder: GatewayDirectory, _ gateway: GatewayDirectory, _ uri: String, _ port: UInt16) throws {
         let authority = try gateway.authority()
         let validity = Validity.now()
-        let uri = try urn ?? Self.randomURN()
-
         let key = try folder.generate(ed25519 ? .ed25519 : .p256, "device.key")
         let certificate = try issue("the device's certificate") { () throws(OpenSSLError) in
             try authority.issueDevice(
@@ -72,7 +72,6 @@ struct DeviceAdd: ParsableCommand {
         try folder.create("trust.cbor", trust.message)
         let configuration = Self.configuration(id: id, host: host, port: port, root: try fingerprint(trust.root))
         try folder.create("martlet.conf", Array(configuration.utf8))
-        print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
     }
 
     static func configuration(id: String, host: String, port: UInt16, root: String) -> String {

@@ -7,7 +7,10 @@ struct Initialise: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Makes the authority, the broker's files, the keys of gateway and operator, and the root above them.",
-        discussion: "Existing keys are never overwritten: use a new directory instead.")
+        discussion: """
+            The directory must not exist, or be empty. It appears when all is made; if that is interrupted, a part \
+            stays in .NAME.new beside it, and the next call says so.
+            """)
 
     @OptionGroup var directory: DirectoryOption
 
@@ -20,10 +23,12 @@ struct Initialise: ParsableCommand {
     var address: [String] = []
 
     func run() throws {
-        let place = try GatewayDirectory(creating: directory.directory)
-        if place.text(GatewayDirectory.File.authorityKey) != nil {
-            throw Failure("\(place.path): there is a gateway already: use another directory, or remove this one")
-        }
+        let path = directory.directory
+        try NewDirectory.make(path, "a gateway") { try fill($0) }
+        print("The gateway's files are in \(path). Next: martlet-gateway run --directory \(path)")
+    }
+
+    private func fill(_ place: GatewayDirectory) throws {
         let validity = Validity.now()
         let authority = try issue("the authority") { () throws(OpenSSLError) in
             try CertificateAuthority.selfSigned(
@@ -54,10 +59,7 @@ struct Initialise: ParsableCommand {
             )
         }
         try makeTrust(place)
-        let brokerFiles = BrokerFiles(directory: place)
-        try brokerFiles.writeAccessRules()
-        try brokerFiles.writeConfiguration(listen: "127.0.0.1", port: BrokerFiles.defaultPort)
-        print("The gateway's files are in \(place.path). Next: martlet-gateway run --directory \(place.path)")
+        try BrokerFiles(directory: place).writeAccessRules()
     }
 }
 
