@@ -43,6 +43,10 @@ struct DeviceAdd: ParsableCommand {
         if Party(rawValue: id) != nil {
             throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")
         }
+        guard (1...253).contains(host.utf8.count), host.utf8.allSatisfy(Self.isOfAddress) else {
+            throw ValidationError("'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_' or ':'.")
+        }
+        if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
         if let urn, !(PartyName.isValid(Array(urn.utf8).span) && urn.hasPrefix("urn:dev:")) {
             throw ValidationError("'\(printable(urn))' is not a device's URN: urn:dev:… of visible ASCII, RFC 9039.")
         }
@@ -72,6 +76,12 @@ struct DeviceAdd: ParsableCommand {
         try folder.create("trust.cbor", trust.message)
         let configuration = Self.configuration(id: id, host: host, port: port, root: try fingerprint(trust.root))
         try folder.create("martlet.conf", Array(configuration.utf8))
+    }
+
+    private static func isOfAddress(_ byte: UInt8) -> Bool {
+        let character = Unicode.Scalar(byte)
+        return character.isASCII && character.properties.isAlphabetic || (0x30...0x39).contains(byte)
+            || [".", "-", "_", ":"].contains(character)
     }
 
     static func configuration(id: String, host: String, port: UInt16, root: String) -> String {

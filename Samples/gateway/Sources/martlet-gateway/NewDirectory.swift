@@ -17,7 +17,7 @@ enum NewDirectory {
         let working = "\(parts.parent)/.\(parts.name).new"
         if mkdir(working, 0o700) != 0 {
             let code = errno
-            guard code == EEXIST else { throw Failure("\(working): \(String(cString: strerror(code)))") }
+            guard code == EEXIST else { throw Failure("\(path): mkdir: \(String(cString: strerror(code)))") }
             throw Failure(
                 "\(working): left over where making \(what) was interrupted, or it is being made now: "
                     + "if it is not, remove it (rm -r \(working)) and try again")

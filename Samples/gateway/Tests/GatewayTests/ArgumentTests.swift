@@ -28,6 +28,19 @@ import Testing
         #expect(throws: (any Error).self) { try DeviceAdd.parse(["--directory", "x", "--", id]) }
     }
 
+    @Test(arguments: [
+        ["--host", ""], ["--host", "a b"], ["--host", "a\nport = 1"], ["--host", "é"], ["--host", "[::1]"],
+        ["--host", String(repeating: "x", count: 254)], ["--port", "0"], ["--urn", "urn:x:y"],
+    ])
+    func `what a device's configuration cannot hold is refused`(arguments: [String]) {
+        #expect(throws: (any Error).self) { try DeviceAdd.parse(["pump-7"] + arguments) }
+    }
+
+    @Test(arguments: ["localhost", "broker-1.example", "192.0.2.7", "2001:db8::1", "my_host"])
+    func `a name or an address is taken`(host: String) throws {
+        #expect(try DeviceAdd.parse(["pump-7", "--host", host]).host == host)
+    }
+
     @Test func `what the command verb takes`() throws {
         let order = try Order.parse(["pump-7", "set-level", "5", "--deadline", "3", "--", "-2"])
         #expect(order.arguments == ["5", "-2"] && order.deadline == 3 && order.wait == 10)
