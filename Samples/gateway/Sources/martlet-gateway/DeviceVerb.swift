@@ -44,7 +44,7 @@ struct DeviceAdd: ParsableCommand {
             throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")
         }
         guard (1...253).contains(host.utf8.count), host.utf8.allSatisfy(Self.isOfAddress) else {
-            throw ValidationError("'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_' or ':'.")
+            throw ValidationError("'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_', ':'.")
         }
         if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
         if let urn, !(PartyName.isValid(Array(urn.utf8).span) && urn.hasPrefix("urn:dev:")) {

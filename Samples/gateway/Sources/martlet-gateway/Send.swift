@@ -95,9 +95,10 @@ enum SavedCommand {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Failure("\(path): \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
-        guard Glibc.write(descriptor, message, message.count) == message.count else {
+        guard Glibc.write(descriptor, message, message.count) == message.count, fsync(descriptor) == 0 else {
             throw Failure("\(path): \(String(cString: strerror(errno)))")
         }
+        try syncDirectory(NewDirectory.split(path).parent)
     }
 
     static func read(_ path: String) throws(Failure) -> [UInt8] {
