@@ -164,7 +164,11 @@ final class Operation: ControllerLinkDelegate {
                 conclude(.failed("the command could not be queued"))
             }
         } catch {
-            conclude(.failed("the command could not be signed: \(error)"))
+            if case .noSequence = error {
+                conclude(.failed("\(GatewayDirectory.File.sequence) could not be written: is the disk full?"))
+            } else {
+                conclude(.failed("the command could not be signed: \(error)"))
+            }
         }
     }
 

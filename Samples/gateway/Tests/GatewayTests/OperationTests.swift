@@ -11,6 +11,7 @@ import Testing
         var last: UInt64 = 0
 
         func next() -> UInt64? {
+            if last == .max { return nil }
             last += 1
             return last
         }
@@ -28,6 +29,7 @@ import Testing
     private let certificate: [UInt8]
     private let operatorKeyID: KeyID
     private let sent = Sent()
+    private let sequences = Sequences()
 
     init() throws {
         let now = SystemClock.unixMilliseconds() / 1000
@@ -41,7 +43,7 @@ import Testing
         let spki = key.key.publicKey.spki
         sealer = EnvelopeSealer(issuer: Array(urn.utf8), publicKey: spki.span, signer: key, hashing: key)
         let signer = try CommandSigner(
-            issuer: Party.operator.issuer, key: PrivateKey.generate(.p256), sequences: Sequences())
+            issuer: Party.operator.issuer, key: PrivateKey.generate(.p256), sequences: sequences)
         operatorKeyID = signer.keyID
         operation = Operation(
             device: "pump-7", command: Command(name: Array("open".utf8)), id: Self.id, expires: nil, signer: signer,
@@ -131,6 +133,16 @@ import Testing
         #expect(sent.commands.isEmpty)
         try birth(run: 2, 2)
         #expect(sent.commands.count == 1)
+    }
+
+    @Test func `a sequence number that cannot be stored is told, and nothing is sent`() throws {
+        sequences.last = .max
+        try birth(1)
+        guard case .failed("operator.sequence could not be written: is the disk full?")? = operation.end else {
+            Issue.record("not told")
+            return
+        }
+        #expect(sent.commands.isEmpty)
     }
 
     @Test func `a refusal ends it`() throws {
