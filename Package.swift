@@ -228,7 +228,19 @@ let package = Package(
         .target(name: "CBench", path: "Tests/Bench/CBench"),
         benchmark("SteadyBench", ["Martlet"]),
         benchmark("FormatBench", ["MartletSenML", "MartletTelemetry"]),
+        benchmark(
+            "LatencyBench",
+            [
+                "Martlet", "MartletController", "MartletEnvelope", "MartletMessages", "MartletOpenSSL", "MartletPosix",
+            ]),
         benchmark("LinkBench", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix"]),
+        benchmark(
+            "GateBench",
+            [
+                "MartletAdapters", "MartletCOSE", "MartletCommands", "MartletEnvelope", "MartletJournal",
+                "MartletMessages", "MartletOpenSSL", "MartletPosix", "MartletSession", "MartletState",
+                "MartletTelemetry", "MartletTestKit",
+            ]),
         benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),
         tests(

@@ -69,6 +69,8 @@ public final class Ledger {
     public private(set) var entries: [Entry] = []
     /// What made room for the newest entry, until that is durable.
     private var evicted: Entry?
+    /// Whether an entry may be at the stage `ended`.
+    private var hasEnded = false
 
     public init() {}
 
@@ -80,7 +82,8 @@ public final class Ledger {
 
     /// Adds a command whose handler is to run; nil if there is no room for it.
     func accept(_ key: CommandKey, digest: Digest, command: [UInt8]) -> Entry? {
-        guard makeRoom(for: Self.surplus(command)) else { return nil }
+        let surplus = Self.surplus(command)
+        guard surplus == 0 || makeRoom(for: surplus) else { return nil }
         evicted = nil
         if entries.count >= Self.capacity {
             guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged }) else { return nil }
@@ -109,12 +112,15 @@ public final class Ledger {
             command: key.id, controller: key.controller, outcome: outcome, digest: entry.digest,
             results: isCarried ? results : [])
         entry.stage = .ended
+        hasEnded = true
         return entry
     }
 
     /// All outcomes so far are durable: their receipts may be told.
     public func endedAreDurable() {
+        if !hasEnded { return }
         for entry in entries where entry.stage == .ended { entry.stage = .recorded }
+        hasEnded = false
     }
 
     /// Takes the next entry whose receipt is to be told.

@@ -53,10 +53,11 @@ enum FrameRecords {
 
     static func plaintext(_ records: [[UInt8]]) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(frameCount(records))
         bytes.append(UInt64(records.count), width: 4)
         for record in records {
             bytes.append(UInt64(record.count), width: 4)
-            bytes.append(contentsOf: record)
+            bytes.append(copying: record.span)
         }
         bytes.append(0, width: (8 - bytes.count % 8) % 8)
         return bytes

@@ -25,6 +25,7 @@ struct FrameCipher {
     /// Appends a frame. False if the cipher failed; the index is spent all the same.
     mutating func seal(_ plaintext: [UInt8], index: UInt32, into bytes: inout [UInt8]) -> Bool {
         let frame = FrameHeader(index: index, length: plaintext.count + FrameHeader.tagCount)
+        bytes.reserveCapacity(bytes.count + FrameHeader.count + frame.length)
         frame.append(to: &bytes)
         let authenticated = authenticated(frame)
         return cipher.seal(plaintext.span, index: UInt64(index), additional: authenticated.span, into: &bytes)

@@ -22,4 +22,15 @@ extension [UInt8] {
     mutating func append(_ value: UInt64, width: Int) {
         for index in 0..<width { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
     }
+
+    /// Appends `bytes` at once; `append(contentsOf:)` does it byte by byte in a program that is built for size.
+    @inline(never)
+    mutating func append(copying bytes: Span<UInt8>) {
+        append(addingCapacity: bytes.count) { room in
+            room.withUnsafeMutableBufferPointer { room, count in
+                bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }
+                count = bytes.count
+            }
+        }
+    }
 }

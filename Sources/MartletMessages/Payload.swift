@@ -77,10 +77,19 @@ extension [UInt8] {
     package func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
 
     /// A copy of `bytes`.
-    @inline(never)
     public init(copying bytes: Span<UInt8>) {
-        self.init(capacity: bytes.count) { copy in
-            for index in bytes.indices { copy.append(bytes[index]) }
+        self.init()
+        append(copying: bytes)
+    }
+
+    /// Appends `bytes` at once; `append(contentsOf:)` does it byte by byte in a program that is built for size.
+    @inline(never)
+    package mutating func append(copying bytes: Span<UInt8>) {
+        append(addingCapacity: bytes.count) { room in
+            room.withUnsafeMutableBufferPointer { room, count in
+                bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }
+                count = bytes.count
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ public final class AESGCM {
         let start = sealed.count
         do throws(OpenSSLError) {
             try begin(nonce, additional, sealing: true)
+            sealed.reserveCapacity(start + plaintext.count + Self.tagCount)
             try update(plaintext, into: &sealed)
             try end()
             var tag = InlineArray<16, UInt8>(repeating: 0)
@@ -80,15 +81,16 @@ public final class AESGCM {
     private func update(_ input: Span<UInt8>, into output: inout [UInt8]) throws(OpenSSLError) {
         guard let count = Int32(exactly: input.count) else { throw .tooLarge }
         if count == 0 { return }
-        let start = output.count
-        input.withUnsafeBufferPointer { output.append(contentsOf: $0) }
         var written: Int32 = 0
-        // In place: it may be, if both pointers are the same.
-        try check(
-            output.withUnsafeMutableBufferPointer { bytes in
-                let place = bytes.baseAddress.map { $0 + start }
-                return EVP_CipherUpdate(context.pointer, place, &written, place, count)
-            })
+        try output.append(addingCapacity: input.count) { (room) throws(OpenSSLError) in
+            try room.withUnsafeMutableBufferPointer { (room, filled) throws(OpenSSLError) in
+                try check(
+                    input.withUnsafeBufferPointer {
+                        EVP_CipherUpdate(context.pointer, room.baseAddress, &written, $0.baseAddress, count)
+                    })
+                filled = Int(written)
+            }
+        }
         guard written == count else { throw .failed }
     }
 

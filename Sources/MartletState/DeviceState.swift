@@ -69,8 +69,10 @@ public final class DeviceState {
     private var pendingSize = 0
     /// Records that were put and flushed.
     private var flushed = 0
-    /// The last durable audit entry.
-    public private(set) var auditHead: ChainHead?
+    /// The last durable audit entry when the journal was read.
+    private let recoveredHead: ChainHead?
+    /// The last one since then; empty if there was none.
+    private var newestEntry: [UInt8] = []
     /// The newest durable entries, oldest first.
     private var recent: [[UInt8]] = []
     /// Entries that were not written down since too many waited.
@@ -84,10 +86,10 @@ public final class DeviceState {
         let recovery = try journal.recover { reading.take($0, isFirst: $1) }
         values = reading.values
         damage = recovery.damage + reading.damage
-        auditHead = values.chain.head
+        recoveredHead = values.chain.head
         recent = reading.recent
         ledger.endRecovery()
-        if damage > 0, let head = auditHead {
+        if damage > 0, let head = recoveredHead {
             // The newest entries may be what was damaged, and the back end may have them.
             values.chain = AuditChain(
                 after: ChainHead(sequence: head.sequence &+ Self.damageMargin, digest: head.digest))
@@ -168,7 +170,7 @@ public final class DeviceState {
     }
 
     private func put(_ kind: RecordKind, _ body: [UInt8]) {
-        let record = [kind.rawValue] + body
+        let record = kind.record(body)
         pendingSize += record.count
         pending.append(record)
     }
@@ -211,10 +213,9 @@ public final class DeviceState {
                 return false
             }
             for record in records where record.first == RecordKind.entry.rawValue {
-                let entry = [UInt8](record.dropFirst())
+                newestEntry = [UInt8](copying: record.span.extracting(droppingFirst: 1))
                 if recent.count >= Self.recentCapacity { recent.removeFirst() }
-                recent.append(entry)
-                auditHead = head(of: entry)
+                recent.append(newestEntry)
             }
             pending.removeFirst(count)
             pendingSize -= size
@@ -226,15 +227,18 @@ public final class DeviceState {
 
     /// Everything that holds, in the order in which it is read. The audit log ends before the entries that wait.
     private func snapshot() -> [[UInt8]] {
-        var records = [[RecordKind.facts.rawValue] + encodedFacts(head: auditHead)]
-        if let run = values.run, let bytes = run.encoded() { records.append([RecordKind.run.rawValue] + bytes) }
-        if !values.trust.isEmpty { records.append([RecordKind.trust.rawValue] + values.trust) }
-        if !values.root.isEmpty { records.append([RecordKind.root.rawValue] + values.root) }
-        for entry in ledger.entries { records.append([RecordKind.ledger.rawValue] + ledger.encode(entry)) }
+        var records = [RecordKind.facts.record(encodedFacts(head: auditHead))]
+        if let run = values.run, let bytes = run.encoded() { records.append(RecordKind.run.record(bytes)) }
+        if !values.trust.isEmpty { records.append(RecordKind.trust.record(values.trust)) }
+        if !values.root.isEmpty { records.append(RecordKind.root.record(values.root)) }
+        for entry in ledger.entries { records.append(RecordKind.ledger.record(ledger.encode(entry))) }
         return records
     }
 
     // MARK: The audit log
+
+    /// The last durable entry. Its hash is taken when somebody asks: nobody does while commands come and go.
+    public var auditHead: ChainHead? { newestEntry.isEmpty ? recoveredHead : head(of: newestEntry) }
 
     /// Where the log ends, entries that wait included.
     public var auditEnd: ChainHead? { values.chain.head }

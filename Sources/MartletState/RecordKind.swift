@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletMessages
+
 /// The first byte of a record. Codes are part of the format.
 enum RecordKind: UInt8 {
     /// `[floor or null, suspended, told, audit head or null]`
@@ -14,4 +16,10 @@ enum RecordKind: UInt8 {
     case entry = 5
     /// SHA-256 of the pinned root that the trust document goes back to.
     case root = 6
+
+    func record(_ body: [UInt8]) -> [UInt8] {
+        var record = [UInt8](capacity: 1 + body.count) { $0.append(rawValue) }
+        record.append(copying: body.span)
+        return record
+    }
 }

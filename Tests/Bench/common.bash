@@ -66,7 +66,7 @@ certificate() {
         -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
 }
 
-# credentials : an authority, a broker for localhost, the device pump-7, and a gateway's key.
+# credentials : an authority, a broker for localhost, the device pump-7, keys of a gateway and an operator, and one of Ed25519.
 credentials() {
     key ca
     openssl req -x509 -key "$work/ca.key" -subj '/CN=Bench root' -days 30 -addext 'keyUsage = critical,keyCertSign,cRLSign' \
@@ -75,16 +75,18 @@ credentials() {
     certificate pump-7 'extendedKeyUsage = clientAuth' 'subjectAltName = URI:urn:dev:mac:0024befffe804ff1'
     certificate watcher 'extendedKeyUsage = clientAuth'
     key gateway
+    key operator
+    (umask 077 && openssl genpkey -algorithm ed25519 -out "$work/ed25519.key")
 }
 
-# broker [TYPE] : starts mosquitto with mutual TLS on a free port of this machine; sets `port`. Its log, also with lines
-# of TYPE, is $work/broker-PORT.log.
+# broker [LINE…] : starts mosquitto with mutual TLS on a free port of this machine, and these lines at the end of its
+# configuration; sets `port`. Its log is $work/broker-PORT.log.
 broker() {
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     local user=
     # Started by root, Debian's broker drops to a user that cannot read our files.
     if ((EUID == 0)); then user='user root'; fi
-    cat >"$work/broker.conf" <<CONF
+    cat >"$work/broker-$port.conf" <<CONF
 $user
 listener $port 127.0.0.1
 cafile $work/ca.pem
@@ -97,10 +99,10 @@ log_dest stderr
 log_type error
 log_type notice
 log_type information
-${1:+log_type $1}
 CONF
+    (($# == 0)) || printf '%s\n' "$@" >>"$work/broker-$port.conf"
     local log=$work/broker-$port.log tries=100
-    mosquitto -c "$work/broker.conf" >"$log" 2>&1 &
+    mosquitto -c "$work/broker-$port.conf" >"$log" 2>&1 &
     pids+=($!)
     until grep -qs 'running' "$log"; do
         ((tries-- > 0)) || die 'the broker did not start' "$log"

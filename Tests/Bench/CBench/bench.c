@@ -4,9 +4,11 @@
 
 #include "CBench.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static int count;
@@ -28,6 +30,14 @@ int CBench_number(int index, const char *usage) {
 }
 
 void CBench_result(const char *name, double value) { printf("%s %.6g\n", name, value); }
+
+double CBench_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+void CBench_mark(int64_t number, double microseconds) { printf("%" PRId64 " %.1f\n", number, microseconds); }
 
 void CBench_fail(const char *text) {
     fprintf(stderr, "%s\n", text);

@@ -19,6 +19,12 @@ int CBench_number(int index, const char *usage);
 /// Writes "name value\n" to standard output.
 void CBench_result(const char *name, double value);
 
+/// Microseconds of CLOCK_MONOTONIC, which all processes share.
+double CBench_now(void);
+
+/// Writes "number microseconds\n" to standard output.
+void CBench_mark(int64_t number, double microseconds);
+
 /// Ends the program with status 1 and this line on standard error.
 _Noreturn void CBench_fail(const char *text);
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBench
+import MartletCommands
+import MartletOpenSSL
+
+/// What a device does when a command has arrived, until its handler may be called or the command is refused:
+///
+///     GateBench DIRECTORY ed25519|p256 accepted|replayed|malformed|unknown-key|other-device COUNT
+///
+/// Everything is as on a board but network and clock: the real engine, real keys, the state in files of DIRECTORY, which
+/// must be empty. All of what is to be counted happens below the function `receivesMessage`. Prints how many bytes the
+/// signature of a command covers, and the greatest number of syncs and of writes that one message took.
+@main struct GateBench {
+    private static let usage =
+        "usage: GateBench DIRECTORY ed25519|p256 accepted|replayed|malformed|unknown-key|other-device COUNT"
+
+    static func main() {
+        guard let place = CBench_argument(0), let kind = CBench_argument(1), let work = CBench_argument(2) else {
+            CBench_fail(usage)
+        }
+        let count = Int(CBench_number(3, usage))
+        do throws(BenchError) {
+            let party = try CommandParty(UInt8(bitPattern: kind[0]) == UInt8(ascii: "p") ? .p256 : .ed25519)
+            let device = try BenchDevice(String(cString: place), party)
+            let last = try device.prepare()
+            switch UInt8(bitPattern: work[0]) {
+            case UInt8(ascii: "a"): try device.accept(count)
+            case UInt8(ascii: "r"): try device.refuse(last, count, .replayed)
+            case UInt8(ascii: "m"): try device.refuse(device.command() + [0], count, .malformed)
+            case UInt8(ascii: "u"): try device.refuse(device.command(by: .stranger), count, .unknownKey)
+            case UInt8(ascii: "o"): try device.refuse(device.command(for: .other), count, .wrongAudience)
+            default: CBench_fail(usage)
+            }
+            CBench_result("signed-bytes", Double(party.signedBytes))
+            CBench_result("syncs", Double(device.mostSyncs))
+            CBench_result("writes", Double(device.mostWrites))
+        } catch {
+            CBench_fail("GateBench: the device did not do what it must")
+        }
+    }
+}
+
+struct BenchError: Error {}
+
+func bytes(_ text: StaticString) -> [UInt8] {
+    [UInt8](UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+}
