@@ -132,18 +132,18 @@ final class BenchDevice {
         goOn()
     }
 
-    /// Accepts as many commands as the device keeps in mind, and one more; gives the last one.
-    func prepare() throws(BenchError) -> [UInt8] {
-        var message: [UInt8] = []
-        for count in 0...Ledger.capacity {
-            message = try command()
-            guard receive(message) else { throw BenchError() }
-            try handle(count + 1)
-        }
+    /// Accepts a command; gives its message.
+    func accept() throws(BenchError) -> [UInt8] {
+        let message = try command()
+        let before = owner.commands.count
+        guard receive(message) else { throw BenchError() }
+        try handle(before + 1)
         return message
     }
 
+    /// Accepts so many, while the ledger is full.
     func accept(_ count: Int) throws(BenchError) {
+        for _ in 0..<Ledger.capacity { _ = try accept() }
         for _ in 0..<count {
             let before = owner.commands.count
             guard measure(try command()) else { throw BenchError() }

@@ -23,10 +23,9 @@ import MartletOpenSSL
         do throws(BenchError) {
             let party = try CommandParty(UInt8(bitPattern: kind[0]) == UInt8(ascii: "p") ? .p256 : .ed25519)
             let device = try BenchDevice(String(cString: place), party)
-            let last = try device.prepare()
             switch UInt8(bitPattern: work[0]) {
             case UInt8(ascii: "a"): try device.accept(count)
-            case UInt8(ascii: "r"): try device.refuse(last, count, .replayed)
+            case UInt8(ascii: "r"): try device.refuse(device.accept(), count, .replayed)
             case UInt8(ascii: "m"): try device.refuse(device.command() + [0], count, .malformed)
             case UInt8(ascii: "u"): try device.refuse(device.command(by: .stranger), count, .unknownKey)
             case UInt8(ascii: "o"): try device.refuse(device.command(for: .other), count, .wrongAudience)
