@@ -98,9 +98,20 @@ int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, cons
     } else {
         struct sockaddr_in group = {
             .sin_family = AF_INET, .sin_port = htons(MDNS_PORT), .sin_addr = {.s_addr = htonl(0xe00000fb)}};
-        struct ip_mreqn way = {.imr_ifindex = (int)interface};
-        if (setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_IF, &way, sizeof way) < 0) return -errno;
-        do n = sendto(descriptor, bytes, count, MSG_NOSIGNAL, (struct sockaddr *)&group, sizeof group);
+        struct in_pktinfo way = {.ipi_ifindex = (int)interface};
+        union {
+            struct cmsghdr head;
+            char bytes[CMSG_SPACE(sizeof way)];
+        } control = {.bytes = {0}};
+        control.head.cmsg_level = IPPROTO_IP;
+        control.head.cmsg_type = IP_PKTINFO;
+        control.head.cmsg_len = CMSG_LEN(sizeof way);
+        memcpy(CMSG_DATA(&control.head), &way, sizeof way);
+        struct iovec data = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count};
+        struct msghdr message = {
+            .msg_name = &group, .msg_namelen = sizeof group, .msg_iov = &data, .msg_iovlen = 1,
+            .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        do n = sendmsg(descriptor, &message, MSG_NOSIGNAL);
         while (n < 0 && errno == EINTR);
     }
     return n < 0 ? -errno : 0;

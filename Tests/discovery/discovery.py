@@ -17,7 +17,9 @@ import responder
 
 folder = pathlib.Path(__file__).resolve().parent
 root = folder.parents[1]
-program = sys.argv[1]
+vectors = sys.argv[1] == "--vectors"
+# With what runs it, for a board.
+program = sys.argv[2:] if vectors else sys.argv[1:]
 failures = 0
 
 AVAHI = """<?xml version="1.0"?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">
@@ -50,7 +52,7 @@ def check(what, is_good, detail=""):
 
 
 def martlet(*arguments, **options):
-    return subprocess.run([program, *arguments], capture_output=True, timeout=60, **options)
+    return subprocess.run([*program, *arguments], capture_output=True, timeout=60, **options)
 
 
 def discover(seconds=2):
@@ -100,16 +102,16 @@ def usage():
         result = martlet(*arguments)
         check(f"{arguments} is wrong usage", result.returncode == 2 and result.stderr.startswith(b"martlet: ")
               and not result.stdout and b"\x1b" not in result.stderr, result)
-    result = subprocess.run(["unshare", "--net", program, "discover", "--for", "1"], capture_output=True)
+    result = subprocess.run(["unshare", "--net", *program, "discover", "--for", "1"], capture_output=True)
     check("without a network it says so", result.returncode == 3 and b"no network interface" in result.stderr, result)
     with open("/dev/full", "wb") as full:
-        result = subprocess.run([program, "--help"], stdout=full, stderr=subprocess.PIPE)
+        result = subprocess.run([*program, "--help"], stdout=full, stderr=subprocess.PIPE)
     check("an output that cannot be written is an error", result.returncode == 3, result)
 
 
 def nobody(network):
     with liar(network, "silent") as process:
-        running = Process([program, "discover", "--for", "4"])
+        running = Process([*program, "discover", "--for", "4"])
         process.wait_for("asked", 2)
         sockets = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{running.process.pid}/fd")
                    if entry.is_symlink()]
@@ -151,7 +153,7 @@ def with_avahi(network):
         services, status = discover()
         check("avahi: over IPv4 alone", status == 0 and len(services) == 2, services)
         network.here("echo 0 >/proc/sys/net/ipv6/conf/m0/disable_ipv6", "ip addr add fd77::1/64 dev m0 nodad")
-        if "--vectors" in sys.argv:
+        if vectors:
             capture(network, "avahi-0.8")
         daemon.stop()
     services, status = discover()
@@ -167,7 +169,7 @@ def with_zeroconf(network):
             ("registrar", "Honest registrar", "honest.local", 8443, "/.well-known/est/devices")], services)
         check("zeroconf: the addresses are found",
               all(one["addresses"] == [THERE4, THERE6] for one in services), services)
-        if "--vectors" in sys.argv:
+        if vectors:
             capture(network, "zeroconf-0.154.0")
         with liar(network, "plain"):
             more, _ = discover()
