@@ -8,6 +8,7 @@ enum HTTPSChecks {
         [
             Check("HTTPS: URLs that say who the server is; others are refused", urls),
             Check("HTTPS: dates beyond 2038 and 2106; what is none is refused", dates),
+            Check("HTTPS: a port where nobody listens is told by libcurl, if the machine has it", client),
         ]
     }
 
@@ -22,6 +23,22 @@ enum HTTPSChecks {
             "", "https://", "http://a/", "https://a@b/", "https://a/#b", "https://a b/", "https://a:65536/",
             "https://a:4294967297/", "https://[::1/", "https://a\0/",
         ] { try require((try? HTTPSURL(text)) == nil, "what is no https URL") }
+    }
+
+    private static func client() throws(Failure) {
+        do throws(HTTPSError) {
+            let client = try HTTPSClient(cancellation: HTTPSCancellation())
+            let request = try HTTPSRequest(url: HTTPSURL("https://127.0.0.1:1/"))
+            _ = try client.perform(request, NoPolicy())
+        } catch {
+            switch error {
+            // 111 is ECONNREFUSED.
+            case .connect(errno: 111): return
+            case .libraryMissing: return note("libcurl on this machine", 0)
+            default: break
+            }
+        }
+        throw Failure(why: "no refused connection")
     }
 
     private static func dates() throws(Failure) {
@@ -39,4 +56,9 @@ enum HTTPSChecks {
         let none = bytes("Tue, 30 Feb 2038 03:14:08 GMT")
         try require(HTTPDate.seconds(none.span) == nil, "a day that does not exist")
     }
+}
+
+private final class NoPolicy: HTTPSPolicy {
+    func configure(_ context: UnsafeMutableRawPointer) -> Bool { false }
+    func received() {}
 }
