@@ -101,7 +101,9 @@ let package = Package(
         // Adapters: platform types conform to the protocols that formats and features declare.
         library(
             "MartletAdapters",
-            ["MartletOpenSSL", "MartletCurl", "MartletPosix", "MartletCOSE", "MartletJournal", "MartletSession"]),
+            ["MartletOpenSSL", "MartletPosix", "MartletCOSE", "MartletJournal", "MartletSession"]),
+        // Beside the others, so that who needs no HTTPS builds without libcurl's headers.
+        library("MartletHTTPS", ["MartletOpenSSL", "MartletCurl"]),
 
         // Faces.
         library(
@@ -150,12 +152,12 @@ let package = Package(
         tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
         // HTTPS as a process of its own.
         .executableTarget(
-            name: "HTTPSProgram", dependencies: ["MartletAdapters", "MartletCurl", "MartletOpenSSL"],
+            name: "HTTPSProgram", dependencies: ["MartletHTTPS", "MartletCurl", "MartletOpenSSL"],
             path: "Tests/HTTPSProgram", swiftSettings: language),
         tests(
             "MartletCurlTests",
             [
-                "MartletCurl", "CCurl", "MartletAdapters", "MartletOpenSSL", "COpenSSL", "HTTPSProgram", "TestSupport",
+                "MartletCurl", "CCurl", "MartletHTTPS", "MartletOpenSSL", "COpenSSL", "HTTPSProgram", "TestSupport",
             ]),
         tests("MartletCBORTests", ["MartletCBOR", "TestSupport"]),
         tests("MartletCOSETests", ["MartletCOSE", "MartletCBOR", "MartletOpenSSL", "MartletAdapters", "TestSupport"]),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletAdapters
 import MartletCurl
+import MartletHTTPS
 import MartletOpenSSL
 
 // HTTPS as a process of its own, for tests of what its environment may change: HTTPSProgram ANCHOR URL [BYTES].

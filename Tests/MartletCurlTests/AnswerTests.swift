@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletAdapters
+import MartletHTTPS
 import MartletCurl
 import MartletOpenSSL
 import TestSupport

@@ -3,7 +3,7 @@
 import CCurl
 import COpenSSL
 import Foundation
-import MartletAdapters
+import MartletHTTPS
 import MartletCurl
 import MartletOpenSSL
 import TestSupport

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import MartletAdapters
 import MartletCurl
+import MartletHTTPS
 import MartletOpenSSL
 import TestSupport
 

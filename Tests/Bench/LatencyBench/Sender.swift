@@ -93,16 +93,16 @@ final class Sender: ControllerLinkDelegate, @unchecked Sendable {  // what threa
         if case .disconnected = state { fail() }
     }
 
-    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) {
+    func linkReceived(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool) -> Bool {
         guard topics.leaf(of: topic) == .signed(.birth), let envelope = try? Envelope(decoding: payload),
             let content = try? Birth(decoding: payload.extracting(envelope.payload))
-        else { return }
+        else { return true }
         do throws(SigningError) {
             // A device that knows nobody must be told first; it says so in another birth.
             guard content.trustVersion == trust.version else {
                 let message = try root.sign(trust)
                 _ = link?.publish(topic: topics.topic(.signed(.trust)), payload: message)
-                return
+                return true
             }
             let device = [UInt8](copying: payload.extracting(envelope.issuer))
             let resume = Resume(time: UInt64(clamping: SystemClock.unixMilliseconds() / 1000))
@@ -110,6 +110,7 @@ final class Sender: ControllerLinkDelegate, @unchecked Sendable {  // what threa
             _ = link?.publish(topic: topics.topic(.signed(.resume)), payload: message)
             birth.with { $0 = (content.challenge, device) }
             birth.notify()
+            return true
         } catch {
             fail()
         }
