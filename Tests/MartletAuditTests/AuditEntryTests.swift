@@ -126,7 +126,7 @@ private func raw(
         #expect(entry(.accepted, [number, .bytes(id), .bytes(hash), .text([0xff])]).encoded() == nil)
     }
 
-    @Test(arguments: [0, 12, 263, UInt64.max])
+    @Test(arguments: [0, 13, 263, UInt64.max])
     func `a kind of a later version is read as it is, and nothing is said of its values`(code: UInt64) throws {
         let values: [AuditValue] = [.text([]), .bytes([1]), .number(.max)]
         let bytes = raw(kind: .unsigned(code), values: .array([.text([]), .bstr([1]), .unsigned(.max)]))

@@ -47,12 +47,12 @@ import Testing
     @Test func `an entry of a later version's kind is linked like any other, and where the log begins is known`() {
         var bytes = log.entries
         // The code stands behind the array's head, the index and the hash of the entry before.
-        bytes[4][36] = 12
+        bytes[4][36] = 13
         var walk = AuditWalk()
         let fifth = bytes[4]
         let head = ChainHead(sequence: 5, digest: hashing.sha256(fifth.span))
         let (verdict, new) = walk.take(Array(bytes[2...4]), upTo: head, hashing: hashing)
-        #expect(verdict == .beginning && new.map(\.code).last == 12)
+        #expect(verdict == .beginning && new.map(\.code).last == 13)
         #expect(walk.first == log.heads[2])
         #expect(take(&walk, 6, 7) == .fork(index: 5))
         #expect(walk.first == log.heads[2])
