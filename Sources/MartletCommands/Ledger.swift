@@ -96,7 +96,7 @@ public final class Ledger {
 
     /// Takes back an acceptance that could not be made durable.
     func withdraw(_ key: CommandKey) {
-        entries.removeAll { $0.key == key && $0.stage == .open }
+        if let newest = entries.last, newest.key == key, newest.stage == .open { entries.removeLast() }
         if let evicted { entries.insert(evicted, at: 0) }
         evicted = nil
     }
