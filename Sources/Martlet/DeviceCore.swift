@@ -95,10 +95,7 @@ final class DeviceCore: @unchecked Sendable {
             software.append(program)
         }
         let publicKey = identity.key.publicKey.spki
-        let stored = try Self.storedPolicy(directory, identity.root)
-        var policy = stored
-        // The configuration's is newer if it was installed since.
-        if let first = identity.policy, first.version > stored?.version ?? 0 { policy = first }
+        let policy = try Self.policy(directory.state, identity)
         setup = Engine.Setup(
             identity: identity.device,
             sealer: EnvelopeSealer(
@@ -117,17 +114,10 @@ final class DeviceCore: @unchecked Sendable {
         shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
     }
 
-    /// The document that was put into force last; nil if there was none, or if it goes back to another root than the
-    /// configured one: whoever has the file system in hand may begin anew. One that cannot be read is an error: an older
-    /// one in its place would bring back who was revoked.
-    private static func storedPolicy(
-        _ directory: StateDirectory, _ root: TrustRoot
-    ) throws(MartletError) -> TrustPolicy? {
-        let message = directory.state.trust
-        if message.isEmpty { return nil }
+    private static func policy(_ state: DeviceState, _ identity: Identity) throws(MartletError) -> TrustPolicy? {
         do throws(Refusal) {
-            let policy = try TrustPolicy(stored: message, root)
-            return policy.goesBack(to: root, origin: directory.state.root) ? policy : nil
+            return try TrustPolicy.inForce(
+                stored: state.trust, origin: state.root, first: identity.policy, identity.root)
         } catch {
             throw MartletError(.state) {
                 $0.text("the trust document in the state directory is not for this device (")

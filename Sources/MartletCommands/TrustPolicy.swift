@@ -45,15 +45,28 @@ public final class TrustPolicy {
 
     /// A document that this device has verified and stored where nobody else can write: signatures are not checked
     /// again.
-    public convenience init(stored message: [UInt8], _ root: TrustRoot) throws(Refusal) {
+    convenience init(stored message: [UInt8], _ root: TrustRoot) throws(Refusal) {
         try self.init(TrustCandidate(decoding: message.span, root), message.span, root)
     }
 
-    /// Whether a stored document goes back to the pinned root: it came into force under it, or has it among its roots.
-    /// `origin`: digest of the root that was pinned then; empty if nobody wrote that down.
-    public func goesBack(to root: TrustRoot, origin: [UInt8]) -> Bool {
-        if origin.isEmpty || root.digest == Digest(copying: origin.span) { return true }
-        return !root.pinned(in: document).isEmpty
+    /// The document that a run begins with; nil if there is none. Throws if the stored one cannot be read: an older one in
+    /// its place would bring back who was revoked.
+    ///
+    /// - Parameters:
+    ///   - message: the document that was put into force last; empty if there was none.
+    ///   - origin: digest of the root that was pinned then; empty if nobody wrote that down. If another is pinned now that
+    ///     is not among the document's roots either, the document is void: whoever has the file system in hand may begin
+    ///     anew.
+    ///   - first: the document that was installed with the device; it counts if it is newer.
+    public static func inForce(
+        stored message: [UInt8], origin: [UInt8], first: TrustPolicy?, _ root: TrustRoot
+    ) throws(Refusal) -> TrustPolicy? {
+        if message.isEmpty { return first }
+        let stored = try TrustPolicy(stored: message, root)
+        let goesBack =
+            origin.isEmpty || root.digest == Digest(copying: origin.span) || !root.pinned(in: stored.document).isEmpty
+        guard goesBack, stored.version >= first?.version ?? 0 else { return first }
+        return stored
     }
 
     /// Throws `badDocument` if a key in it is none.

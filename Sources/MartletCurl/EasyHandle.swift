@@ -95,7 +95,7 @@ final class EasyHandle {
         // Sessions are the policy's.
         set(CURLOPT_SSL_SESSIONID_CACHE, 0)
         set(CURLOPT_ACCEPT_ENCODING, pointer: nil)
-        set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
+        set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
         set(CURLOPT_MAXCONNECTS, 1)
         // Seconds: a server is verified anew every hour.
         set(CURLOPT_MAXLIFETIME_CONN, 3600)

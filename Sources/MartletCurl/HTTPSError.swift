@@ -10,6 +10,8 @@ public enum HTTPSError: Error, Hashable, Sendable {
     case invalidURL
     /// A header's value is empty, too long or not printable ASCII; or a body or limit is beyond its bound.
     case invalidRequest
+    /// The URL names another server than the policy is for.
+    case otherServer
     /// The server's name has no address, or no name server answers.
     case unresolved
     /// No TCP connection; `errno` says why (a port where nobody listens: ECONNREFUSED), 0 if that is not known.
@@ -38,6 +40,7 @@ public enum HTTPSError: Error, Hashable, Sendable {
         case .libraryUnsuitable: "this libcurl is not usable: it needs OpenSSL 3 and version 7.87 or later"
         case .invalidURL: "not an https URL"
         case .invalidRequest: "the request cannot be sent: a header or a body is not usable"
+        case .otherServer: "the URL names another server than the one that is to be verified"
         case .unresolved: "the server's name was not resolved: check the name and this device's name servers"
         case .connect: "no connection to the server: check its address, port and firewall"
         case .tls: "TLS failed"

@@ -7,12 +7,12 @@ import CCurl
 /// For the certificate of an authority whose fingerprint is known from elsewhere (RFC 7030 §4.1.1): whatever comes is
 /// worth nothing before its SHA-256 is compared with that. The request has no header, no certificate and no body of
 /// ours, and the connection is closed: everything else goes over a new one, which is verified.
-public enum UnverifiedFetch {
+package enum UnverifiedFetch {
     /// The most bytes of an answer.
-    public static let maximumSize = 64 * 1024
+    package static let maximumSize = 64 * 1024
 
     /// GET; the body of an answer with status 200, of 64 KiB at most.
-    public static func get(
+    package static func get(
         _ url: HTTPSURL, connect: UInt32 = HTTPSLimits().connect, total: UInt32 = HTTPSLimits().total,
         cancellation: HTTPSCancellation
     ) throws(HTTPSError) -> [UInt8] {

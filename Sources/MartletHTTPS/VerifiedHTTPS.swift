@@ -5,7 +5,7 @@ public import MartletOpenSSL
 
 /// HTTPS under the TLS policy: requests to the one server that a `TLSContext` is for.
 ///
-/// A request to any other name is refused in TLS, before anything is said. Not safe for concurrent use, but for its
+/// A request to any other name is refused before anything is connected. Not safe for concurrent use, but for its
 /// cancellation.
 public final class VerifiedHTTPS: HTTPSPolicy {
     private let tls: TLSContext
@@ -28,6 +28,7 @@ public final class VerifiedHTTPS: HTTPSPolicy {
     public func perform(
         _ request: HTTPSRequest, time: Int64, boottime: UInt64, acceptNotYetValid: Bool
     ) throws(HTTPSFailure) -> HTTPSResponse {
+        guard tls.isFor(request.url.host) else { throw .https(.otherServer) }
         self.time = time
         self.boottime = boottime
         self.acceptNotYetValid = acceptNotYetValid

@@ -22,6 +22,18 @@ enum HostName {
         }
     }
 
+    /// Whether `name` is the same, whatever the case of its letters (RFC 4343).
+    func isSame(as name: [UInt8]) -> Bool {
+        let own: [UInt8]
+        switch self {
+        case .dns(let bytes), .address(let bytes): own = bytes
+        }
+        return own.count == name.count
+            && own.indices.allSatisfy {
+                own[$0] == name[$0] || HostName.isLetter(own[$0]) && own[$0] | 0x20 == name[$0] | 0x20
+            }
+    }
+
     /// Letters, digits, hyphens and underscores in labels of 1 to 63 bytes, 253 in all. So it has no NUL, and no
     /// leading dot, which OpenSSL would take for "any host below". Not digits and dots alone, which is no address
     /// either.

@@ -13,7 +13,8 @@ public struct IssuedCertificate {
     ///   - id: the common name that the certificate must have, the device's id.
     ///   - uri: the one URI that it must have; nil: any one that begins with `urn:dev:`.
     ///   - anchors: the authorities that may have issued it.
-    ///   - time: seconds since 1970, a lower bound unless `isTimeTrusted`: then a certificate that has not begun may be used.
+    ///   - time: seconds since 1970. Unless `isTimeTrusted` it is a lower bound only, and a certificate that has not begun may
+    ///     be used.
     public init(
         among certificates: [Certificate], for key: PublicKey, id: [UInt8], uri: [UInt8]?, anchors: [Certificate],
         time: Int64, isTimeTrusted: Bool

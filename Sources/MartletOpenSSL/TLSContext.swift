@@ -36,6 +36,9 @@ public final class TLSContext {
     /// The `SSL_CTX *`, for the library that makes the connection. Valid as long as this object.
     public var handle: UnsafeMutableRawPointer { UnsafeMutableRawPointer(context.pointer) }
 
+    /// Whether `name` is that of the server that this context is for.
+    public func isFor(_ name: String) -> Bool { connection.serverName.isSame(as: name.bytes) }
+
     /// Begins a new connection.
     ///
     /// - Parameters:

@@ -212,11 +212,12 @@ extension Engine {
         }
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
         guard now.boot >= checkpointDue else { return }
-        guard flush(now), let head = state.auditHead else {
+        guard flush(now), let head = state.auditHead,
+            let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
+        else {
             checkpointDue = now.boot &+ Self.flushRetry
             return
         }
-        let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
         if let (first, last) = state.givenUp(before: entries) {
             log(.error) { $0.text("the history of the audit log is full: entries were given up before they were told") }
             let isNoted = state.note(.givenUp, [.number(first), .number(last)], auditTime(now))

@@ -249,8 +249,9 @@ public final class DeviceState {
         return last - min(last, values.facts.told)
     }
 
-    /// The oldest durable entries that the back end does not have, at most `count` and so many bytes.
-    public func untold(count: Int, size: Int) -> [[UInt8]] {
+    /// The oldest durable entries that the back end does not have, at most `count` and so many bytes; nil if they cannot
+    /// be read now, which does not mean that they are missing.
+    public func untold(count: Int, size: Int) -> [[UInt8]]? {
         let told = values.facts.told
         if let oldest = recent.first.flatMap({ Self.index(of: $0.span) }), oldest > told &+ 1 {
             // Those before are on disk only, after some that a failed commit left there and others replaced.
@@ -265,8 +266,7 @@ public final class DeviceState {
                     if older.count < count { older.append([UInt8](copying: record.extracting(droppingFirst: 1))) }
                 }
             } catch {
-                // What cannot be read now is not missing.
-                return []
+                return nil
             }
             if !older.isEmpty { return Self.fitting(older, after: told, count, size) }
         }

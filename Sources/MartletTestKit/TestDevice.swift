@@ -102,10 +102,13 @@ public final class TestDevice {
             storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream,
             segmentSize: DeviceState.segmentSize)
         guard let state = try? DeviceState(journal, hashing: trust.root.hashing) else { throw .engine }
-        var stored = try? TrustPolicy(stored: state.trust, trust.root)
-        if let policy = stored, !policy.goesBack(to: trust.root, origin: state.root) { stored = nil }
         let first = document.isEmpty ? nil : try trust.policy(document)
-        let policy = first?.version ?? 0 > stored?.version ?? 0 ? first : stored
+        let policy: TrustPolicy?
+        do throws(Refusal) {
+            policy = try TrustPolicy.inForce(stored: state.trust, origin: state.root, first: first, trust.root)
+        } catch {
+            throw .engine
+        }
         let gate = CommandGate(root: trust.root, policy: policy, ledger: state.ledger, now: now.boot)
         for command in settings.commands { _ = gate.declare(command) }
         let queue = MemoryQueue(byteLimit: settings.queueLimit)

@@ -252,8 +252,11 @@ def latency():
     # The configuration's directory of state is also that of other programs, which have ended.
     device = subprocess.Popen([path("LatencyBench"), "device", path("latency.conf"), str(count)],
                               stdout=subprocess.PIPE, text=True)
-    sent = run(path("LatencyBench"), "sender", work, latency_port, str(count))
-    begun = values(device.communicate(timeout=30)[0])
+    try:
+        sent = run(path("LatencyBench"), "sender", work, latency_port, str(count))
+        begun = values(device.communicate(timeout=30)[0])
+    finally:
+        device.kill()
     if device.returncode != 0 or begun["dropped"] > 0:
         sys.exit("LatencyBench failed")
     # A command says what the load is after it.

@@ -28,7 +28,7 @@ import Testing
         let next = try bench.start()
         next.note(.started, [.number(2)], time())
         #expect(next.flush())
-        let entries = next.untold(count: 64, size: 10_000)
+        let entries = try #require(next.untold(count: 64, size: 10_000))
         #expect(entries.compactMap { next.head(of: $0)?.sequence } == [1, 2, 3])
     }
 
@@ -118,7 +118,7 @@ import Testing
         #expect(state.flush())
         state.note(.clock, [.number(1)], time())
         #expect(state.flush() && state.auditHead?.sequence == 258)
-        let entries = state.untold(count: 64, size: 15_000)
+        let entries = try #require(state.untold(count: 64, size: 15_000))
         let first = try #require(entries.first)
         #expect(try AuditEntry(decoding: first.span).index == 1)
     }
@@ -133,7 +133,7 @@ import Testing
         }
         var told: [UInt64] = []
         while true {
-            let entries = state.untold(count: 64, size: 3000)
+            let entries = try #require(state.untold(count: 64, size: 3000))
             if entries.isEmpty { break }
             for bytes in entries { told.append(try AuditEntry(decoding: bytes.span).index) }
             state.put(told: try #require(told.last))
@@ -152,7 +152,7 @@ import Testing
             if index % 40 == 39 { #expect(state.flush()) }
         }
         state.put(told: 10)
-        let entries = state.untold(count: 64, size: 3000)
+        let entries = try #require(state.untold(count: 64, size: 3000))
         let first = try #require(entries.first.flatMap { state.head(of: $0)?.sequence })
         #expect(first > 100)
         let missing = try #require(state.givenUp(before: entries))
@@ -164,7 +164,7 @@ import Testing
         state.skipAudit(to: ChainHead(sequence: 9000, digest: digest(5)))
         state.note(.rolledBack, [.number(0), .number(8000)], time())
         #expect(state.flush())
-        let next = state.untold(count: 64, size: 3000)
+        let next = try #require(state.untold(count: 64, size: 3000))
         #expect(next.count == 1 && state.givenUp(before: next) == nil)
     }
 
@@ -178,7 +178,7 @@ import Testing
         state.note(.rolledBack, [.number(0), .number(1)], time())
         #expect(state.flush() && state.auditHead?.sequence == 501)
         // Also what it wrote before it knew.
-        let entries = state.untold(count: 64, size: 3000)
+        let entries = try #require(state.untold(count: 64, size: 3000))
         #expect(entries.count == 2)
         let bytes = try #require(entries.last)
         let entry = try AuditEntry(decoding: bytes.span)
