@@ -85,6 +85,8 @@ extension [UInt8] {
     /// Appends `bytes` at once; `append(contentsOf:)` does it byte by byte in a program that is built for size.
     @inline(never)
     package mutating func append(copying bytes: Span<UInt8>) {
+        // With nothing to append it would write to the one storage that all empty arrays share.
+        if bytes.isEmpty { return }
         append(addingCapacity: bytes.count) { room in
             room.withUnsafeMutableBufferPointer { room, count in
                 bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }

@@ -24,7 +24,8 @@ import Testing
         #expect(bench.gate.policy?.version == 6 && bench.judge(message) == .known)
         #expect(bench.gate.refusals.total == 0)
         // What was stored is the same, without its signatures being checked.
-        let stored = try TrustPolicy(stored: message, bench.trust.root)
+        let stored = try #require(
+            try TrustPolicy.inForce(stored: message, origin: [], first: nil, bench.trust.root))
         #expect(stored.document == document && stored.digest == policy.digest)
     }
 

@@ -131,6 +131,10 @@ import Testing
             state.note(.clock, [.number(UInt64(index))], time())
             if index % 10 == 9 { #expect(state.flush()) }
         }
+        // What cannot be read now is not missing.
+        bench.disk.fault = SimulatedDisk.Fault(bench.disk.operations + 1, .failed(5), isSticky: true)
+        #expect(state.untold(count: 64, size: 3000) == nil)
+        bench.disk.fault = nil
         var told: [UInt64] = []
         while true {
             let entries = try #require(state.untold(count: 64, size: 3000))

@@ -69,7 +69,7 @@ class DeviceFolder {
         try TrustSigner(issuer: Array("urn:martlet:root".utf8), keys: [rootKey]).sign(document)
     }
 
-    private static func digest(_ key: TrustDocument.Key) throws -> String {
+    static func digest(_ key: TrustDocument.Key) throws -> String {
         let digest = try SHA256().digest(key.spki.span)
         return digest.indices.map { String(format: "%02x", digest[$0]) }.joined()
     }

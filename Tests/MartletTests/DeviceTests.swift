@@ -29,6 +29,36 @@ import Testing
         #expect(device.status.waitingMessages == 0, "\(bench.log.with { $0 })")
     }
 
+    @Test("CMD-08 a device obeys the root that its configuration names, whatever came from the network before")
+    func anotherRoot() throws {
+        let bench = try Bench()
+        let device = try bench.device()
+        try bench.startResumed(device)
+        let own = bench.document
+        func document(_ version: UInt64, _ root: PrivateKey) throws -> TrustDocument {
+            TrustDocument(
+                version: version, roots: [try TrustSigner.entry(root.publicKey)], threshold: 1,
+                controllers: own.controllers, policy: own.policy)
+        }
+        bench.backEnd.publish("trust", try bench.sign(document(2, bench.rootKey)))
+        try bench.waitForLog("trust document in force: version 2")
+        device.stop()
+
+        let root = try PrivateKey.generate(.p256)
+        let first = try document(1, root)
+        try bench.write(
+            TrustSigner(issuer: Array("urn:martlet:root".utf8), keys: [root]).sign(first), "trust.cbor")
+        try bench.reconfigure(["root": DeviceFolder.digest(first.roots[0])])
+        let next = try bench.device()
+        try next.onCommand("count") { _ in .done }
+        try next.start()
+        try bench.waitForLog("another root is configured: the stored trust document was dropped")
+        try bench.waitForLog("resumed this run", times: 2)
+        let command = try bench.backEnd.command("count")
+        #expect(try bench.backEnd.receipt(for: command).outcome == .done)
+        next.stop()
+    }
+
     @Test func `a command changes the device, is answered by a signed receipt, and its replay is refused`() throws {
         let bench = try Bench()
         let device = try bench.device()
