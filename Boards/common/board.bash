@@ -47,7 +47,7 @@ load_board() {
     . "$folder/board.conf"
     build_options=(--swift-sdks-path "$folder" --swift-sdk "$board")
     # Code that repeats moves into functions of its own.
-    read -ra llvm <<<"-enable-machine-outliner -machine-outliner-reruns=3 $llvm_options"
+    read -ra llvm <<<"-enable-machine-outliner $llvm_options"
     runner=("$qemu" -cpu "$cpu" -L "$sysroot")
 }
 
