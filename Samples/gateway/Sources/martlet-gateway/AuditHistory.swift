@@ -22,6 +22,8 @@ struct AuditHistory {
     private(set) var problem: Problem?
     /// Where the device itself says that it went back to an earlier state.
     private(set) var rollbacks: [AuditRollback] = []
+    /// Entries that are missing, and of which the device itself says that they gave way to newer ones.
+    private(set) var givenUp: [ClosedRange<UInt64>] = []
     /// Entries that the device announced and that have not come yet.
     private(set) var pending: UInt64 = 0
     /// Whether the gateway remembers nothing, so that nobody knows where the log must begin and end.
@@ -33,11 +35,14 @@ struct AuditHistory {
     private var again: [AuditEntry] = []
     /// What contradicts what was seen before, until the device says that it went back.
     private var contradictions: [Problem] = []
+    /// Entries that are missing, until the device says that it gave them up.
+    private var holes: [ClosedRange<UInt64>] = []
 
     /// All that must not be overlooked, in words.
     var findings: [String] {
         let problem = problem.map { "NOT in order: \($0.text). First bad entry: \($0.index)" }
-        return rollbacks.map { "FINDING: " + $0.text } + (problem.map { [$0] } ?? [])
+        let given = givenUp.compactMap { AuditVerdict.givenUp(first: $0.lowerBound, last: $0.upperBound).problem }
+        return (rollbacks.map(\.text) + given).map { "FINDING: " + $0 } + (problem.map { [$0] } ?? [])
     }
 
     /// `memory` is what the gateway keeps of the device apart from the file; `time`: seconds since 1970.
@@ -60,6 +65,10 @@ struct AuditHistory {
             found(next(verifier, device), "cannot be read: byte \(bad) of the file is not the beginning of a message")
         }
         settle()
+        if let hole = holes.first, problem.map({ hole.lowerBound < $0.index }) ?? true {
+            let text = AuditVerdict.hole(first: hole.lowerBound, last: hole.upperBound).problem ?? ""
+            problem = Problem(index: hole.lowerBound, text: text)
+        }
         begin(memory)
         end(memory)
     }
@@ -103,6 +112,14 @@ struct AuditHistory {
             contradictions.removeAll { rollback.explains($0.index) }
             if rollback.isOfLog { again = [] }
         }
+        // The device tells of it in the part that leaves the hole, or in a later one.
+        if entry.kind == .givenUp, case .number(let first)? = entry.values.first,
+            case .number(let last)? = entry.values.last
+        {
+            let isNamed = { (hole: ClosedRange<UInt64>) in first <= hole.lowerBound && hole.upperBound <= last }
+            givenUp += holes.filter(isNamed)
+            holes.removeAll(where: isNamed)
+        }
         if let first = told[entry.index] {
             if first != entry { again.append(entry) }
         } else {
@@ -115,7 +132,9 @@ struct AuditHistory {
         switch verdict {
         case .fork(let index): contradictions.append(Problem(index: index, text: text))
         case .rolledBack: contradictions.append(Problem(index: head, text: "at entry \(head) " + text))
-        case .hole(let index, _), .broken(let index, _):
+        case .hole(let first, let last), .givenUp(let first, let last):
+            if !holes.contains(first...last) { holes.append(first...last) }
+        case .broken(let index, _):
             if case nil = problem { problem = Problem(index: index, text: text) }
         default: break
         }

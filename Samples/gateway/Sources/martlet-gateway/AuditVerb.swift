@@ -72,11 +72,12 @@ struct AuditVerify: ParsableCommand {
         commandName: "verify", abstract: "Verifies a device's stored log: signatures, chain, completeness.",
         discussion: """
             Exit status: 0 if all is as the device signed it; 1 if not, then the first bad entry is named; 2 if it is, \
-            and the device went back to an earlier state. A beginning or an end that was cut off is found against what \
-            the gateway remembers of the device.
+            and the device itself tells that it went back to an earlier state, or that it gave up entries since its \
+            history was full. A beginning or an end that was cut off is found against what the gateway remembers of \
+            the device.
             """)
 
-    static let wentBack = ExitCode(2)
+    static let finding = ExitCode(2)
 
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var device: AuditDevice
@@ -90,11 +91,12 @@ struct AuditVerify: ParsableCommand {
             print("\(device.device): no entries yet, \(history.pending) announced")
             return
         }
-        var text = "\(device.device): entries \(first.index) to \(last.index): signed, linked, complete"
+        var text = "\(device.device): entries \(first.index) to \(last.index): signed, linked"
+        if history.givenUp.isEmpty { text += ", complete" }
         if first.index > 1 { text += "; what was before this gateway met the device is not known" }
         if history.isForgotten { text += "; a beginning or an end may be cut off: nothing is kept of it in 'memory'" }
         if history.pending > 0 { text += "; \(history.pending) more announced" }
         print(text)
-        if !history.rollbacks.isEmpty { throw Self.wentBack }
+        if !history.findings.isEmpty { throw Self.finding }
     }
 }

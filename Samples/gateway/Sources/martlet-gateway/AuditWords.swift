@@ -144,7 +144,8 @@ extension AuditVerdict {
         case .linked, .beginning, .announced, .repeated: nil
         case .hole(let first, let last):
             first == last ? "entry \(first) is missing" : "entries \(first) to \(last) are missing"
-        case .givenUp(let first, let last): "the device gave up entries \(first) to \(last): its history was full"
+        case .givenUp(let first, let last):
+            "the device gave up \(first == last ? "entry \(first)" : "entries \(first) to \(last)"): its history was full"
         case .fork(let index):
             "there is another entry \(index): the device's state was copied or restored, or its key is used elsewhere"
         case .rolledBack:

@@ -18,8 +18,9 @@ struct Run: ParsableCommand {
             (the predecessor is lost, and the device said so), hole (the predecessor is missing without a word), \
             duplicate, fork (the device's state was copied or rolled back), too-old.
 
-            Verdicts on entries of the audit log: linked, beginning (older entries are not known), hole, fork, \
-            rolled-back, broken; 'problem' says what is wrong.
+            Verdicts on entries of the audit log: linked, beginning (older entries are not known), hole, \
+            given-up (the device says itself that the entries of a hole gave way to newer ones), fork, rolled-back, \
+            broken; 'problem' says what is wrong.
             """)
 
     private static let maximumSeconds: UInt64 = 10 * 365 * 86_400

@@ -145,6 +145,51 @@ import Testing
         #expect(status() == 1)
     }
 
+    /// A log whose entries 2 to 4 gave way; the next part begins with entry 5.
+    private func giveUp() throws {
+        try birth()
+        try log(.started, [.number(1)])
+        try checkpoint()
+        for run in UInt64(2)...4 { try log(.started, [.number(run)]) }
+        entries = []
+        try log(.started, [.number(5)])
+    }
+
+    private static let givenUp = "FINDING: the device gave up entries 2 to 4: its history was full"
+
+    @Test("AUD-03 a hole that a later part names is given up: a finding, not a fault")
+    func givenUpLater() throws {
+        try giveUp()
+        try checkpoint()
+        #expect(try history().findings == ["NOT in order: entries 2 to 4 are missing. First bad entry: 2"])
+        #expect(status() == 1)
+        try log(.givenUp, [.number(2), .number(4)])
+        try checkpoint()
+        #expect(shown.lines.last?.contains(#""verdict":"given-up","problem":"the device gave up entries 2 to 4"#) == true)
+        #expect(try history().findings == [Self.givenUp])
+        #expect(status() == 2)
+    }
+
+    @Test("AUD-03 a hole that its own part names is given up, and the log not called complete")
+    func givenUpAtOnce() throws {
+        try giveUp()
+        try log(.givenUp, [.number(2), .number(4)])
+        try checkpoint()
+        #expect(try history().findings == [Self.givenUp])
+        #expect(status() == 2)
+        // What no entry names stays missing.
+        try log(.started, [.number(6)])
+        try checkpoint()
+        try log(.givenUp, [.number(8), .number(9)])
+        try checkpoint()
+        var items = try items()
+        items.remove(at: 3)
+        try write(items)
+        #expect(
+            try history().findings == [Self.givenUp, "NOT in order: entry 7 is missing. First bad entry: 7"])
+        #expect(status() == 1)
+    }
+
     @Test func `numbers that no log has are told all the same`() throws {
         try birth()
         try log(.started, [.number(1)])
