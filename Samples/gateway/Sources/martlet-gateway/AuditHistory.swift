@@ -154,9 +154,11 @@ struct AuditHistory {
         contradictions = []
     }
 
-    /// The file must begin as what arrived did.
+    /// The file must begin as what arrived did, or before: the memory may be younger than the file.
     private mutating func begin(_ memory: DeviceMemory?) {
-        guard let first = memory?.journalFirst, let own = seen?.journalFirst, own != first else { return }
+        guard let first = memory?.journalFirst, let own = seen?.journalFirst, own != first,
+            own.sequence >= first.sequence
+        else { return }
         problem = Problem(
             index: first.sequence,
             text: own.sequence > first.sequence

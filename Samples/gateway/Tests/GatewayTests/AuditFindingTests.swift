@@ -48,6 +48,22 @@ import Testing
         #expect(status() == 1)
         try FileManager.default.removeItem(atPath: path + "/memory/pump-7.cbor")
         #expect(try history().isForgotten && history().problem == nil)
+        // What the gateway learns from then on begins after the file does.
+        try write(items)
+        shown = Shown()
+        receiver = try Receiver(place, capture: nil, display: shown)
+        try birth(run: 3)
+        try log(.started, [.number(3)])
+        try checkpoint()
+        #expect(shown.lines.last?.contains(#""index":7,"#) == true)
+        #expect(try history().findings == [])
+        #expect(status() == 0)
+        // Another entry of that number is told.
+        let memory = try #require(try DeviceMemoryFiles(place).read(Self.device))
+        var changed = memory
+        changed.journalFirst = ChainHead(sequence: 1, digest: try #require(memory.journal).digest)
+        try DeviceMemoryFiles(place).store(Self.device, changed)
+        #expect(try history().problem?.text == "entry 1 is not the one that arrived first")
     }
 
     @Test func `a log that the gateway met late begins there, and nowhere else`() throws {
@@ -165,7 +181,8 @@ import Testing
         #expect(status() == 1)
         try log(.givenUp, [.number(2), .number(4)])
         try checkpoint()
-        #expect(shown.lines.last?.contains(#""verdict":"given-up","problem":"the device gave up entries 2 to 4"#) == true)
+        #expect(
+            shown.lines.last?.contains(#""verdict":"given-up","problem":"the device gave up entries 2 to 4"#) == true)
         #expect(try history().findings == [Self.givenUp])
         #expect(status() == 2)
     }
