@@ -6,8 +6,8 @@ import MartletController
 final class AuditFiles {
     private let directory: GatewayDirectory
     private var files: [[UInt8]: AuditFile] = [:]
-    /// The run whose birth is in the file.
-    private var runs: [[UInt8]: UInt64] = [:]
+    /// The run of the birth that was stored last, and the device's own certificate in it.
+    private var births: [[UInt8]: (run: UInt64, certificate: [UInt8]?)] = [:]
     /// The message that was stored last.
     private var last: [UInt8] = []
 
@@ -18,10 +18,13 @@ final class AuditFiles {
     func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) throws(Failure) -> String? {
         switch message.content {
         case .birth(let birth, let standing):
-            // One for each run tells the key; it is needed again only after a new one.
-            if standing == .older || runs[message.device] == birth.run { return nil }
+            if standing == .older { return nil }
+            // One for each run tells the key, if the device was not set up anew within it.
+            let leaf = (try? Envelope(decoding: envelope))?.x5chain.first
+            let certificate = leaf.map { [UInt8](copying: envelope.extracting($0)) }
+            if let stored = births[message.device], stored == (birth.run, certificate) { return nil }
             let problem = try append(envelope, message.device)
-            runs[message.device] = birth.run
+            births[message.device] = (birth.run, certificate)
             return problem
         case .checkpoint(_, _, .repeated): return nil
         case .checkpoint: return try append(envelope, message.device)
@@ -44,7 +47,8 @@ final class AuditFiles {
         }
         guard try file.append(envelope) else {
             files[device] = file
-            return "\(file.path): full: what the device logs is not stored any longer: move the file elsewhere"
+            return "\(file.path): full: what the device logs is not stored any longer: end 'run', move this file and "
+                + "the device's one in 'memory' elsewhere together, and start it again"
         }
         last = [UInt8](copying: envelope)
         files[device] = file

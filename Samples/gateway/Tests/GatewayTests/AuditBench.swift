@@ -39,9 +39,11 @@ class AuditBench {
 
     let path: String
     let place: GatewayDirectory
-    let key: DeviceKey
-    let sealer: EnvelopeSealer
-    let certificate: [UInt8]
+    static let urn = "urn:dev:mac:0024befffe804ff1"
+
+    private(set) var key: DeviceKey
+    private(set) var sealer: EnvelopeSealer
+    private(set) var certificate: [UInt8]
     let controller: UInt64
     var shown = Shown()
     var receiver: Receiver
@@ -56,19 +58,26 @@ class AuditBench {
         path = NSTemporaryDirectory() + "martlet-audit-" + UUID().uuidString
         try Initialise.parse(["--directory", path]).run()
         place = try GatewayDirectory(path: path)
-        key = try DeviceKey()
-        let (now, urn) = (SystemClock.unixMilliseconds() / 1000, "urn:dev:mac:0024befffe804ff1")
-        certificate = try place.authority().issueDevice(
-            key.key.publicKey, commonName: "pump-7", uri: urn, notBefore: now - 60, notAfter: now + 3600
-        ).der
-        let spki = key.key.publicKey.spki
-        sealer = EnvelopeSealer(issuer: Array(urn.utf8), publicKey: spki.span, signer: key, hashing: key)
+        (key, certificate, sealer) = try Self.device(place, Self.urn)
         let operatorKey = try place.key(Party.operator.signingKey).publicKey.spki
         controller = KeyID(ofKey: key.sha256(operatorKey.span)).value
         receiver = try Receiver(place, capture: nil, display: shown)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    private static func device(_ place: GatewayDirectory, _ urn: String) throws -> (DeviceKey, [UInt8], EnvelopeSealer)
+    {
+        let (key, now) = (try DeviceKey(), SystemClock.unixMilliseconds() / 1000)
+        let certificate = try place.authority().issueDevice(
+            key.key.publicKey, commonName: "pump-7", uri: urn, notBefore: now - 60, notAfter: now + 3600)
+        let spki = key.key.publicKey.spki
+        let sealer = EnvelopeSealer(issuer: Array(urn.utf8), publicKey: spki.span, signer: key, hashing: key)
+        return (key, try certificate.der, sealer)
+    }
+
+    /// The device gets another key, as when it is set up anew.
+    func provision(urn: String = urn) throws { (key, certificate, sealer) = try Self.device(place, urn) }
 
     /// As after a restart of the gateway.
     func restart() throws {
@@ -104,9 +113,9 @@ class AuditBench {
     }
 
     @discardableResult
-    func birth(run: UInt64 = 1, trustVersion: UInt64 = 1) throws -> Bool {
+    func birth(run: UInt64 = 1, connection: UInt64 = 1, trustVersion: UInt64 = 1) throws -> Bool {
         let birth = Birth(
-            run: run, connection: 1, challenge: Bytes16(InlineArray(repeating: UInt8(run))),
+            run: run, connection: connection, challenge: Bytes16(InlineArray(repeating: UInt8(run))),
             trustVersion: trustVersion, journal: self.chain.head)
         return try send(.birth, birth.encoded(), chain: [certificate])
     }

@@ -177,5 +177,35 @@ import Testing
         try log(.started, [.number(1)])
         #expect(try checkpoint())
         #expect(shown.notes.last?.contains("pump-7.cborseq: full: ") == true)
+        // As it says.
+        receiver.linkChanged(.stopped)
+        for file in [path, memory] { try FileManager.default.moveItem(atPath: file, toPath: file + ".aside") }
+        try beKilled()
+        #expect(try birth(run: 2))
+        try log(.started, [.number(2)])
+        #expect(try checkpoint())
+        let history = try history()
+        #expect(history.findings == [] && history.parts.flatMap(\.entries).map(\.index) == [7])
+    }
+
+    @Test func `each birth that brings a key is stored, once`() throws {
+        try ordinaryLog()
+        try birth(run: 2)
+        try birth(run: 2, connection: 2)
+        #expect(try items() == 5)
+        // Set up anew, in the same run number: with the same name, then with another one.
+        try provision()
+        try birth(run: 2, connection: 3)
+        try log(.started, [.number(2)])
+        try checkpoint()
+        #expect(try history().problem == nil)
+        try provision(urn: "urn:dev:mac:0024befffe804ff2")
+        chain = AuditChain()
+        try birth(run: 2, connection: 1)
+        try log(.started, [.number(2)])
+        try checkpoint()
+        #expect(try items() == 9)
+        #expect(try history().problem == nil)
+        #expect(shown.refusals == [] && shown.notes == [])
     }
 }
