@@ -19,9 +19,13 @@ final class DeviceMemoryFiles {
     func recall(_ device: [UInt8], into verifier: DeviceVerifier) throws(Failure) -> String? {
         guard DeviceID.isValid(device.span), !recalled.contains(device) else { return nil }
         let memory = try read(device)
+        let refusal = memory.flatMap { verifier.restore(device, $0) }
+        if refusal == .tooManyDevices {
+            return "\(place)/\(name(device)): not used, and what the device sends is refused and lost: "
+                + "there are more devices than this gateway takes"
+        }
         recalled.insert(device)
-        guard let memory, let refusal = verifier.restore(device, memory) else { return nil }
-        return "\(place)/\(name(device)): a certificate of the device is left out: \(refusal.words)"
+        return refusal.map { "\(place)/\(name(device)): a certificate of the device is left out: \($0.words)" }
     }
 
     /// What was kept of a device, which must obey `DeviceID`; nil if nothing was.

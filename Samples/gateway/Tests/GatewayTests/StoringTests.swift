@@ -56,6 +56,22 @@ import Testing
         #expect(shown.refusals == [.unknownKey])
     }
 
+    @Test func `a device for which there is no room is told as such, and recalled when there is`() throws {
+        try birth()
+        let kept = try #require(try DeviceMemoryFiles(place).read(Self.device))
+        let verifier = try DeviceVerifier(anchors: place.certificates("ca.pem"), maximumDevices: 1)
+        let other = Array("other".utf8)
+        _ = verifier.restore(other, kept)
+        let files = try DeviceMemoryFiles(place)
+        for _ in 1...2 {
+            let note = try #require(try files.recall(Self.device, into: verifier))
+            #expect(note.hasSuffix(": there are more devices than this gateway takes"))
+        }
+        verifier.forget(other)
+        #expect(try files.recall(Self.device, into: verifier) == nil)
+        #expect(verifier.memory(of: Self.device) == kept)
+    }
+
     @Test func `a checkpoint that cannot be stored stays with the broker, and is taken when it comes again`() throws {
         try ordinaryLog()
         try log(.started, [.number(1)])
