@@ -40,7 +40,9 @@ struct AuditDevice: ParsableArguments {
 }
 
 struct AuditShow: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows a device's log, verified.")
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows a device's log, verified.",
+        discussion: "Exit status: as of 'audit verify'.")
 
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var device: AuditDevice
@@ -64,6 +66,7 @@ struct AuditShow: ParsableCommand {
         for text in history.findings {
             print(json ? JSONLines.finding(device.device, text).text : "!  \(text)")
         }
+        try history.conclude()
     }
 }
 
@@ -77,8 +80,6 @@ struct AuditVerify: ParsableCommand {
             the device.
             """)
 
-    static let finding = ExitCode(2)
-
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var device: AuditDevice
 
@@ -86,7 +87,7 @@ struct AuditVerify: ParsableCommand {
         let history = try device.history(directory.open())
         let entries = history.parts.flatMap(\.entries)
         for text in history.findings { print("\(device.device): \(text)") }
-        if case .some = history.problem { throw ExitCode.failure }
+        if case .some = history.problem { return try history.conclude() }
         guard let first = entries.first, let last = entries.last else {
             print("\(device.device): no entries yet, \(history.pending) announced")
             return
@@ -97,6 +98,14 @@ struct AuditVerify: ParsableCommand {
         if history.isForgotten { text += "; a beginning or an end may be cut off: nothing is kept of it in 'memory'" }
         if history.pending > 0 { text += "; \(history.pending) more announced" }
         print(text)
-        if !history.findings.isEmpty { throw Self.finding }
+        try history.conclude()
+    }
+}
+
+extension AuditHistory {
+    /// Throws the exit status of what was found.
+    fileprivate func conclude() throws {
+        if case .some = problem { throw ExitCode.failure }
+        if !findings.isEmpty { throw ExitCode(2) }
     }
 }

@@ -19,16 +19,20 @@ import Testing
         try Data(items.flatMap { $0 }).write(to: URL(filePath: file.path))
     }
 
-    private func verify() throws { try AuditVerify.parse(["pump-7", "--directory", path]).run() }
-
-    /// The exit status of `audit verify`; 0 if it is well.
+    /// The exit status of `audit verify`, which `audit show` has too; 0 if it is well.
     private func status() -> Int32 {
-        do {
-            try verify()
-            return 0
-        } catch {
-            return (error as? ExitCode)?.rawValue ?? -1
+        let status = { (body: () throws -> Void) -> Int32 in
+            do {
+                try body()
+                return 0
+            } catch {
+                return (error as? ExitCode)?.rawValue ?? -1
+            }
         }
+        let verified = status { try AuditVerify.parse(["pump-7", "--directory", self.path]).run() }
+        let shown = status { try AuditShow.parse(["pump-7", "--directory", self.path]).run() }
+        #expect(shown == verified)
+        return verified
     }
 
     @Test("AUD-02 a beginning that was cut off is named")
