@@ -9,7 +9,8 @@ struct Initialise: ParsableCommand {
         abstract: "Makes the authority, the broker's files, the keys of gateway and operator, and the root above them.",
         discussion: """
             The directory must not exist, or be empty. It appears when all is made; if that is interrupted, a part \
-            stays in .NAME.new beside it, and the next call says so.
+            stays in .NAME.new beside it, and the next call says so. So its parent must be yours to write, and it \
+            cannot be a mount point: name a directory inside one.
             """)
 
     @OptionGroup var directory: DirectoryOption

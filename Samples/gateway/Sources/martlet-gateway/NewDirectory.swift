@@ -17,7 +17,7 @@ enum NewDirectory {
         let working = "\(parts.parent)/.\(parts.name).new"
         if mkdir(working, 0o700) != 0 {
             let code = errno
-            guard code == EEXIST else { throw Failure("\(path): mkdir: \(String(cString: strerror(code)))") }
+            guard code == EEXIST else { throw failure(path, "mkdir in \(parts.parent)", code) }
             throw Failure(
                 "\(working): left over where making \(what) was interrupted, or it is being made now: "
                     + "if it is not, remove it (rm -r \(working)) and try again")
@@ -25,12 +25,20 @@ enum NewDirectory {
         do {
             try fill(GatewayDirectory(path: working))
             try syncDirectory(working)
-            if rename(working, path) != 0 { throw Failure("\(path): \(String(cString: strerror(errno)))") }
+            if rename(working, path) != 0 { throw failure(path, "rename", errno) }
         } catch {
             remove(working, depth: 2)
             throw error
         }
         try syncDirectory(parts.parent)
+    }
+
+    /// A place that cannot be replaced, or has a parent that cannot be written, may well take a directory inside it.
+    private static func failure(_ path: String, _ call: String, _ code: Int32) -> Failure {
+        let isInPlace = [EBUSY, EACCES, EPERM, EROFS].contains(code)
+        return Failure(
+            "\(path): \(call): \(String(cString: strerror(code)))"
+                + (isInPlace ? ": if this directory is there and yours, name a directory inside it" : ""))
     }
 
     /// What is in a directory; nothing if there is none.

@@ -63,6 +63,28 @@ import Testing
         #expect(try names(place + "/devices") == ["pump-7"])
     }
 
+    @Test func `below a parent that may not be written, a directory inside is the way`() {
+        // Nobody makes directories there, not even root.
+        let failure = #expect(throws: Failure.self) {
+            try NewDirectory.make("/sys/place", "a gateway") { _ in Issue.record("begun") }
+        }
+        #expect(failure?.description.hasPrefix("/sys/place: mkdir in /sys: ") == true)
+        #expect(failure?.description.hasSuffix(Self.advice) == true)
+    }
+
+    /// Only root may mount.
+    @Test(.enabled(if: getuid() == 0)) func `in the place of a mount point, a directory inside is the way`() throws {
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+        try #require(mount("none", place, "tmpfs", 0, nil) == 0)
+        defer { umount2(place, Int32(MNT_DETACH)) }
+        let failure = #expect(throws: Failure.self) { try NewDirectory.make(self.place, "a gateway") { _ in } }
+        #expect(failure?.description.hasSuffix("busy: \(Self.advice)") == true)
+        #expect(try names(path) == ["place"])
+        try NewDirectory.make(place + "/inside", "a gateway") { _ in }
+    }
+
+    private static let advice = "if this directory is there and yours, name a directory inside it"
+
     @Test(arguments: [".", "..", "/", "", "a/.", "nowhere/place"])
     func `a place where nothing can be made is refused`(place: String) {
         #expect(throws: Failure.self) { try NewDirectory.make(place, "a gateway") { _ in Issue.record("begun") } }
