@@ -15,15 +15,19 @@ public struct AuditWalk: Sendable {
     public private(set) var head: ChainHead?
     /// The highest head that a device has signed; its entries may be still to come.
     public private(set) var seen: ChainHead?
-    private var recent: [ChainHead] = []
     /// The last hole, until the device says that it gave these entries up.
-    private var hole: (first: UInt64, last: UInt64)?
+    public private(set) var hole: ClosedRange<UInt64>?
+    private var recent: [ChainHead] = []
 
     /// Goes on after what was taken and seen before.
-    public init(after head: ChainHead? = nil, seen: ChainHead? = nil, from first: ChainHead? = nil) {
+    public init(
+        after head: ChainHead? = nil, seen: ChainHead? = nil, from first: ChainHead? = nil,
+        hole: ClosedRange<UInt64>? = nil
+    ) {
         self.first = first
         self.head = head
         self.seen = seen ?? head
+        self.hole = hole
     }
 
     /// Takes a head without its entries, as a birth has it.
@@ -90,17 +94,17 @@ public struct AuditWalk: Sendable {
     /// A hole that the device names is told as what it is.
     private mutating func explained(_ verdict: AuditVerdict, by new: [AuditEntry]) -> AuditVerdict {
         switch verdict {
-        case .hole(let first, let last): hole = (first, last)
+        case .hole(let first, let last): hole = first...last
         case .linked: break
         default: return verdict
         }
         guard let hole else { return verdict }
         for entry in new where entry.kind == .givenUp {
             guard case .number(let first) = entry.values[0], case .number(let last) = entry.values[1],
-                first <= hole.first, last >= hole.last
+                first <= hole.lowerBound, last >= hole.upperBound
             else { continue }
             self.hole = nil
-            return .givenUp(first: hole.first, last: hole.last)
+            return .givenUp(first: hole.lowerBound, last: hole.upperBound)
         }
         return verdict
     }

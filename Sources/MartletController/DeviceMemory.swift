@@ -5,6 +5,13 @@ internal import MartletCOSE
 public import MartletEnvelope
 public import MartletMessages
 
+/// Why bytes are no kept memory of a device.
+public enum DeviceMemoryError: Error {
+    case damaged
+    /// Of a back end of another version.
+    case otherVersion
+}
+
 /// What a back end keeps of a device when it is restarted, so that it still knows an older birth, and tells the
 /// device in `resume` what it has seen. Not secret; whoever can change it can make the back end forget.
 public struct DeviceMemory: Equatable, Sendable {
@@ -36,10 +43,13 @@ public struct DeviceMemory: Equatable, Sendable {
     public var journal: ChainHead?
     /// The highest head of the audit log that the device signed.
     public var journalSeen: ChainHead?
+    /// Entries of the audit log that are missing, and that the device may still say it gave up.
+    public var journalHole: ClosedRange<UInt64>?
 
     public init(
         issuer: [UInt8], keys: [Key] = [], run: UInt64, connection: UInt64, heads: LaneHeads,
-        journalFirst: ChainHead? = nil, journal: ChainHead? = nil, journalSeen: ChainHead? = nil
+        journalFirst: ChainHead? = nil, journal: ChainHead? = nil, journalSeen: ChainHead? = nil,
+        journalHole: ClosedRange<UInt64>? = nil
     ) {
         self.issuer = issuer
         self.keys = keys
@@ -49,7 +59,12 @@ public struct DeviceMemory: Equatable, Sendable {
         self.journalFirst = journalFirst
         self.journal = journal
         self.journalSeen = journalSeen
+        self.journalHole = journalHole
     }
+
+    /// Of the encoded form: its first member. Another one has another number.
+    private static let version: UInt64 = 1
+    private static let members = 10
 
     /// The most bytes of the encoded form.
     public static let maximumSize = 1024 + maximumKeys * Envelope.maximumSize
@@ -57,7 +72,8 @@ public struct DeviceMemory: Equatable, Sendable {
     public func encoded() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
         var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(8)
+        writer.array(Self.members)
+        writer.unsigned(Self.version)
         writer.text(issuer.span)
         writer.array(keys.count)
         for key in keys {
@@ -75,20 +91,32 @@ public struct DeviceMemory: Equatable, Sendable {
         for head in [journalFirst, journal, journalSeen] {
             if let head { writer.head(head) } else { writer.null() }
         }
+        if let journalHole {
+            writer.array(2)
+            writer.unsigned(journalHole.lowerBound)
+            writer.unsigned(journalHole.upperBound)
+        } else {
+            writer.null()
+        }
         guard let count = try? writer.finish() else { return [] }
         bytes.removeLast(bytes.count - count)
         return bytes
     }
 
-    /// nil if the bytes are no such memory.
-    public init?(decoding bytes: Span<UInt8>) {
-        guard let memory = try? Self.read(bytes), PartyName.isValid(memory.issuer.span) else { return nil }
+    public init(decoding bytes: Span<UInt8>) throws(DeviceMemoryError) {
+        var reader = CBORReader(bytes)
+        guard let count = try? reader.array() else { throw .damaged }
+        if count != Self.members { throw .otherVersion }
+        guard let version = try? reader.unsigned() else { throw .damaged }
+        if version != Self.version { throw .otherVersion }
+        guard let memory = try? Self.read(&reader, bytes), PartyName.isValid(memory.issuer.span) else {
+            throw .damaged
+        }
         self = memory
     }
 
-    private static func read(_ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
-        var reader = CBORReader(bytes)
-        try reader.array(exactly: 8)
+    /// What follows after the version.
+    private static func read(_ reader: inout CBORReader, _ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
         let issuer = [UInt8](copying: bytes.extracting(try reader.text()))
         let keys = try keys(&reader, bytes)
         let run = try reader.unsigned()
@@ -99,10 +127,20 @@ public struct DeviceMemory: Equatable, Sendable {
         let journalFirst = try reader.isNull() ? nil : try reader.head(bytes)
         let journal = try reader.isNull() ? nil : try reader.head(bytes)
         let journalSeen = try reader.isNull() ? nil : try reader.head(bytes)
+        let journalHole = try reader.isNull() ? nil : try range(&reader)
         try reader.finish()
         return DeviceMemory(
             issuer: issuer, keys: keys, run: run, connection: connection, heads: heads,
-            journalFirst: journalFirst, journal: journal, journalSeen: journalSeen)
+            journalFirst: journalFirst, journal: journal, journalSeen: journalSeen,
+            journalHole: journalHole)
+    }
+
+    private static func range(_ reader: inout CBORReader) throws(CBORError) -> ClosedRange<UInt64> {
+        let at = reader.offset
+        try reader.array(exactly: 2)
+        let (first, last) = (try reader.unsigned(), try reader.unsigned())
+        if first > last { throw .unexpected(at: at) }
+        return first...last
     }
 
     private static func keys(_ reader: inout CBORReader, _ bytes: Span<UInt8>) throws(CBORError) -> [Key] {

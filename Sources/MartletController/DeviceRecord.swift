@@ -38,7 +38,8 @@ struct DeviceRecord {
         lanes = Lane.allCases.map { lane in
             if let head = memory?.heads[lane] { LaneChain(lane: lane, resuming: head) } else { LaneChain(lane: lane) }
         }
-        audit = AuditWalk(after: memory?.journal, seen: memory?.journalSeen, from: memory?.journalFirst)
+        audit = AuditWalk(
+            after: memory?.journal, seen: memory?.journalSeen, from: memory?.journalFirst, hole: memory?.journalHole)
         run = memory?.run
         connection = memory?.connection ?? 0
     }
@@ -128,7 +129,8 @@ struct DeviceRecord {
         run.map {
             DeviceMemory(
                 issuer: issuer, keys: keys.map(\.memory), run: $0, connection: connection, heads: heads,
-                journalFirst: audit.first, journal: audit.head, journalSeen: audit.seen)
+                journalFirst: audit.first, journal: audit.head, journalSeen: audit.seen,
+                journalHole: audit.hole)
         }
     }
 }

@@ -99,6 +99,12 @@ import Testing
             rest.take(Array(log.entries[13...]), upTo: end, hashing: hashing).verdict == .givenUp(first: 11, last: 13))
         #expect(take(&walk, 14, 20) == .hole(first: 11, last: 13))
         #expect(take(&walk, 21, Int(last)) == .linked)
+        // As well after a restart.
+        var restarted = AuditWalk(after: walk.head, hole: walk.hole)
+        #expect(
+            restarted.take([log.entries[Int(last)]], upTo: end, hashing: hashing).verdict
+                == .givenUp(first: 11, last: 13))
+        #expect(restarted.hole == nil)
         #expect(
             walk.take([log.entries[Int(last)]], upTo: end, hashing: hashing).verdict == .givenUp(first: 11, last: 13))
         // Others than it names stay missing.

@@ -75,8 +75,7 @@ extension DeviceMessage {
         #expect(memory.journal == log.heads[9])
         #expect(memory.journalSeen == log.heads[11])
         let bytes = memory.encoded()
-        let decoded = DeviceMemory(decoding: bytes.span)
-        let kept = try #require(decoded)
+        let kept = try DeviceMemory(decoding: bytes.span)
         #expect(kept == memory)
 
         func restarted() throws -> DeviceVerifier {

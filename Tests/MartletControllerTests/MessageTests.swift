@@ -163,17 +163,26 @@ import TestSupport
         #expect(bytes.count <= DeviceMemory.maximumSize)
         for count in bytes.indices {
             let prefix = Array(bytes.prefix(count))
-            #expect(DeviceMemory(decoding: prefix.span) == nil)
+            #expect(throws: DeviceMemoryError.damaged) { try DeviceMemory(decoding: prefix.span) }
         }
         let longer = bytes + [0]
-        #expect(DeviceMemory(decoding: longer.span) == nil)
+        #expect(throws: DeviceMemoryError.damaged) { try DeviceMemory(decoding: longer.span) }
         var heads = LaneHeads()
         for lane in Lane.allCases { heads[lane] = ChainHead(sequence: .max, digest: digest(255)) }
         let largest = DeviceMemory(
             issuer: Array(("urn:" + String(repeating: "x", count: 124)).utf8), run: .max, connection: .max,
-            heads: heads, journal: heads[.normal], journalSeen: heads[.bulk])
+            heads: heads, journalFirst: heads[.normal], journal: heads[.normal], journalSeen: heads[.bulk],
+            journalHole: .max ... .max)
         let encoded = largest.encoded()
-        #expect(DeviceMemory(decoding: encoded.span) == largest)
+        #expect(try DeviceMemory(decoding: encoded.span) == largest)
+        // A hole that ends before it begins: its last byte is that of its end.
+        var reversed = encoded
+        reversed[reversed.count - 1] -= 1
+        #expect(throws: DeviceMemoryError.damaged) { try DeviceMemory(decoding: reversed.span) }
+        // The second byte is the version.
+        var later = encoded
+        later[1] += 1
+        #expect(throws: DeviceMemoryError.otherVersion) { try DeviceMemory(decoding: later.span) }
     }
 }
 

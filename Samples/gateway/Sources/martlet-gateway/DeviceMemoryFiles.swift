@@ -35,9 +35,14 @@ final class DeviceMemoryFiles {
             try files.find(name(device), limit: DeviceMemory.maximumSize)
         }
         guard let bytes else { return nil }
-        if let memory = DeviceMemory(decoding: bytes.span) { return memory }
-        throw Failure(
-            "\(path): damaged: bring a copy back; if you remove it, all that is known of the device is forgotten")
+        do throws(DeviceMemoryError) { return try DeviceMemory(decoding: bytes.span) } catch {
+            let advice =
+                switch error {
+                case .damaged: "damaged: bring a copy back"
+                case .otherVersion: "written by another version of the gateway: use that one"
+                }
+            throw Failure("\(path): \(advice); if you remove it, all that is known of the device is forgotten")
+        }
     }
 
     func store(_ device: [UInt8], _ memory: DeviceMemory) throws(Failure) {

@@ -143,6 +143,14 @@ import Testing
             #expect(try Data(contentsOf: URL(filePath: memory)) == bytes)
             #expect(throws: Failure.self) { try self.history() }
         }
+        // As of the time before there were versions, and of one to come.
+        let issuer: [UInt8] = [0x78, UInt8(Self.urn.utf8.count)] + Array(Self.urn.utf8)
+        for bytes in [[0x88] + issuer, [0x8a, 2] + issuer, [0x8b, 1] + issuer] {
+            try Data(bytes).write(to: URL(filePath: memory))
+            try beKilled()
+            #expect(try !birth(run: 2))
+            #expect(shown.notes.last?.contains("/pump-7.cbor: written by another version of the gateway: ") == true)
+        }
         try kept.write(to: URL(filePath: memory))
         try block(memory) {
             let isTaken = try birth(run: 2)
