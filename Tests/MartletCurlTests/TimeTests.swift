@@ -86,6 +86,7 @@ import Testing
         let client = try Client(trusting: authority)
         let port = try LoopbackListener().port
         #expect(try client.failure(url(port)) == .https(.connect(errno: ECONNREFUSED)))
-        #expect(try client.failure("https://martlet.invalid/") == .https(.unresolved))
+        let nowhere = try Client("martlet.invalid", trusting: authority)
+        #expect(try nowhere.failure("https://martlet.invalid/") == .https(.unresolved))
     }
 }
