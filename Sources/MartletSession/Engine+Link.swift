@@ -199,27 +199,35 @@ extension Engine {
             log(.info) { $0.text("the back end resumed this run") }
         }
         isResumed = isCurrent
-        var wasRolledBack = false
-        // Numbers that no device reaches are no reason to go on above them.
-        if let head = resume.heads[.normal], head.sequence >= lane.next, head.sequence < RunState.limit / 2 {
-            log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
-            wasRolledBack = true
-            lane.skip(to: head)
-            let lane = UInt64(Lane.normal.rawValue)
-            state.note(.rolledBack, [.number(lane &+ 1), .number(head.sequence &+ 1)], auditTime(now))
-            tell(Event(kind: .rolledBack, values: [Event.Value(code: lane, number: head.sequence &+ 1)]), now)
+        let isPossible = isPossible(resume.time, now)
+        let isNews = isPossible && clock.authenticate(resume.time, now)
+        let seen = ahead(resume.heads[.normal], of: lane.next)
+        let journal = ahead(resume.journal, of: (state.auditEnd?.sequence ?? 0) &+ 1)
+        if case (nil, nil, false) = (seen, journal, isDamaged) {
+            if isResumed, !isStopping { runAgain(now) }
+        } else {
+            goOnAbove(lane: seen, audit: journal, now)
         }
-        if let journal = resume.journal, compareAudit(journal, now) { wasRolledBack = true }
-        if isResumed, !isStopping { runAgain(now, wasRolledBack: wasRolledBack) }
-        defer { if wasRolledBack { raiseRun(now) } }
-        if !isPossible(resume.time, now) {
+        // Of a head that it saw in a birth, the back end need not have the entries.
+        if case nil = journal, !isCheckpointing, let journal = resume.journal {
+            state.put(told: min(journal.sequence, state.told))
+        }
+        if !isPossible {
             log(.error) { $0.text("the back end's time is ignored: the server's certificate is not valid then") }
-        } else if clock.authenticate(resume.time, now) {
+        } else if isNews {
             log(.info) { $0.text("time is trusted") }
             state.note(.clock, [.number(resume.time)], auditTime(now))
             tell(Event(kind: .clockTrusted), now)
             if isProvisional { judgeServerAgain(now) }
         }
+        if flush(now) { goOn(now) }
+    }
+
+    /// What the back end has seen, if that is not before the device's `next` number: then the device was rolled back.
+    /// Numbers that no device reaches are no reason to go on above them.
+    private func ahead(_ seen: ChainHead?, of next: UInt64) -> ChainHead? {
+        guard let seen, seen.sequence >= next, seen.sequence < RunState.limit / 2 else { return nil }
+        return seen
     }
 
     /// Any document that was dropped for want of budget, and of which nobody knows whether it was a good one, is to
@@ -267,21 +275,6 @@ extension Engine {
                 $0.number(policy.version)
             }
         }
-        return true
-    }
-
-    /// What the back end has of the audit log. Where that is more than there is, the device was rolled back.
-    /// Returns whether it was.
-    private func compareAudit(_ seen: ChainHead, _ now: TimeSample) -> Bool {
-        let own = state.auditEnd?.sequence ?? 0
-        guard seen.sequence > own, seen.sequence < RunState.limit / 2 else {
-            // Of a head that it saw in a birth, the back end need not have the entries.
-            if !isCheckpointing { state.put(told: min(seen.sequence, state.told)) }
-            return false
-        }
-        log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }
-        state.skipAudit(to: seen)
-        state.note(.rolledBack, [.number(0), .number(own)], auditTime(now))
         return true
     }
 

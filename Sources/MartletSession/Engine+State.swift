@@ -59,7 +59,7 @@ extension Engine {
     func reserve() -> Bool {
         let until = lane.next + RunState.reservation
         let mark = state.mark
-        state.put(RunState(run: run, next: until, gaps: untoldGaps))
+        state.put(RunState(run: raisedRun, next: until, gaps: untoldGaps))
         guard state.flush() else {
             state.rollBack(to: mark)
             log(.error) { $0.text("the journal cannot be written: telemetry waits") }
@@ -69,28 +69,53 @@ extension Engine {
         return true
     }
 
-    /// The device was rolled back, and the back end may know a higher run and take no birth of this one. So it goes on
-    /// above all runs there can have been: each raise leaves 2^20 of them for every second.
-    func raiseRun(_ now: TimeSample) {
-        let before = run
-        let time = clock.trustedSeconds(now) ?? 0
-        run = min(max(run &+ DeviceState.damageMargin, time << 20), RunState.limit - 1)
-        // Not before it is durable; else the next start finds out anew.
-        guard reserve() else {
-            run = before
-            return
+    /// What was given up and is not known to have been told.
+    var untoldGaps: [Gap] {
+        var list = GapList()
+        for entry in outbox.entries { if case .gap(let gap) = entry.content { list.add(gap) } }
+        for gap in lane.gaps.gaps { list.add(gap) }
+        return list.gaps
+    }
+
+    /// The device was rolled back, to before what the back end has seen of a lane or of the audit log, or its journal is
+    /// damaged. It goes on above that, and with a run above all that there can have been: each raise leaves 2^20 of them
+    /// for every second. Nothing runs again: it may have been done since.
+    ///
+    /// What is first in the state may become durable alone: then the next start finds the same again.
+    func goOnAbove(lane seen: ChainHead?, audit journal: ChainHead?, _ now: TimeSample) {
+        isDamaged = false
+        var ended: [Ledger.Entry] = []
+        for key in unfinished {
+            guard let entry = gate.finish(key, .interrupted) else { continue }
+            state.put(entry)
+            ended.append(entry)
         }
-        state.note(.started, [.number(run)], auditTime(now))
-        needsBirth = true
-        needsPresence = true
+        unfinished = []
+        let seconds = UInt64(clamping: clock.lowerBound(now) / 1000)
+        raisedRun = min(max(raisedRun &+ DeviceState.damageMargin, seconds << 20), RunState.limit - 1)
+        if let seen { lane.skip(to: seen) }
+        state.put(RunState(run: raisedRun, next: lane.reservedUntil, gaps: untoldGaps))
+        if let journal {
+            log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }
+            let own = state.auditEnd?.sequence ?? 0
+            state.skipAudit(to: journal)
+            state.note(.rolledBack, [.number(0), .number(own)], auditTime(now))
+        }
+        if let seen {
+            let next = seen.sequence &+ 1
+            log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
+            let code = UInt64(lane.lane.rawValue)
+            state.note(.rolledBack, [.number(code &+ 1), .number(next)], auditTime(now))
+            tell(Event(kind: .rolledBack, values: [Event.Value(code: code, number: next)]), now)
+        }
+        for entry in ended { if let receipt = entry.receipt { note(.ended, receipt, now) } }
     }
 
     /// The back end resumed this run: what earlier ones left open is run again, if it may be, or told as interrupted.
-    /// A device that was rolled back runs nothing again: it may have been done since.
-    func runAgain(_ now: TimeSample, wasRolledBack: Bool) {
+    func runAgain(_ now: TimeSample) {
         for key in unfinished {
             guard let entry = state.ledger.entries.first(where: { $0.key == key }) else { continue }
-            if !wasRolledBack, let command = gate.runAgain(entry, isSuspended: state.isSuspended) {
+            if let command = gate.runAgain(entry, isSuspended: state.isSuspended) {
                 state.put(entry)
                 again.append(command)
                 waiting += 1
@@ -98,8 +123,25 @@ extension Engine {
                 noteEnd(entry, now)
             }
         }
-        if !unfinished.isEmpty { flush(now) }
         unfinished = []
+    }
+
+    /// Nothing waits for the disk: what had to wait for that may happen.
+    func goOn(_ now: TimeSample) {
+        if run != raisedRun {
+            run = raisedRun
+            state.note(.started, [.number(run)], auditTime(now))
+            needsBirth = true
+            needsPresence = true
+        }
+        while !again.isEmpty {
+            let command = again.removeFirst()
+            if gate.allows(command, isSuspended: state.isSuspended) {
+                owner.execute(command)
+            } else {
+                finished(command.key, .outOfPolicy, results: [], now)
+            }
+        }
     }
 
     /// What was accepted under another document, or in another state of the device, may begin only if it still may.
@@ -116,7 +158,6 @@ extension Engine {
             log(.error) { $0.text("the journal cannot be written: is the disk full or read-only?") }
         }
         flushDue = isDurable ? nil : now.boot &+ Self.flushRetry
-        if isDurable { while !again.isEmpty { owner.execute(again.removeFirst()) } }
         return isDurable
     }
 

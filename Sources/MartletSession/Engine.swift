@@ -82,7 +82,12 @@ public final class Engine {
 
     var clock: DeviceClock
     var challenge: Challenge
+    /// What births and entries say.
     var run: UInt64
+    /// What the state says, or is about to: above `run` until a raise is durable.
+    var raisedRun: UInt64
+    /// The journal was damaged, and no resume of this run has come since.
+    var isDamaged: Bool
     var connection: UInt64 = 0
     var lane: TelemetryLane
     var outbox = Outbox()
@@ -120,7 +125,7 @@ public final class Engine {
     var unrecorded: CommandKey?
     /// Accepted by an earlier run; what becomes of them is decided when the back end resumes this run.
     var unfinished: [CommandKey] = []
-    /// Those of them that are to be run again, once that is durable.
+    /// Those of them that are to be run again, once that is durable and if they still may.
     var again: [AcceptedCommand] = []
     /// What a resume of this run asked for.
     var leastTrustVersion: UInt64 = 0
@@ -188,6 +193,8 @@ public final class Engine {
             run = max(run &+ DeviceState.damageMargin, origin)
         }
         self.run = run
+        raisedRun = run
+        isDamaged = state.damage > 0
         lane = TelemetryLane(
             lane: .normal, queue: setup.queue, next: first, reservedUntil: first,
             head: state.damage > 0 ? nil : previous?.head, gaps: GapList(previous?.gaps ?? []),
@@ -267,6 +274,7 @@ public final class Engine {
             clock.didPersist(floor)
         }
         flushWhenDue(now)
+        if !state.hasPending { goOn(now) }
         sendCheckpoint(now)
         send(now)
         // What sending changed has its time too.
@@ -329,21 +337,13 @@ public final class Engine {
         phase = .waiting(until: nil)
         restoreInFlight()
         lane.abandon()
-        state.put(RunState(run: run, next: lane.next, head: lane.head, gaps: untoldGaps))
+        state.put(RunState(run: raisedRun, next: lane.next, head: lane.head, gaps: untoldGaps))
         if !state.flush() {
             log(.error) { $0.text("the journal could not be written: the next run cannot link to this one") }
         }
         // The numbers from here on belong to the next run.
         lane.reservedUntil = lane.next
         if !wasClosed { owner.changed(.disconnected) }
-    }
-
-    /// What was given up and is not known to have been told.
-    var untoldGaps: [Gap] {
-        var list = GapList()
-        for entry in outbox.entries { if case .gap(let gap) = entry.content { list.add(gap) } }
-        for gap in lane.gaps.gaps { list.add(gap) }
-        return list.gaps
     }
 
     // MARK: Saying things
