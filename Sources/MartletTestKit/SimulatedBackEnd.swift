@@ -24,7 +24,7 @@ final class SimulatedBackEnd {
     /// Of the newest birth.
     private var newest: Bytes16?
     /// The highest run that it told.
-    private var run: UInt64 = 0
+    private(set) var run: UInt64 = 0
     /// All that was ever in a birth.
     private var known: [Bytes16] = []
     private(set) var journal: ChainHead?
@@ -115,9 +115,9 @@ final class SimulatedBackEnd {
 
     private func answer(_ birth: Birth, _ time: UInt64) throws(TestKitError) -> [DownMessage] {
         if let head = birth.journal { see(head) }
-        // An old one may come late, or once more.
+        // An old one may come late, or once more. One that was rolled back raises its run, with the same challenge.
         let isKnown = known.contains(birth.challenge)
-        if isKnown, birth.challenge != newest { return [] }
+        if isKnown, birth.run <= run, birth.challenge != newest { return [] }
         if !isKnown { known.append(birth.challenge) }
         // An older one is answered, but not believed.
         if birth.run >= run {

@@ -18,7 +18,8 @@ final class SimulatedBooks {
     /// How often the program started.
     private(set) var life = 0
     private var isLifeNamed = false
-    private var lastRun: UInt64 = 0
+    /// That of the newest birth.
+    private(set) var lastRun: UInt64 = 0
 
     /// When each challenge was first told, in boot time of the life that told it.
     private var challenges: [(value: Bytes16, life: Int, since: UInt64)] = []

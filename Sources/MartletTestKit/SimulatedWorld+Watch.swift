@@ -133,6 +133,7 @@ extension SimulatedWorld {
         }
         if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }
         if problem == nil { try probe() }
+        if books.lastRun < backEnd.run { books.fail("the back end knows a run above that of the device", backEnd.run) }
         checkNonces()
     }
 
