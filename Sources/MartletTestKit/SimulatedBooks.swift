@@ -18,8 +18,10 @@ final class SimulatedBooks {
     /// How often the program started.
     private(set) var life = 0
     private var isLifeNamed = false
-    /// That of the newest birth.
+    /// That of the newest birth since the last loss; 0 before it.
     private(set) var lastRun: UInt64 = 0
+    /// Whether the device found in this life that it was rolled back.
+    private(set) var isRolledBack = false
 
     /// When each challenge was first told, in boot time of the life that told it.
     private var challenges: [(value: Bytes16, life: Int, since: UInt64)] = []
@@ -54,6 +56,7 @@ final class SimulatedBooks {
         totals.count(.start)
         life += 1
         isLifeNamed = false
+        isRolledBack = false
         if losses > 0 { return }
         if damage > 0 { fail("damage without damage", UInt64(damage)) }
         trustIs(trustVersion)
@@ -71,7 +74,11 @@ final class SimulatedBooks {
         for order in orders { order.isExcused = true }
         sequences = [:]
         trustVersion = 0
+        lastRun = 0
     }
+
+    /// The device said that it was rolled back.
+    func foundRollback() { isRolledBack = true }
 
     /// The device accepted a command: a message that `signing` made, or one that nobody signed.
     func accepted(
@@ -119,7 +126,7 @@ final class SimulatedBooks {
         see(birth.challenge, boot)
         if !isLifeNamed {
             isLifeNamed = true
-            if birth.run <= lastRun, losses == 0 { fail("a run number came again", birth.run) }
+            if birth.run <= lastRun { fail("a run number came again", birth.run) }
         } else if birth.run != lastRun, losses == 0 || birth.run < lastRun &+ DeviceState.damageMargin {
             fail("a run changed its number", birth.run)
         }

@@ -11,8 +11,10 @@ internal import MartletState
 extension SimulatedWorld {
     /// Enters into the books what the device did since the last time.
     func observe() {
-        while let listener, seenLines < device.owner.lines.count {
-            listener(text("            ") + device.owner.lines[seenLines].bytes)
+        while seenLines < device.owner.lines.count {
+            let line = device.owner.lines[seenLines].bytes
+            listener?(text("            ") + line)
+            if line.starts(with: text("this device was rolled back")) { books.foundRollback() }
             seenLines += 1
         }
         // What it says comes first: a challenge is told before a command can echo it.
@@ -133,7 +135,9 @@ extension SimulatedWorld {
         }
         if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }
         if problem == nil { try probe() }
-        if books.lastRun < backEnd.run { books.fail("the back end knows a run above that of the device", backEnd.run) }
+        if books.isRolledBack, books.lastRun < backEnd.run {
+            books.fail("a device that was rolled back has a run below what the back end knows", backEnd.run)
+        }
         checkNonces()
     }
 

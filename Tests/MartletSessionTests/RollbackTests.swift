@@ -82,7 +82,7 @@ private struct RolledBack {
         #expect(device.engine.run == raised + 1)
     }
 
-    @Test("CMD-06 wherever the power goes while a device is rolled back, its run gets above all, and nothing runs again")
+    @Test("CMD-06 wherever the power goes, the run of a rolled-back device gets above all, and nothing runs again")
     func powerCuts() throws {
         var (raisedAtOnce, raisedLater) = (0, 0)
         for cut in [SimulatedDisk.Cut.keepsAll, .losesAll] {
