@@ -81,7 +81,8 @@ extension Engine {
     /// damaged. It goes on above that, and with a run above all that there can have been: each raise leaves 2^20 of them
     /// for every second. Nothing runs again: it may have been done since.
     ///
-    /// What is first in the state may become durable alone: then the next start finds the same again.
+    /// The order is that of the records: if only the first ones become durable, the next start runs nothing again
+    /// either, and what it does not find again has raised the run already.
     func goOnAbove(lane seen: ChainHead?, audit journal: ChainHead?, _ now: TimeSample) {
         isDamaged = false
         var ended: [Ledger.Entry] = []
