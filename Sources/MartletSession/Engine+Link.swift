@@ -203,11 +203,7 @@ extension Engine {
         let isNews = isPossible && clock.authenticate(resume.time, now)
         let seen = ahead(resume.heads[.normal], of: lane.next)
         let journal = ahead(resume.journal, of: (state.auditEnd?.sequence ?? 0) &+ 1)
-        if case (nil, nil, false) = (seen, journal, isDamaged) {
-            if isResumed, !isStopping { runAgain(now) }
-        } else {
-            goOnAbove(lane: seen, audit: journal, now)
-        }
+        if case (nil, nil, false) = (seen, journal, isDamaged) {} else { goOnAbove(lane: seen, audit: journal, now) }
         // Of a head that it saw in a birth, the back end need not have the entries.
         if case nil = journal, !isCheckpointing, let journal = resume.journal {
             state.put(told: min(journal.sequence, state.told))

@@ -27,7 +27,7 @@ extension Engine {
                 noteLifecycle(command, now)
                 if let entry = gate.finish(entry.key, .done) { noteEnd(entry, now) }
             } else {
-                unfinished.append(entry.key)
+                unfinished.append(entry)
             }
         }
         guard reserve() else { return false }
@@ -85,13 +85,10 @@ extension Engine {
     /// either, and what it does not find again has raised the run already.
     func goOnAbove(lane seen: ChainHead?, audit journal: ChainHead?, _ now: TimeSample) {
         isDamaged = false
-        var ended: [Ledger.Entry] = []
-        for key in unfinished {
-            guard let entry = gate.finish(key, .interrupted) else { continue }
+        for entry in unfinished {
+            _ = gate.finish(entry.key, .interrupted)
             state.put(entry)
-            ended.append(entry)
         }
-        unfinished = []
         let seconds = UInt64(clamping: clock.lowerBound(now) / 1000)
         raisedRun = min(max(raisedRun &+ DeviceState.damageMargin, seconds << 20), RunState.limit - 1)
         if let seen { lane.skip(to: seen) }
@@ -109,25 +106,12 @@ extension Engine {
             state.note(.rolledBack, [.number(code &+ 1), .number(next)], auditTime(now))
             tell(Event(kind: .rolledBack, values: [Event.Value(code: code, number: next)]), now)
         }
-        for entry in ended { if let receipt = entry.receipt { note(.ended, receipt, now) } }
-    }
-
-    /// The back end resumed this run: what earlier ones left open is run again, if it may be, or told as interrupted.
-    func runAgain(_ now: TimeSample) {
-        for key in unfinished {
-            guard let entry = state.ledger.entries.first(where: { $0.key == key }) else { continue }
-            if let command = gate.runAgain(entry, isSuspended: state.isSuspended) {
-                state.put(entry)
-                again.append(command)
-                waiting += 1
-            } else if let entry = gate.finish(key, .interrupted) {
-                noteEnd(entry, now)
-            }
-        }
+        for entry in unfinished { if let receipt = entry.receipt { note(.ended, receipt, now) } }
         unfinished = []
     }
 
-    /// Nothing waits for the disk: what had to wait for that may happen.
+    /// Nothing waits for the disk: what had to wait for that may happen. What earlier runs left open is run again, if it
+    /// may be, or told as interrupted, once the back end resumed this run.
     func goOn(_ now: TimeSample) {
         if run != raisedRun {
             run = raisedRun
@@ -135,14 +119,19 @@ extension Engine {
             needsBirth = true
             needsPresence = true
         }
-        while !again.isEmpty {
-            let command = again.removeFirst()
-            if gate.allows(command, isSuspended: state.isSuspended) {
+        while isResumed, !isStopping, let entry = unfinished.first {
+            if let command = gate.runAgain(entry, isSuspended: state.isSuspended) {
+                state.put(entry)
+                // A try that the disk does not take counts too.
+                guard flush(now) else { return }
+                waiting += 1
                 owner.execute(command)
-            } else {
-                finished(command.key, .outOfPolicy, results: [], now)
+            } else if let entry = gate.finish(entry.key, .interrupted) {
+                noteEnd(entry, now)
             }
+            unfinished.remove(at: 0)
         }
+        flush(now)
     }
 
     /// What was accepted under another document, or in another state of the device, may begin only if it still may.

@@ -124,9 +124,7 @@ public final class Engine {
     /// Whose acceptance could not be made durable the last time.
     var unrecorded: CommandKey?
     /// Accepted by an earlier run; what becomes of them is decided when the back end resumes this run.
-    var unfinished: [CommandKey] = []
-    /// Those of them that are to be run again, once that is durable and if they still may.
-    var again: [AcceptedCommand] = []
+    var unfinished: [Ledger.Entry] = []
     /// What a resume of this run asked for.
     var leastTrustVersion: UInt64 = 0
     /// A trust document that could not be made durable the last time.
