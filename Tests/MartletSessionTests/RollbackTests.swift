@@ -141,11 +141,11 @@ private struct RolledBack {
         let seen = try #require(world.journal)
         try world.resume()
         world.device.engine.flush(world.device.now)
-        let entries = try world.device.run.state.untold(count: 64, size: 15_000)
+        let entries = try #require(world.device.run.state.untold(count: 64, size: 15_000))
             .map { try AuditEntry(decoding: $0.span) }
         let place = try #require(entries.firstIndex { $0.index > seen.sequence })
         #expect(entries[place].index == seen.sequence + 1 && entries[place].previous == seen.digest)
-        let after = entries[place...].map(\.kind)
+        let after = entries[place...].compactMap(\.kind)
         #expect(after.starts(with: [.rolledBack, .rolledBack, .ended]) && after.contains(.started))
         #expect(entries[..<place].allSatisfy { $0.kind != .rolledBack && $0.kind != .ended })
     }

@@ -147,7 +147,9 @@ extension [UInt8] {
         try device.restart()
         #expect(device.hasLogged("another root is configured: the stored trust document was dropped"))
         device.engine.flush(device.now)
-        let entries = try #require(device.run.state.untold(count: 64, size: 15_000)).map { try AuditEntry(decoding: $0.span) }
+        let entries = try #require(device.run.state.untold(count: 64, size: 15_000)).map {
+            try AuditEntry(decoding: $0.span)
+        }
         let dropped = try #require(entries.last { $0.kind == .trusted })
         #expect(dropped.values == [.number(0), .bytes([UInt8](repeating: 0, count: 32))])
         try device.restart()
