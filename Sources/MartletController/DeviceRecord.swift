@@ -128,7 +128,7 @@ struct DeviceRecord {
     var memory: DeviceMemory? {
         run.map {
             DeviceMemory(
-                issuer: issuer, keys: keys.map(\.memory), run: $0, connection: connection, heads: heads,
+                issuer: issuer, keys: keys.map { $0.memory }, run: $0, connection: connection, heads: heads,
                 journalFirst: audit.first, journal: audit.head, journalSeen: audit.seen,
                 journalHole: audit.hole)
         }
