@@ -141,9 +141,11 @@ final class BenchDevice {
         return message
     }
 
-    /// Accepts so many, while the ledger is full.
+    /// Accepts so many, while the ledger is full, and none of them begins a segment, which holds more.
     func accept(_ count: Int) throws(BenchError) {
         for _ in 0..<Ledger.capacity { _ = try accept() }
+        let created = storage.created
+        while storage.created == created { _ = try accept() }
         for _ in 0..<count {
             let before = owner.commands.count
             guard measure(try command()) else { throw BenchError() }

@@ -6,6 +6,8 @@ import MartletJournal
 final class CountingStorage: Storage {
     var syncs = 0
     var writes = 0
+    /// Segments.
+    private(set) var created = 0
     private let storage: any Storage
 
     init(_ storage: any Storage) { self.storage = storage }
@@ -17,7 +19,8 @@ final class CountingStorage: Storage {
     }
 
     func create(_ name: SegmentName, size: Int) throws(StorageError) -> any SegmentFile {
-        CountingFile(try storage.create(name, size: size), self)
+        created += 1
+        return CountingFile(try storage.create(name, size: size), self)
     }
 
     func sync(_ name: SegmentName) throws(StorageError) {
