@@ -42,9 +42,7 @@ import Testing
         let server = try ScriptedTLSServer(folder.authority.server)
         defer { server.stop() }
         try folder.configure(["port": "\(server.port)"])
-        let program = Bundle.main.bundleURL.appending(path: "DeviceProgram").path
-        let device = try ChildProcess(
-            "env", ["FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "2099-01-01 00:00:00", program, folder.configuration])
+        let device = try folder.process(FakeTime.command("2099-01-01 00:00:00"))
         defer { device.stop() }
         try device.waitForOutput(
             "localhost:\(server.port): the server's certificate has expired; next try", seconds: 60)

@@ -14,7 +14,7 @@ import Testing
     func withoutClock() throws {
         let bench = try Bench()
         bench.backEnd.state.with { $0.answersBirths = false }
-        let device = try bench.process(["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "1970-01-01 00:00:10"])
+        let device = try bench.process(FakeTime.command("1970-01-01 00:00:10"))
         defer { device.stop() }
         let begin = Date()
         device.write(Array("early\n".utf8))

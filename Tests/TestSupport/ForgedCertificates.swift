@@ -30,7 +30,7 @@ extension TestAuthority {
             let signer = try issuer ?? root()
             arguments += ["-CA", signer.certificate, "-CAkey", signer.key]
         }
-        if let clock { arguments = ["faketime", clock] + arguments }
+        if let clock { arguments = FakeTime.command(clock) + arguments }
         try ChildProcess(arguments[0], Array(arguments.dropFirst())).waitForSuccess()
         var chain: String?
         if let issuer {
