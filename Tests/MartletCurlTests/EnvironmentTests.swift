@@ -32,6 +32,16 @@ import Testing
             try run() == "before: no libcurl\nstatus 200, 5 bytes\nafter: libcurl is mapped\n")
     }
 
+    @Test(arguments: ["/chunks?flood", "/endless?flood", "/declared?flood"])
+    func `a body without end needs no more memory than its limit`(path: String) throws {
+        try server.answer("chunks", with: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40000000\r\n")
+        try server.answer("endless", with: "HTTP/1.1 200 OK\r\n\r\n")
+        try server.answer("declared", with: "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+        // Bytes of data: four times what the program takes.
+        let output = try run(["prlimit", "--data=134217728"], path: path)
+        #expect(output.contains("failed: https(MartletCurl.HTTPSError.tooLarge)"), "\(output)")
+    }
+
     // MARK: libcurl missing
 
     private static let missing =
