@@ -370,8 +370,9 @@ public final class DeviceState {
                 values.trust = body
                 return true
             case .root:
+                guard body.count == 32 else { return false }
                 values.root = body
-                return body.count == 32
+                return true
             case .entry:
                 recent.append(body)
                 if recent.count > DeviceState.recentCapacity { recent.removeFirst() }
