@@ -130,4 +130,10 @@ class DeviceFolder {
         }
         if found == nil { throw BackEnd.TimedOut(description: "no log line with '\(text)' in \(logged)") }
     }
+
+    /// The refusals that the device counts, as soon as there are `count`: it logs one before it counts it.
+    func refusedMessages(_ device: Device, atLeast count: UInt64) -> UInt64 {
+        for _ in 0..<10_000 where device.status.refusedMessages < count { usleep(1000) }
+        return device.status.refusedMessages
+    }
 }

@@ -56,12 +56,26 @@ import Martlet
     private static func report(_ batches: Int, to device: Device, pause: Int32 = 3000) throws(MartletError) {
         for batch in 0..<batches {
             let change = Double(batch % 7)
-            try device.report("cpu-temperature", 51.2 + change, unit: .celsius)
-            try device.report("load/1min", 0.42 + change, unit: .count)
-            try device.report("memory/available", 3_221_225_472 + change * 4096, unit: .byte)
-            try device.report("network/eth0/received", 123_456_789 + change * 1500, unit: .byte)
-            try device.report("cpu/use", 0.0625 + change / 64, unit: .ratio)
+            try report("cpu-temperature", 51.2 + change, .celsius, to: device)
+            try report("load/1min", 0.42 + change, .count, to: device)
+            try report("memory/available", 3_221_225_472 + change * 4096, .byte, to: device)
+            try report("network/eth0/received", 123_456_789 + change * 1500, .byte, to: device)
+            try report("cpu/use", 0.0625 + change / 64, .ratio, to: device)
             CBench_sleep(pause)
+        }
+    }
+
+    /// Again while the device has no room, because it has not signed what came before.
+    private static func report(
+        _ name: String, _ value: Double, _ unit: Unit, to device: Device
+    ) throws(MartletError) {
+        while true {
+            do throws(MartletError) {
+                return try device.report(name, value, unit: unit)
+            } catch {
+                if error.code != .full { throw error }
+                CBench_sleep(3000)
+            }
         }
     }
 }
