@@ -66,8 +66,11 @@ public struct Bytes16: Hashable, Sendable {
     }
 
     public static func == (a: Bytes16, b: Bytes16) -> Bool {
-        for index in a.bytes.indices where a.bytes[index] != b.bytes[index] { return false }
-        return true
+        let (a, b) = (a.bytes.span.bytes, b.bytes.span.bytes)
+        return a.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)
+            == b.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)
+            && a.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)
+                == b.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)
     }
 
     public func hash(into hasher: inout Hasher) {
