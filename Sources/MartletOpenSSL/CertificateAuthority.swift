@@ -56,13 +56,23 @@ public final class CertificateAuthority {
     public func issueServer(
         _ key: PublicKey, names: [String], addresses: [String] = [], notBefore: Int64, notAfter: Int64
     ) throws(OpenSSLError) -> Certificate {
+        try issue(key, server("serverAuth", names, addresses, notBefore, notAfter))
+    }
+
+    /// The same for a registrar, whose certificate also says id-kp-cmcRA (RFC 6402 §2.10, RFC 7030 §3.6.1).
+    public func issueRegistrar(
+        _ key: PublicKey, names: [String], addresses: [String] = [], notBefore: Int64, notAfter: Int64
+    ) throws(OpenSSLError) -> Certificate {
+        try issue(key, server("serverAuth,1.3.6.1.5.5.7.3.28", names, addresses, notBefore, notAfter))
+    }
+
+    private func server(
+        _ extendedKeyUsage: String, _ names: [String], _ addresses: [String], _ notBefore: Int64, _ notAfter: Int64
+    ) throws(OpenSSLError) -> CertificateProfile {
         guard let commonName = names.first ?? addresses.first else { throw .invalidName }
-        return try issue(
-            key,
-            CertificateProfile(
-                commonName: commonName,
-                alternativeNames: names.map { .dns($0) } + addresses.map { .address($0) },
-                extendedKeyUsage: "serverAuth", notBefore: notBefore, notAfter: notAfter))
+        return CertificateProfile(
+            commonName: commonName, alternativeNames: names.map { .dns($0) } + addresses.map { .address($0) },
+            extendedKeyUsage: extendedKeyUsage, notBefore: notBefore, notAfter: notAfter)
     }
 
     func issue(_ key: PublicKey, _ profile: CertificateProfile) throws(OpenSSLError) -> Certificate {

@@ -31,6 +31,20 @@ import Testing
         #expect(fingerprint.indices.allSatisfy { fingerprint[$0] == digest[$0] })
     }
 
+    @Test func `a registrar's certificate is a server's that also says cmcRA`() throws {
+        let now = TestCertificates.now
+        let registrar = try ca.authority.issueRegistrar(
+            ca.key.publicKey, names: ["registrar.example"], addresses: ["192.0.2.1"], notBefore: now - 1,
+            notAfter: now + 1)
+        try CertificateChain.verify(registrar, anchors: [ca.root], at: now, purpose: .server)
+        // 1.3.6.1.5.5.7.3.28 in DER, of two usages.
+        let cmcRA: [UInt8] = [0x06, 0x08, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x1C]
+        #expect(try registrar.der.indices.contains { try registrar.der[$0...].starts(with: cmcRA) })
+        let server = try ca.authority.issueServer(
+            ca.key.publicKey, names: ["registrar.example"], notBefore: now - 1, notAfter: now + 1)
+        #expect(try !server.der.indices.contains { try server.der[$0...].starts(with: cmcRA) })
+    }
+
     @Test func `every prefix and a trailing byte are refused`() throws {
         let der = try ca.device().der
         for count in 0..<der.count {
