@@ -33,7 +33,7 @@ need() {
         echo "apt-get failed: install these packages by hand and try again: ${missing[*]}" >&2
     elif command -v systemctl >/dev/null; then
         # Nor at the next boot.
-        for package in mosquitto avahi-daemon; do
+        for package in mosquitto nginx avahi-daemon; do
             [[ " ${missing[*]} " != *" $package "* ]] ||
                 "${sudo[@]}" systemctl disable "$package.service" >/dev/null 2>&1 || true
         done

@@ -16,29 +16,26 @@ struct BrokerFiles {
 
     let directory: GatewayDirectory
 
-    func writeAccessRules() throws(Failure) {
-        try directory.replace(GatewayDirectory.File.accessRules, Self.accessRules())
+    func writeAccessRules(barred: [String]) throws(Failure) {
+        try directory.replace(GatewayDirectory.File.accessRules, Self.accessRules(barred: barred))
     }
 
     func writeConfiguration(listen: String, port: UInt16) throws(Failure) {
-        guard let path = realpath(directory.path, nil) else {
-            throw Failure("\(directory.path): the path cannot be resolved")
-        }
-        defer { free(path) }
         let text = Self.configuration(
-            directory: String(cString: path), listen: listen, port: port, isRoot: getuid() == 0)
+            directory: try directory.absolutePath(), listen: listen, port: port, isRoot: getuid() == 0)
         try directory.replace(GatewayDirectory.File.brokerConfiguration, text)
     }
 
     /// Users are the common names of client certificates. A pattern holds for all of them, each below its own name;
-    /// nobody may write what he reads.
-    static func accessRules() -> String {
+    /// nobody may write what he reads. `barred` devices may do nothing.
+    static func accessRules(barred: [String]) -> String {
         var lines = ["user \(Party.gateway.rawValue)"]
         lines += up.map { "topic read \(prefix)/+/\($0)" }
         lines += ["resume", "trust"].map { "topic write \(prefix)/+/\($0)" }
         lines += ["", "user \(Party.operator.rawValue)"]
         lines += ["birth", "receipt", "event", "presence"].map { "topic read \(prefix)/+/\($0)" }
         lines += ["topic write \(prefix)/+/command", ""]
+        for device in barred { lines += ["user \(device)", "topic deny #", ""] }
         lines += up.map { "pattern write \(prefix)/%u/\($0)" }
         lines += down.map { "pattern read \(prefix)/%u/\($0)" }
         return lines.joined(separator: "\n") + "\n"
@@ -74,5 +71,29 @@ struct BrokerFiles {
             "acl_file \(directory)/\(File.accessRules)",
         ]
         return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// Sees when another process wrote the access rules.
+final class AccessRulesWatch {
+    private let path: String
+    private var last: (inode: UInt, seconds: Int, nanoseconds: Int)
+
+    init(_ directory: GatewayDirectory) throws(Failure) {
+        path = directory.place(GatewayDirectory.File.accessRules)
+        last = try Self.state(path)
+    }
+
+    /// Whether they changed since this was asked last.
+    func haveChanged() throws(Failure) -> Bool {
+        let state = try Self.state(path)
+        defer { last = state }
+        return state != last
+    }
+
+    private static func state(_ path: String) throws(Failure) -> (UInt, Int, Int) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw Failure("\(path): \(String(cString: strerror(errno)))") }
+        return (status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
     }
 }

@@ -18,8 +18,8 @@ extension CommandValue {
             self = .number(value)
         case "text": self = .text(Array(rest.utf8))
         case "data":
-            guard let bytes = Self.bytes(hexadecimal: rest) else { return nil }
-            self = .data(bytes)
+            guard let data = bytes(hex: rest) else { return nil }
+            self = .data(data)
         default:
             if let value = Int64(argument) {
                 self = .integer(value)
@@ -35,11 +35,5 @@ extension CommandValue {
         case .text(let bytes), .data(let bytes): if bytes.count > Command.maximumValueLength { return nil }
         default: break
         }
-    }
-
-    private static func bytes(hexadecimal text: String) -> [UInt8]? {
-        let digits = text.compactMap(\.hexDigitValue)
-        guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
     }
 }

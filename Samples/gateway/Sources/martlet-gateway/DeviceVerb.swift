@@ -5,7 +5,11 @@ import MartletController
 
 struct DeviceVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "device", abstract: "Adds devices.", subcommands: [DeviceAdd.self])
+        commandName: "device", abstract: "Says which devices there are, and which may have a certificate.",
+        subcommands: [
+            DeviceInvite.self, DeviceAdd.self, DeviceList.self, DeviceApprove.self, DeviceSuspend.self,
+            DeviceActivate.self, DeviceRetire.self,
+        ])
 }
 
 struct DeviceAdd: ParsableCommand {
@@ -16,8 +20,7 @@ struct DeviceAdd: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Argument(help: "The device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.")
-    var id: String
+    @OptionGroup var device: DeviceArgument
 
     @Option(help: ArgumentHelp("The folder to make; default: devices/ID in the gateway's directory.", valueName: "dir"))
     var output: String?
@@ -34,35 +37,39 @@ struct DeviceAdd: ParsableCommand {
     @Flag(help: "Make an Ed25519 key, which not every broker takes; default: P-256.")
     var ed25519 = false
 
+    private var id: String { device.id }
+
     func validate() throws {
-        guard DeviceID.isValid(Array(id.utf8).span) else {
-            throw ValidationError(
-                "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit."
-            )
-        }
-        if Party(rawValue: id) != nil {
-            throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")
-        }
-        guard (1...253).contains(host.utf8.count), host.utf8.allSatisfy(Self.isOfAddress) else {
-            throw ValidationError("'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_', ':'.")
-        }
+        try HostArgument.validate(host)
         if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
-        if let urn, !(PartyName.isValid(Array(urn.utf8).span) && urn.hasPrefix("urn:dev:")) {
-            throw ValidationError("'\(printable(urn))' is not a device's URN: urn:dev:… of visible ASCII, RFC 9039.")
-        }
+        if let urn { try DeviceURN.validate(urn) }
     }
 
     func run() throws {
         let gateway = try directory.open()
         let port = try gateway.port(or: port)
+        let registry = try Registry(gateway)
+        let lock = try registry.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let known = try registry.entry(id)
+        if let known, known.state.isBarred {
+            throw Failure("'\(id)' is \(known.state.rawValue): use another id, or activate it if it is suspended")
+        }
+        if let urn { try registry.requireFree(urn, for: id) }
         if output == nil { _ = try gateway.directory("devices") }
         let path = output ?? gateway.place("devices/\(id)")
-        let uri = try urn ?? Self.randomURN()
-        try NewDirectory.make(path, "a device") { try fill($0, gateway, uri, port) }
+        let uri = try urn ?? known?.urn ?? DeviceURN.random()
+        try NewDirectory.make(path, "a device") { folder in
+            let certificate = try fill(folder, gateway, uri, port)
+            let der = try issue("the certificate") { () throws(OpenSSLError) in try certificate.der }
+            try registry.store(id, DeviceEntry(state: .active, urn: uri, certificate: der))
+        }
         print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
     }
 
-    private func fill(_ folder: GatewayDirectory, _ gateway: GatewayDirectory, _ uri: String, _ port: UInt16) throws {
+    private func fill(
+        _ folder: GatewayDirectory, _ gateway: GatewayDirectory, _ uri: String, _ port: UInt16
+    ) throws -> Certificate {
         let authority = try gateway.authority()
         let validity = Validity.now()
         let key = try folder.generate(ed25519 ? .ed25519 : .p256, "device.key")
@@ -76,12 +83,7 @@ struct DeviceAdd: ParsableCommand {
         try folder.create("trust.cbor", trust.message)
         let configuration = Self.configuration(id: id, host: host, port: port, root: try fingerprint(trust.root))
         try folder.create("martlet.conf", Array(configuration.utf8))
-    }
-
-    private static func isOfAddress(_ byte: UInt8) -> Bool {
-        let character = Unicode.Scalar(byte)
-        return character.isASCII && character.properties.isAlphabetic || (0x30...0x39).contains(byte)
-            || [".", "-", "_", ":"].contains(character)
+        return certificate
     }
 
     static func configuration(id: String, host: String, port: UInt16, root: String) -> String {
@@ -103,12 +105,5 @@ struct DeviceAdd: ParsableCommand {
         document = trust.cbor
 
         """
-    }
-
-    /// A URN of a made-up address (RFC 9039 section 4.1): unicast, locally administered.
-    private static func randomURN() throws(Failure) -> String {
-        let bytes = try issue("a URN") { () throws(OpenSSLError) -> InlineArray<6, UInt8> in try Random.bytes() }
-        let octets = [bytes[0] & 0xfc | 0x02, bytes[1], bytes[2], 0xff, 0xfe, bytes[3], bytes[4], bytes[5]]
-        return "urn:dev:mac:" + hex(octets)
     }
 }

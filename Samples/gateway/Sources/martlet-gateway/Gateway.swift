@@ -6,7 +6,7 @@ import ArgumentParser
 struct Gateway: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet-gateway",
-        abstract: "A back end for Martlet devices on one machine: certificates, broker, verification, commands.",
+        abstract: "A back end for Martlet devices on one machine: broker, registrar, verification, commands.",
         discussion: """
             Everything lives in one directory: the authority, the broker's files, the keys of the two parties that \
             devices obey, 'gateway' (answers births) and 'operator' (sends commands), and the documents that say \
@@ -14,7 +14,7 @@ struct Gateway: ParsableCommand {
 
               martlet-gateway init
               martlet-gateway run &
-              martlet-gateway device add pump-7
+              martlet-gateway device invite pump-7
               martlet-gateway command pump-7 identify
               martlet-gateway audit show pump-7
             """,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MartletController
 
 /// The gateway's directory (0700), and the files in it (0600).
@@ -14,6 +15,12 @@ struct GatewayDirectory {
         static let accessRules = "mosquitto.acl"
         static let brokerLog = "mosquitto.log"
         static let sequence = "operator.sequence"
+        static let registrarKey = "registrar.key"
+        static let registrar = "registrar.pem"
+        static let registrarPort = "registrar-port"
+        static let webServerConfiguration = "nginx.conf"
+        static let webServerLog = "nginx.log"
+        static let socket = "registrar.socket"
     }
 
     static let maximumFileSize = 64 * 1024
@@ -27,6 +34,13 @@ struct GatewayDirectory {
             throw Failure("\(path): \(error.words) (a gateway's directory is made by 'martlet-gateway init')")
         }
         self.path = path
+    }
+
+    /// Without links, and wherever this process works.
+    func absolutePath() throws(Failure) -> String {
+        guard let resolved = realpath(path, nil) else { throw Failure("\(path): the path cannot be resolved") }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     func place(_ name: String) -> String { path + "/" + name }
@@ -55,13 +69,33 @@ struct GatewayDirectory {
     /// A directory below this one, made if there is none.
     func directory(_ name: String) throws(Failure) -> PrivateDirectory { try PrivateDirectory.make(place(name)) }
 
+    /// Takes a lock, for which it waits up to `seconds`.
+    func lock(_ name: String, seconds: Double) throws(Failure) -> DirectoryLock {
+        let end = SystemClock.bootMilliseconds() + UInt64(seconds * 1000)
+        while true {
+            do throws(PosixError) { return try files.lock(name) } catch {
+                guard case .locked = error, SystemClock.bootMilliseconds() < end else {
+                    throw Failure(place(name), error)
+                }
+                usleep(20_000)
+            }
+        }
+    }
+
     /// Where the broker listens, once it ran.
     var port: UInt16? {
-        get throws(Failure) {
-            guard let text = try text(File.port) else { return nil }
-            if let port = UInt16(text.filter { !$0.isWhitespace }), port > 0 { return port }
-            throw Failure("\(place(File.port)): not a port: remove it, or give --port")
-        }
+        get throws(Failure) { try port(in: File.port, option: "--port") }
+    }
+
+    /// Where the registrar listens, once it ran.
+    var registrarPort: UInt16? {
+        get throws(Failure) { try port(in: File.registrarPort, option: "--est-port") }
+    }
+
+    private func port(in name: String, option: String) throws(Failure) -> UInt16? {
+        guard let text = try text(name) else { return nil }
+        if let port = UInt16(text.filter { !$0.isWhitespace }), port > 0 { return port }
+        throw Failure("\(place(name)): not a port: remove it, or give \(option)")
     }
 
     // MARK: Keys and certificates

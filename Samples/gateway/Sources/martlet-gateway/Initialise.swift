@@ -6,7 +6,8 @@ import MartletController
 struct Initialise: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Makes the authority, the broker's files, the keys of gateway and operator, and the root above them.",
+        abstract:
+            "Makes the authority, the files of broker and registrar, the keys of gateway and operator, and the root above them.",
         discussion: """
             The directory must not exist, or be empty. It appears when all is made; if that is interrupted, a part \
             stays in .NAME.new beside it, and the next call says so. So its parent must be yours to write, and it \
@@ -16,11 +17,11 @@ struct Initialise: ParsableCommand {
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: ArgumentHelp("Another DNS name that devices reach the broker by; may be repeated.", valueName: "name"))
+        help: ArgumentHelp("Another DNS name that devices reach this machine by; may be repeated.", valueName: "name"))
     var name: [String] = []
 
     @Option(
-        help: ArgumentHelp("Another IP address that devices reach the broker by; may be repeated.", valueName: "ip"))
+        help: ArgumentHelp("Another IP address that devices reach this machine by; may be repeated.", valueName: "ip"))
     var address: [String] = []
 
     func run() throws {
@@ -38,13 +39,20 @@ struct Initialise: ParsableCommand {
         try place.createSecret(GatewayDirectory.File.authorityKey) { () throws(OpenSSLError) in try authority.keyPEM() }
         try place.create(GatewayDirectory.File.authority, try pem(authority.certificate))
 
+        let (names, addresses) = (["localhost"] + name, ["127.0.0.1", "::1"] + address)
+        let end = validity.end(years: 2)
         let brokerKey = try place.generate(.p256, GatewayDirectory.File.brokerKey)
         let broker = try issue("the broker's names (--name, --address)") { () throws(OpenSSLError) in
             try authority.issueServer(
-                brokerKey.publicKey, names: ["localhost"] + name, addresses: ["127.0.0.1", "::1"] + address,
-                notBefore: validity.begin, notAfter: validity.end(years: 2))
+                brokerKey.publicKey, names: names, addresses: addresses, notBefore: validity.begin, notAfter: end)
         }
         try place.create(GatewayDirectory.File.broker, try pem(broker))
+        let registrarKey = try place.generate(.p256, GatewayDirectory.File.registrarKey)
+        let registrar = try issue("the registrar's names") { () throws(OpenSSLError) in
+            try authority.issueRegistrar(
+                registrarKey.publicKey, names: names, addresses: addresses, notBefore: validity.begin, notAfter: end)
+        }
+        try place.create(GatewayDirectory.File.registrar, try pem(registrar))
 
         for party in Party.allCases {
             let tlsKey = try place.generate(.p256, party.tlsKey)
@@ -60,7 +68,7 @@ struct Initialise: ParsableCommand {
             )
         }
         try makeTrust(place)
-        try BrokerFiles(directory: place).writeAccessRules()
+        try BrokerFiles(directory: place).writeAccessRules(barred: [])
     }
 }
 

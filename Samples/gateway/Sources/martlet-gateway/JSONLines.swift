@@ -17,6 +17,7 @@ final class JSONLines: Display {
             isBroken = true
             kill(getpid(), SIGTERM)
         }
+        if case .registrar(let event) = report { note(event.level, event.words) }
     }
 
     func note(_ level: Logger.Level, _ text: String) { logger.log(level: level, "\(text)") }
@@ -94,7 +95,23 @@ final class JSONLines: Display {
                     ("reason", .string(error.words)),
                 ])
             ]
+        case .registrar(let event): return [registrar(event)]
         }
+    }
+
+    private static func registrar(_ event: RegistrarEvent) -> JSON {
+        var members: [(String, JSON)] = [
+            ("type", .string("registrar")), ("device", .bytes(event.device)),
+            ("operation", .string(event.operation.rawValue)), ("outcome", .string(event.outcome.text)),
+        ]
+        switch event.outcome {
+        case .issued(let expires):
+            members.append(("expires", .optional(timestamp(milliseconds: expires * 1000), JSON.string)))
+        case .refused(let status, let reason):
+            members += [("status", .integer(UInt64(status))), ("reason", .string(reason))]
+        case .repeated, .pending: break
+        }
+        return .object(members)
     }
 
     /// What `audit show` found in a whole log.

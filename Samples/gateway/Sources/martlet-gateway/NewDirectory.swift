@@ -42,7 +42,7 @@ enum NewDirectory {
     }
 
     /// What is in a directory; nothing if there is none.
-    private static func names(in path: String) throws(Failure) -> [String] {
+    static func names(in path: String) throws(Failure) -> [String] {
         guard let stream = opendir(path) else {
             if errno == ENOENT { return [] }
             throw Failure("\(path): \(String(cString: strerror(errno)))")

@@ -129,4 +129,11 @@ extension GatewayDirectory {
         if let port = try port { return port }
         throw Failure("\(place(File.port)): no port: start 'martlet-gateway run' first, or give --port")
     }
+
+    /// The given port, or that of the last run with a registrar.
+    func registrarPort(or given: UInt16?) throws(Failure) -> UInt16 {
+        if let given { return given }
+        if let port = try registrarPort { return port }
+        throw Failure("\(place(File.registrarPort)): no port: start 'martlet-gateway run' first, or give --est-port")
+    }
 }

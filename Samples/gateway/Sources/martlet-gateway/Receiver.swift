@@ -17,6 +17,7 @@ final class Receiver: ControllerLinkDelegate {
     private let trust: TrustDelivery
     private let capture: Capture?
     private let display: any Display
+    private let registrar: RegistrarEvents?
     /// Set before the link starts. False if too much waits to be sent.
     var publish: (_ topic: String, _ payload: [UInt8]) -> Bool = { _, _ in false }
 
@@ -28,7 +29,9 @@ final class Receiver: ControllerLinkDelegate {
     /// What was wrong with the trust documents when it was last looked at them.
     private var trustProblem: String?
 
-    init(_ directory: GatewayDirectory, capture: Capture?, display: any Display) throws {
+    init(
+        _ directory: GatewayDirectory, capture: Capture?, display: any Display, registrar: RegistrarEvents? = nil
+    ) throws {
         verifier = try DeviceVerifier(anchors: directory.certificates(GatewayDirectory.File.authority))
         signer = try ResumeSigner(
             issuer: Party.gateway.issuer, key: directory.key(Party.gateway.signingKey))
@@ -38,6 +41,7 @@ final class Receiver: ControllerLinkDelegate {
         trust = try TrustDelivery(TrustFiles(directory))
         self.capture = capture
         self.display = display
+        self.registrar = registrar
     }
 
     // MARK: ControllerLinkDelegate
@@ -50,6 +54,7 @@ final class Receiver: ControllerLinkDelegate {
             display.note(
                 .warning, "no connection to the broker: \(trouble.text); next try in \((retry + 999) / 1000) s")
         case .stopped:
+            showRegistrar()
             store()
             display.end()
         }
@@ -75,6 +80,7 @@ final class Receiver: ControllerLinkDelegate {
     }
 
     func linkTicked() {
+        showRegistrar()
         let now = SystemClock.bootMilliseconds()
         for (device, change) in verifier.advance(now: now) { display.show(.verdict(device: device, change)) }
         withTrust { () throws(Failure) in
@@ -201,6 +207,10 @@ final class Receiver: ControllerLinkDelegate {
         if let boot = message.datedBoot, let start = verifier.wallClock(of: message.device, boot: boot) {
             display.show(.dated(device: message.device, boot: boot, start: start))
         }
+    }
+
+    private func showRegistrar() {
+        for event in registrar?.take() ?? [] { display.show(.registrar(event)) }
     }
 
     private func store() {

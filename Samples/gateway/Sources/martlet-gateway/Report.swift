@@ -19,6 +19,7 @@ enum Report {
     /// Unsigned.
     case presence(device: [UInt8], Presence)
     case refused(device: [UInt8], Purpose, VerificationError)
+    case registrar(RegistrarEvent)
 }
 
 /// Shows reports. All calls are on one thread.

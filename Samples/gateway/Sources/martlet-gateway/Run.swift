@@ -7,11 +7,11 @@ import MartletController
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Starts the broker, answers the devices, and shows what they say.",
+        abstract: "Starts broker and registrar, answers the devices, and shows what they say.",
         discussion: """
             On a terminal it is a table that changes; otherwise one JSON object a line, with the types birth, \
-            presence, reading, verdict, gap, boot, event, receipt, audit and refused. What is said of the gateway itself \
-            goes to standard error. SIGINT and SIGTERM end it, and the broker with it.
+            presence, reading, verdict, gap, boot, event, receipt, audit, refused and registrar. What is said of the \
+            gateway itself goes to standard error. SIGINT and SIGTERM end it, and broker and registrar with it.
 
             Verdicts on a reading's place in its lane: linked (its predecessor is here), first (the device names \
             none), beginning (the first that this gateway has), waiting (the predecessor may still come), explained \
@@ -30,7 +30,10 @@ struct Run: ParsableCommand {
     @Option(help: "The broker's port; default: that of the last time, or a free one. It is kept in the file 'port'.")
     var port: UInt16?
 
-    @Option(help: "The address that the broker listens on; 0.0.0.0 for devices on the network.")
+    @Option(help: "The same of the registrar, in the file 'registrar-port'.")
+    var estPort: UInt16?
+
+    @Option(help: "The address that both listen on; 0.0.0.0 for devices on the network.")
     var listen = "127.0.0.1"
 
     @Option(
@@ -43,11 +46,23 @@ struct Run: ParsableCommand {
     @Flag(help: "Run the broker alone, for other programs.")
     var brokerOnly = false
 
+    @Flag(help: "Start no registrar: no device can enrol or renew, and nginx is not needed.")
+    var noRegistrar = false
+
+    @Option(help: ArgumentHelp("How long certificates are valid that the registrar issues.", valueName: "days"))
+    var certificateDays: Int64 = 90
+
+    @Option(help: ArgumentHelp("Renew a certificate also so many days after its end.", valueName: "days"))
+    var renewExpired: Int64 = 0
+
     @Flag(help: "Write JSON lines also on a terminal.")
     var json = false
 
     func validate() throws {
         if port == 0 { throw ValidationError("--port is from 1 to 65535; without it, a free one is found.") }
+        if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
+        guard (1...3650).contains(certificateDays) else { throw ValidationError("--certificate-days is 1 to 3650.") }
+        guard (0...3650).contains(renewExpired) else { throw ValidationError("--renew-expired is 0 to 3650 days.") }
         if let seconds, seconds > Self.maximumSeconds {
             throw ValidationError("--for is at most \(Self.maximumSeconds) seconds, ten years.")
         }
@@ -56,26 +71,44 @@ struct Run: ParsableCommand {
     func run() throws {
         let place = try directory.open()
         let lock = try at(place.place("run.lock")) { () throws(PosixError) in try place.files.lock("run.lock") }
+        defer { withExtendedLifetime(lock) {} }
         let signals = Signals()
         let broker = try Broker(place, listen: listen, port: port)
         defer { broker.stop() }
         log("the broker listens on \(listen):\(broker.port)")
+        let events = RegistrarEvents()
+        let registrar = try noRegistrar || brokerOnly ? nil : startRegistrar(place, events)
+        defer { registrar?.stop() }
+        if let registrar { log("the registrar listens on \(listen):\(registrar.port)") }
         let end = seconds.map { SystemClock.bootMilliseconds() + $0 * 1000 }
-        if brokerOnly {
-            try signals.wait(until: end, while: broker)
-        } else {
-            try receive(place, broker, signals, end)
+        let running = { () throws(Failure) in
+            try broker.tend()
+            try registrar?.requireRunning()
         }
-        withExtendedLifetime(lock) {}
+        if brokerOnly {
+            try signals.wait(until: end, while: running)
+        } else {
+            try receive(place, broker, events) { () throws(Failure) in
+                try signals.wait(until: end, while: running)
+            }
+        }
     }
 
+    private func startRegistrar(
+        _ place: GatewayDirectory, _ events: RegistrarEvents
+    ) throws(Failure) -> RegistrarServer {
+        let rules = Registrar.Rules(certificateDays: certificateDays, renewExpiredDays: renewExpired)
+        return try RegistrarServer(place, listen: listen, port: estPort, rules) { events.post($0) }
+    }
+
+    /// Returns when `wait` does.
     private func receive(
-        _ place: GatewayDirectory, _ broker: Broker, _ signals: Signals, _ end: UInt64?
+        _ place: GatewayDirectory, _ broker: Broker, _ events: RegistrarEvents, until wait: () throws(Failure) -> Void
     ) throws {
         let isTable = isatty(1) == 1 && !json
         let display: any Display = isTable ? Table(port: broker.port) : JSONLines(Logger.gateway)
         let receiver = try Receiver(
-            place, capture: try capture.map { try Capture(path: $0) }, display: display)
+            place, capture: try capture.map { try Capture(path: $0) }, display: display, registrar: events)
         var configuration = try Party.gateway.link(
             place, host: "127.0.0.1", port: broker.port,
             subscriptions: BrokerFiles.up.map { "\(BrokerFiles.prefix)/+/\($0)" })
@@ -90,7 +123,7 @@ struct Run: ParsableCommand {
             link.stop()
             link.wait()
         }
-        try signals.wait(until: end, while: broker)
+        try wait()
         if display.isBroken { throw Failure("standard output: nobody reads any longer, or the disk is full") }
     }
 
@@ -123,14 +156,15 @@ struct Signals {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Returns at a signal, or when the boot clock reaches `end` (milliseconds); throws if the broker ends.
-    func wait(until end: UInt64?, while broker: Broker) throws(Failure) {
+    /// Returns at a signal, or when the boot clock reaches `end` (milliseconds), or by what `running` throws, which is
+    /// called a few times each second.
+    func wait(until end: UInt64?, while running: () throws(Failure) -> Void) throws(Failure) {
         var set = set
         while true {
             var timeout = timespec(tv_sec: 0, tv_nsec: 200_000_000)
             if sigtimedwait(&set, nil, &timeout) > 0 { return }
             if let end, SystemClock.bootMilliseconds() >= end { return }
-            if !broker.isRunning { throw Failure("the broker ended by itself: see its log in the gateway's directory") }
+            try running()
         }
     }
 }

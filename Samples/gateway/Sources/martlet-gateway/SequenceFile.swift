@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import MartletController
 
 /// The operator's sequence numbers, in a file that one process at a time uses.
@@ -12,7 +11,7 @@ final class SequenceFile: SequenceStore {
     /// Takes the lock, for which it waits up to `seconds`: two operators would also push each other off the broker.
     init(_ directory: GatewayDirectory, seconds: Double) throws(Failure) {
         self.directory = directory
-        lock = try Self.lock(directory, seconds: seconds)
+        lock = try directory.lock("operator.lock", seconds: seconds)
         if let text = try directory.text(GatewayDirectory.File.sequence) {
             guard let number = UInt64(text.filter { !$0.isWhitespace }) else {
                 let place = directory.place(GatewayDirectory.File.sequence)
@@ -30,19 +29,5 @@ final class SequenceFile: SequenceStore {
         guard (try? directory.replace(GatewayDirectory.File.sequence, "\(next)\n")) != nil else { return nil }
         last = next
         return next
-    }
-
-    private static func lock(_ directory: GatewayDirectory, seconds: Double) throws(Failure) -> DirectoryLock {
-        let end = SystemClock.bootMilliseconds() + UInt64(seconds * 1000)
-        while true {
-            do throws(PosixError) {
-                return try directory.files.lock("operator.lock")
-            } catch {
-                guard case .locked = error, SystemClock.bootMilliseconds() < end else {
-                    throw Failure(directory.place("operator.lock"), error)
-                }
-                usleep(20_000)
-            }
-        }
     }
 }

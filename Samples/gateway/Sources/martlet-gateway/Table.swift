@@ -101,6 +101,7 @@ final class Table: Display {
         case .refused(let device, let purpose, let error):
             devices[printable(device), default: Device()].refused += 1
             say("\(printable(device)): \(purpose.leaf) refused: \(error.words)")
+        case .registrar(let event): say(event.words)
         }
     }
 

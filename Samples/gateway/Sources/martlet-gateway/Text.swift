@@ -29,6 +29,13 @@ func hex(_ bytes: [UInt8]) -> String {
     return text
 }
 
+/// nil if it is not pairs of hexadecimal digits.
+func bytes(hex text: some StringProtocol) -> [UInt8]? {
+    let digits = text.compactMap(\.hexDigitValue)
+    guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+}
+
 func hex(_ value: Bytes16) -> String { hex(value.bytes.indices.map { value.bytes[$0] }) }
 
 /// RFC 3339 in UTC, to the millisecond; nil before year 0 or after 9999.

@@ -5,7 +5,7 @@ import Testing
 @testable import martlet_gateway
 
 @Suite struct BrokerFilesTests {
-    private let rules = BrokerFiles.accessRules().split(separator: "\n").map(String.init)
+    private let rules = BrokerFiles.accessRules(barred: []).split(separator: "\n").map(String.init)
 
     @Test func `nobody may read and write the same topic, and no rule has a wildcard at its end`() {
         #expect(!rules.contains { $0.contains("readwrite") || $0.contains("#") || $0.hasSuffix("+") })
@@ -24,6 +24,13 @@ import Testing
         let writes = { (rules: ArraySlice<String>) in rules.filter { $0.hasPrefix("topic write") } }
         #expect(writes(rules[gateway..<`operator`]) == ["resume", "trust"].map { "topic write martlet/v1/+/\($0)" })
         #expect(writes(rules[`operator`..<patterns]) == ["topic write martlet/v1/+/command"])
+    }
+
+    @Test func `a device that is barred may do nothing, and the others what they could`() {
+        let barred = BrokerFiles.accessRules(barred: ["pump-7", "pump-8"]).split(separator: "\n").map(String.init)
+        #expect(
+            barred.filter { !rules.contains($0) } == ["user pump-7", "topic deny #", "user pump-8", "topic deny #"])
+        #expect(rules.filter { !barred.contains($0) } == [])
     }
 
     @Test func `the broker asks everybody for a certificate`() {

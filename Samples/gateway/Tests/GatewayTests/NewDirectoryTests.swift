@@ -93,13 +93,13 @@ import Testing
     @Test func `a broker that ended is never signalled again`() throws {
         try run("init", "--directory", place)
         let broker = try Broker(GatewayDirectory(path: place), listen: "127.0.0.1", port: nil)
-        let process = try #require(broker.process)
-        #expect(broker.isRunning)
+        let process = try #require(broker.server.process)
+        #expect(broker.server.isRunning)
         kill(process, SIGKILL)
         let end = Date(timeIntervalSinceNow: 20)
-        while broker.isRunning && Date() < end { usleep(1000) }
+        while broker.server.isRunning && Date() < end { usleep(1000) }
         // Its id is free for others now.
-        #expect(!broker.isRunning && broker.process == nil)
+        #expect(!broker.server.isRunning && broker.server.process == nil)
         broker.stop()
     }
 }

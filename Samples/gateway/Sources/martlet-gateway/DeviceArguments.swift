@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+
+/// The device that a verb is about.
+struct DeviceArgument: ParsableArguments {
+    @Argument(help: "The device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.")
+    var id: String
+
+    func validate() throws {
+        guard DeviceID.isValid(Array(id.utf8).span) else {
+            throw ValidationError(
+                "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit."
+            )
+        }
+        if Party(rawValue: id) != nil {
+            throw ValidationError("'\(id)' is the name of a controller: no device may bear it.")
+        }
+    }
+}
+
+/// Names and addresses that devices reach a server by.
+enum HostArgument {
+    static func validate(_ host: String) throws {
+        let bytes = Array(host.utf8)
+        // An IPv6 address, or else a name.
+        let isAllowed = bytes.contains(UInt8(ascii: ":")) ? isOfAddress : isOfName
+        guard (1...253).contains(bytes.count), bytes[0] != UInt8(ascii: "-"), bytes.allSatisfy(isAllowed) else {
+            throw ValidationError(
+                "'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_'; or an IPv6 address.")
+        }
+    }
+
+    private static func isOfAddress(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") || Character(Unicode.Scalar(byte)).isHexDigit
+    }
+
+    private static func isOfName(_ byte: UInt8) -> Bool {
+        let character = Unicode.Scalar(byte)
+        return character.isASCII && character.properties.isAlphabetic || (0x30...0x39).contains(byte)
+            || [".", "-", "_"].contains(character)
+    }
+}
+
+/// The URN of a device (RFC 9039).
+enum DeviceURN {
+    static func isValid(_ urn: String) -> Bool {
+        PartyName.isValid(Array(urn.utf8).span) && urn.utf8.starts(with: "urn:dev:".utf8)
+    }
+
+    static func validate(_ urn: String) throws {
+        if !isValid(urn) {
+            throw ValidationError("'\(printable(urn))' is not a device's URN: urn:dev:… of visible ASCII, RFC 9039.")
+        }
+    }
+
+    /// One of a made-up address (§4.1): unicast, locally administered.
+    static func random() throws(Failure) -> String {
+        let bytes = try issue("a URN") { () throws(OpenSSLError) -> InlineArray<6, UInt8> in try Random.bytes() }
+        let octets = [bytes[0] & 0xfc | 0x02, bytes[1], bytes[2], 0xff, 0xfe, bytes[3], bytes[4], bytes[5]]
+        return "urn:dev:mac:" + hex(octets)
+    }
+}

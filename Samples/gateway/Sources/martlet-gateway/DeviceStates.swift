@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MartletController
+
+struct DeviceList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Shows all devices, their states, and when their certificates end.")
+
+    @OptionGroup var directory: DirectoryOption
+
+    func run() throws {
+        let time = SystemClock.unixMilliseconds() / 1000
+        let rows = try Registry(directory.open()).entries().map { id, entry in
+            [id, entry.state.rawValue, try Self.end(entry), entry.urn, entry.invitation?.words(at: time) ?? ""]
+        }
+        let all = [["DEVICE", "STATE", "CERTIFICATE ENDS", "URN", "INVITATION"]] + rows
+        let widths = all[0].indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        for row in all {
+            let line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(
+                separator: "  ")
+            print(line[...(line.lastIndex { $0 != " " } ?? line.startIndex)])
+        }
+    }
+
+    private static func end(_ entry: DeviceEntry) throws -> String {
+        guard let der = entry.certificate else { return "-" }
+        return timestamp(milliseconds: try Certificate(der: der.span).notAfter * 1000) ?? "-"
+    }
+}
+
+struct DeviceApprove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "approve", abstract: "Lets a device that was invited with --approve-later have its certificate.",
+        discussion: "'device list' shows the key that it asked with: compare it with what the device shows.")
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: DeviceArgument
+
+    func run() throws {
+        try Registry(directory.open()).change(device.id) { entry throws(Failure) in
+            guard !entry.state.isBarred, entry.invitation?.waitsForApproval == true else {
+                throw Failure("'\(device.id)' is \(entry.state.rawValue), and waits for no approval")
+            }
+            entry.invitation?.waitsForApproval = false
+            entry.state = entry.certificate == nil ? .invited : .active
+        }
+        print("\(device.id) gets its certificate when it asks again")
+    }
+}
+
+struct DeviceSuspend: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "suspend", abstract: "Bars a device from registrar and broker until it is activated again.")
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: DeviceArgument
+
+    func run() throws {
+        try Registry(directory.open()).change(device.id) { entry throws(Failure) in
+            if entry.state == .retired { throw Failure("'\(device.id)' is retired, which is for good") }
+            entry.state = .suspended
+        }
+        print("\(device.id) is suspended")
+    }
+}
+
+struct DeviceActivate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "activate", abstract: "Ends a suspension.")
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: DeviceArgument
+
+    func run() throws {
+        try Registry(directory.open()).change(device.id) { entry throws(Failure) in
+            guard entry.state == .suspended else { throw Failure("'\(device.id)' is \(entry.state.rawValue)") }
+            entry.state = entry.certificate == nil ? .invited : .active
+        }
+        print("\(device.id) is no longer suspended")
+    }
+}
+
+struct DeviceRetire: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retire", abstract: "Bars a device from registrar and broker for good; its id is not used again.")
+
+    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var device: DeviceArgument
+
+    func run() throws {
+        try Registry(directory.open()).change(device.id) { entry throws(Failure) in entry.state = .retired }
+        print("\(device.id) is retired")
+    }
+}
+
+extension Invitation {
+    /// For people; `time` in seconds since 1970.
+    func words(at time: Int64) -> String {
+        if isUsed { return "" }
+        if isVoid { return "void: \(wrongTries) wrong tokens" }
+        if expires < time { return "expired" }
+        var text = "until \(timestamp(milliseconds: expires * 1000) ?? "-")"
+        if waitsForApproval { text += key == nil ? ", to be approved" : ", waits for approval" }
+        if let key { text += ", key \(hex(Array(key.prefix(8))))" }
+        return text
+    }
+}
