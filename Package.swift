@@ -130,7 +130,11 @@ let package = Package(
                 "MartletState", "MartletSession",
             ]),
         .executableTarget(
-            name: "MartletTool", dependencies: ["CTool", "MartletPosix", "MartletDNS", "MartletDiscovery"],
+            name: "MartletTool",
+            dependencies: [
+                "CTool", "MartletPosix", "MartletOpenSSL", "MartletCurl", "MartletHTTPS", "MartletCOSE", "MartletDNS",
+                "MartletDiscovery", "MartletEnrolment",
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "SelfCheck",
@@ -177,7 +181,7 @@ let package = Package(
         tests("MartletEnrolmentTests", ["MartletEnrolment", "MartletCOSE"]),
         tests("MartletDNSTests", ["MartletDNS", "TestSupport"]),
         tests("MartletDiscoveryTests", ["MartletDiscovery", "MartletDNS", "TestSupport"]),
-        tests("MartletToolTests", ["MartletTool"]),
+        tests("MartletToolTests", ["MartletTool", "Martlet", "MartletOpenSSL", "TestSupport"]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(
             "MartletAuditTests",

@@ -30,4 +30,17 @@ int CTool_write(int descriptor, const uint8_t *bytes, size_t count) {
     return 0;
 }
 
+int64_t CTool_read_line(int descriptor, uint8_t *bytes, size_t capacity) {
+    size_t count = 0;
+    while (count < capacity) {
+        // One by one: what follows the line is not ours.
+        ssize_t n = read(descriptor, bytes + count, 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        if (n == 0 || bytes[count] == '\n') break;
+        count++;
+    }
+    return (int64_t)count;
+}
+
 void CTool_exit(int status) { exit(status); }

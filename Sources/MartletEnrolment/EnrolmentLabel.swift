@@ -69,6 +69,17 @@ public struct EnrolmentLabel: Sendable {
         self.root = root
     }
 
+    /// How the label's token is shown to the registrar: Basic authentication (RFC 7617) with the id as its user. A secret;
+    /// nil without a token.
+    public var authorization: [UInt8]? {
+        if token.isEmpty { return nil }
+        var header: [UInt8] = []
+        append("Basic ", to: &header)
+        let credentials = id + [UInt8(ascii: ":")] + token
+        header += Base64.encoded(credentials.span).filter { $0 != UInt8(ascii: "\n") }
+        return header
+    }
+
     private static func key(_ name: Span<UInt8>) throws(LabelError) -> LabelError.Key {
         var raw: UInt8 = 0
         while let key = LabelError.Key(rawValue: raw) {

@@ -17,6 +17,23 @@ public enum LabelError: Error, Hashable, Sendable {
     /// There is no `root`: without it the device would obey nobody.
     case noRoot
 
+    /// In a few words, for people.
+    public var text: StaticString {
+        switch self {
+        case .notALabel: "it begins with martlet: and has 1024 bytes at most"
+        case .badID: "the device's id has 1 to 64 letters, digits, '.', '_' and '-', and begins with a letter or digit"
+        case .badPart: "what follows the id is ?key=value, more of them behind &"
+        case .unknownKey: "it has a key other than est, mqtt, ca, root and token: is this program too old for it?"
+        case .repeatedKey: "a key stands twice"
+        case .badValue(.est): "est is host, host:port or host:port/path"
+        case .badValue(.mqtt): "mqtt is host or host:port"
+        case .badValue(.ca): "ca is 64 hex digits: the SHA-256 of the authority's certificate"
+        case .badValue(.root): "root is 64 hex digits: the SHA-256 of a root's public key"
+        case .badValue(.token): "token has 16 to 128 letters, digits, '-' and '_'"
+        case .noRoot: "root is missing: without it the device would obey nobody"
+        }
+    }
+
     /// A key of a label.
     public enum Key: UInt8, Hashable, Sendable {
         case est, mqtt, ca, root, token

@@ -40,6 +40,12 @@ public struct ServerAddress: Hashable, Sendable {
         let isAddress = host.contains(UInt8(ascii: ":"))
         var text: [UInt8] = isAddress ? [UInt8(ascii: "[")] + host + [UInt8(ascii: "]")] : host
         text.append(UInt8(ascii: ":"))
+        return text + portText
+    }
+
+    /// In decimal.
+    var portText: [UInt8] {
+        var text: [UInt8] = []
         var divisor: UInt16 = 10_000
         while divisor > 1, port < divisor { divisor /= 10 }
         while divisor > 0 {

@@ -11,18 +11,21 @@ public final class CertificateRequest {
     public let publicKey: PublicKey
     private let handle: Handle
 
-    /// Asks for a certificate for `key` with a common name of 1 to 64 bytes and one URI.
-    public init(key: PrivateKey, commonName: String, uri: String) throws(OpenSSLError) {
+    /// Asks for a certificate for `key` with a common name of 1 to 64 bytes, and one URI unless whoever issues it is to
+    /// say which (nil).
+    public init(key: PrivateKey, commonName: String, uri: String?) throws(OpenSSLError) {
         handle = try Handle(X509_REQ_new(), X509_REQ_free)
         publicKey = key.publicKey
         try Names.setCommonName(commonName, of: X509_REQ_get_subject_name(handle.pointer))
         try check(X509_REQ_set_pubkey(handle.pointer, key.key.pointer))
-        let names = try Names.general([.uri(uri)])
-        var list: OpaquePointer?
-        let added = X509V3_add1_i2d(&list, NID_subject_alt_name, UnsafeMutableRawPointer(names.pointer), 0, 0)
-        let extensions = try Handle(list, releaseExtensions)
-        try check(added)
-        try check(X509_REQ_add_extensions(handle.pointer, extensions.pointer))
+        if let uri {
+            let names = try Names.general([.uri(uri)])
+            var list: OpaquePointer?
+            let added = X509V3_add1_i2d(&list, NID_subject_alt_name, UnsafeMutableRawPointer(names.pointer), 0, 0)
+            let extensions = try Handle(list, releaseExtensions)
+            try check(added)
+            try check(X509_REQ_add_extensions(handle.pointer, extensions.pointer))
+        }
         guard X509_REQ_sign(handle.pointer, key.key.pointer, key.kind.digest) > 0 else { throw cleared(.failed) }
     }
 

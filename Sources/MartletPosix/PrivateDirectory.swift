@@ -66,6 +66,12 @@ public final class PrivateDirectory: Sendable {
         try descriptor.sync()
     }
 
+    /// Gives `name` another name in one step, in the place of what had it. Durable on return.
+    public func rename(_ name: String, to other: String) throws(PosixError) {
+        _ = try check(CPosix_rename_at(descriptor.number, try cString(name), try cString(other)), "rename")
+        try descriptor.sync()
+    }
+
     /// Takes the directory for this process, until the returned lock is released. A lock left by a killed
     /// process is gone with it.
     public func lock(_ name: String) throws(PosixError) -> DirectoryLock {

@@ -37,11 +37,11 @@ enum Discover {
             } else if argument.equals("--json") {
                 isJSON = true
             } else if argument.equals("--for") {
-                guard let value = rest.popFirst().flatMap({ number($0) }), (1...300).contains(value) else {
+                guard let value = rest.popFirst()?.number, (1...300).contains(value) else {
                     Output.complain("--for needs a number of seconds behind it, 1 to 300")
                     return .usage
                 }
-                seconds = value
+                seconds = UInt64(value)
             } else {
                 Output.complain("unknown argument '", argument, "', try martlet discover --help")
                 return .usage
@@ -51,7 +51,7 @@ enum Discover {
             let services = try find(seconds)
             if services.isEmpty {
                 Output.complain(nothing)
-                return .nothingFound
+                return .negative
             }
             return Output.write(isJSON ? json(services) : table(services))
         } catch {
@@ -88,16 +88,5 @@ enum Discover {
             now = SystemClock.bootMilliseconds()
         }
         return browser.services
-    }
-
-    /// Digits and nothing else, at most four.
-    private static func number(_ text: [UInt8]) -> UInt64? {
-        guard !text.isEmpty, text.count <= 4 else { return nil }
-        var value: UInt64 = 0
-        for byte in text {
-            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-            value = value * 10 + UInt64(byte - UInt8(ascii: "0"))
-        }
-        return value
     }
 }

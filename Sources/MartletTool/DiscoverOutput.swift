@@ -113,15 +113,3 @@ extension Discover {
         return text
     }
 }
-
-extension [UInt8] {
-    /// A JSON string of text without controls.
-    fileprivate mutating func add(quoting text: [UInt8]) {
-        append(UInt8(ascii: "\""))
-        for byte in text {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { append(UInt8(ascii: "\\")) }
-            append(byte)
-        }
-        append(UInt8(ascii: "\""))
-    }
-}

@@ -26,6 +26,39 @@ enum Output {
         return .system
     }
 
+    /// A step of a verb, as a line to standard output: for people, or a JSON object. Nobody has to read it.
+    static func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = [], isJSON: Bool) {
+        var safe: [UInt8] = []
+        safe.add(escaping: detail)
+        var line: [UInt8] = []
+        if isJSON {
+            line.add("{\"step\":")
+            line.add(quoting: [UInt8](step))
+            if !safe.isEmpty {
+                line.add(",\"detail\":")
+                line.add(quoting: safe)
+            }
+            line.add("}\n")
+        } else {
+            line.add(text)
+            if !safe.isEmpty { line.add(" ") }
+            line += safe
+            line.add("\n")
+        }
+        _ = write(line, to: 1)
+    }
+
+    static func complain(_ failure: Failure) { complain(failure.before, failure.detail, failure.after) }
+
+    /// The first line of standard input without its end, or its first `limit` bytes.
+    static func readLine(limit: Int) throws(Failure) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = bytes.withUnsafeMutableBufferPointer { CTool_read_line(0, $0.baseAddress, $0.count) }
+        if count < 0 { throw Failure(.system, "standard input cannot be read") }
+        bytes.removeLast(limit - Int(count))
+        return bytes
+    }
+
     /// A line to standard error; `detail` may come from outside.
     static func complain(_ before: StaticString, _ detail: [UInt8] = [], _ after: StaticString = "") {
         var line = [UInt8]("martlet: ")

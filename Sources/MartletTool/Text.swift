@@ -6,7 +6,9 @@ extension [UInt8] {
 
     mutating func add(_ text: StaticString) { text.withUTF8Buffer { append(contentsOf: $0) } }
 
-    mutating func add(_ number: UInt16) {
+    mutating func add(_ number: UInt16) { add(UInt32(number)) }
+
+    mutating func add(_ number: UInt32) {
         var digits: [UInt8] = []
         var rest = number
         repeat {
@@ -14,6 +16,27 @@ extension [UInt8] {
             rest /= 10
         } while rest > 0
         append(contentsOf: digits.reversed())
+    }
+
+    /// A JSON string of text without controls.
+    mutating func add(quoting text: [UInt8]) {
+        append(UInt8(ascii: "\""))
+        for byte in text {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { append(UInt8(ascii: "\\")) }
+            append(byte)
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    /// The number that it is in decimal; nil unless it is digits and nothing else, at most five.
+    var number: UInt32? {
+        guard !isEmpty, count <= 5 else { return nil }
+        var value: UInt32 = 0
+        for byte in self {
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            value = value * 10 + UInt32(byte - UInt8(ascii: "0"))
+        }
+        return value
     }
 
     func equals(_ text: StaticString) -> Bool { text.withUTF8Buffer { $0.elementsEqual(self) } }

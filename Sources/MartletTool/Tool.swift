@@ -1,13 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CTool
+import MartletPosix
 
 /// What a shell gets.
 enum Status: Int32 {
     case success = 0
-    case nothingFound = 1
+    /// Nothing was found, or somebody said no.
+    case negative = 1
     case usage = 2
     case system = 3
+    case pending = 4
+}
+
+/// Why a verb ended, for the person who ran it: what, where, what to do. `detail` may come from outside; it is no secret.
+struct Failure: Error {
+    let status: Status
+    let before: StaticString
+    let detail: [UInt8]
+    let after: StaticString
+
+    init(_ status: Status, _ before: StaticString, _ detail: [UInt8] = [], _ after: StaticString = "") {
+        self.status = status
+        self.before = before
+        self.detail = detail
+        self.after = after
+    }
+
+    init(_ path: [UInt8], _ error: PosixError) {
+        self.init(.system, "", path + [UInt8](": ") + error.text)
+    }
 }
 
 /// A first argument, and what does it with the others.
@@ -19,12 +41,18 @@ struct Verb {
 @main struct Tool {
     static let version: StaticString = "0.1.0"
 
-    private static var verbs: [Verb] { [Verb(name: "discover", run: Discover.run)] }
+    /// Seconds since 1970 before which this release did not exist (2026-11-01).
+    static let buildTime: Int64 = 1_793_491_200
+
+    private static var verbs: [Verb] {
+        [Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run)]
+    }
 
     static let help: StaticString = """
         usage: martlet VERB [OPTIONS]
 
           discover   look for gateways and registrars on this network
+          onboard    get this device its first certificate, as its label says
 
           martlet VERB --help says more; martlet --version prints the version.
 

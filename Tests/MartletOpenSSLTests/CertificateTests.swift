@@ -181,6 +181,12 @@ import Testing
         #expect(try request.der == der)
     }
 
+    @Test func `a request may leave it to the issuer what else names the device`() throws {
+        let der = try CertificateRequest(key: .generate(.p256), commonName: "device-1", uri: nil).der
+        let request = try CertificateRequest(der: der.span)
+        #expect(request.commonName == Array("device-1".utf8) && request.uris.isEmpty)
+    }
+
     @Test func `every flipped bit, every prefix and a trailing byte are refused`() throws {
         let der = try CertificateRequest(key: .generate(.p256), commonName: "device-1", uri: "urn:dev:os:32473-1").der
         var accepted = 0

@@ -4,13 +4,15 @@
 Prints its port, each connection, each request whole and how each connection ended. A request for /NAME is answered by
 the bytes of the file NAME beside CERTIFICATE, and its query says what then happens to the connection: nothing (it is
 kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang` (nothing more is said), `flood` (bytes without end),
-`drip` (the bytes themselves come one a second).
+`drip` (the bytes themselves come one a second). Where a path cannot have a query, the file NAME.then says so instead.
+The program NAME.run gets the request's body and writes the answer, instead of a file NAME.
 """
 
 import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -54,9 +56,16 @@ def serve(number, connection, folder):
     while request := read_request(stream):
         head, body = request
         name, _, then = head.split(b" ")[1].decode().lstrip("/").partition("?")
-        say(f"REQUEST {number} {head.decode('latin-1')}BODY {len(body)} {body[:200].decode('latin-1')}\nDONE")
-        with open(os.path.join(folder, os.path.basename(name)), "rb") as file:
-            answer = file.read()
+        say(f"REQUEST {number} {head.decode('latin-1')}BODY {len(body)} {body[:2000].decode('latin-1')}\nDONE")
+        path = os.path.join(folder, os.path.basename(name))
+        if os.path.exists(path + ".then"):
+            with open(path + ".then", encoding="ascii") as file:
+                then = file.read()
+        if os.path.exists(path + ".run"):
+            answer = subprocess.run([path + ".run"], input=body, stdout=subprocess.PIPE, check=True).stdout
+        else:
+            with open(path, "rb") as file:
+                answer = file.read()
         if then == "drip":
             for byte in answer:
                 connection.sendall(bytes([byte]))

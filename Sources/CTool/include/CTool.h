@@ -15,6 +15,10 @@ const char *CTool_argument(int index);
 /// Writes everything to a standard descriptor. A negative errno on failure.
 int CTool_write(int descriptor, const uint8_t *bytes, size_t count);
 
+/// Reads up to a line feed, which is taken and not stored, the end, or `capacity` bytes. How many there are, or a
+/// negative errno.
+int64_t CTool_read_line(int descriptor, uint8_t *bytes, size_t capacity);
+
 _Noreturn void CTool_exit(int status);
 
 #endif

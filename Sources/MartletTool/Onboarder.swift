@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletEnrolment
+import MartletOpenSSL
+
+/// One run of `martlet onboard`.
+struct Onboarder {
+    private let options: Onboard.Options
+    private let directory: DeviceDirectory
+    private let source: LabelSource
+
+    init(_ options: Onboard.Options) throws(Failure) {
+        self.options = options
+        source = try LabelSource(path: options.label)
+        directory = try DeviceDirectory(options.directory)
+    }
+
+    func run() throws(Failure) {
+        let credential = try directory.credential()
+        guard let label = source.label else {
+            // Gone: the last thing that onboarding does.
+            guard case .complete(let id) = credential else {
+                throw Failure(.usage, "", options.label ?? [], ": there is no label, and the device is not onboarded")
+            }
+            return try finish(id)
+        }
+        tell("label", "the label is that of", label.id)
+        switch credential {
+        case .complete(let id):
+            try requireSame(id, label)
+            try finish(id)
+        case .issued(let id):
+            try requireSame(id, label)
+            try directory.complete()
+            try finish(id)
+        case .pending(let key):
+            tell("key", "goes on with the key of an earlier run")
+            try enrol(label, key)
+        case .none: try enrol(label, nil)
+        }
+    }
+
+    private func requireSame(_ id: [UInt8], _ label: EnrolmentLabel) throws(Failure) {
+        if id == label.id { return }
+        throw Failure(
+            .usage, "the directory belongs to ", id, ", the label does not: use another directory, or remove it")
+    }
+
+    /// `key` is nil before the first request.
+    private func enrol(_ label: EnrolmentLabel, _ kept: PrivateKey?) throws(Failure) {
+        guard let server = label.registrar else {
+            throw Failure(.usage, "the label names no registrar: add est=HOST:PORT to it")
+        }
+        guard let broker = label.broker else {
+            throw Failure(.usage, "the label names no broker: add mqtt=HOST:PORT to it")
+        }
+        var anchors: [Certificate] = []
+        if label.authority == nil {
+            guard let installed = try directory.installedAnchors() else {
+                throw Failure(
+                    .usage, "the label does not tell whose certificates to trust: add ca= to it, or install ",
+                    directory.path(of: DeviceFiles.anchors))
+            }
+            anchors = installed
+        }
+        let key: PrivateKey
+        if let kept {
+            key = kept
+        } else {
+            key = try directory.makeKey()
+            tell("key", "made a key:", directory.path(of: DeviceFiles.pendingKey))
+        }
+
+        var registrar = try Registrar(server, label, key)
+        var onboarding = Onboarding(isPinned: label.authority != nil, patience: options.wait)
+        while true {
+            switch onboarding.step {
+            case .bootstrap:
+                tell("bootstrap", "asks for the authority's certificate, whoever answers:", server.url(.authorities))
+                try take(try registrar.bootstrap(), &onboarding)
+            case .trust(let bag):
+                anchors = [try Registrar.anchor(in: bag, label)]
+                tell("anchor", "found the authority that the label names")
+                onboarding.proceed()
+            case .ask(let operation):
+                tell(operation == .enrol ? "enrol" : "authorities", "asks the registrar:", server.url(operation))
+                try take(try registrar.ask(operation, trusting: anchors), &onboarding)
+            case .wait(let seconds):
+                tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
+                try registrar.pause(seconds)
+                onboarding.proceed()
+            case .pending(let seconds):
+                throw Failure(
+                    .pending, "the registrar has not decided yet: run this again in ", decimal(seconds), " seconds")
+            case .judge(let bag):
+                let issued = try registrar.issued(bag, onboarding.authorities, anchors)
+                return try store(issued, label, broker, anchors: label.authority == nil ? nil : anchors)
+            }
+        }
+    }
+
+    private func take(_ answer: ESTAnswer, _ onboarding: inout Onboarding) throws(Failure) {
+        do throws(EnrolmentError) { try onboarding.take(answer) } catch {
+            var detail = [UInt8](error.text)
+            if case .status(let status) = error {
+                detail.add(": HTTP status ")
+                detail += decimal(UInt32(clamping: status))
+            }
+            throw Failure(.negative, "", detail)
+        }
+    }
+
+    /// Nothing is used before the key has its new name, and everything it needs is there by then.
+    private func store(
+        _ chain: [Certificate], _ label: EnrolmentLabel, _ broker: ServerAddress, anchors: [Certificate]?
+    ) throws(Failure) {
+        tell("issued", "the device is certified as", chain.first?.uris.first ?? [])
+        if let anchors { try directory.write(DeviceFiles.anchors, try pem(anchors)) }
+        try directory.write(DeviceFiles.configuration, DeviceFiles.configuration(label, broker: broker))
+        try directory.write(DeviceFiles.certificate, try pem(chain))
+        try directory.complete()
+        try finish(label.id)
+    }
+
+    private func finish(_ id: [UInt8]) throws(Failure) {
+        try source.erase()
+        tell("done", "onboarded; the device's configuration:", directory.path(of: DeviceFiles.configuration))
+    }
+
+    private func pem(_ certificates: [Certificate]) throws(Failure) -> [UInt8] {
+        var text: [UInt8] = []
+        do throws(OpenSSLError) {
+            for certificate in certificates { text += try certificate.pem() }
+        } catch { throw Failure(.system, "OpenSSL did not encode a certificate") }
+        return text
+    }
+
+    private func decimal(_ number: UInt32) -> [UInt8] {
+        var text: [UInt8] = []
+        text.add(number)
+        return text
+    }
+
+    private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
+        Output.tell(step, text, detail, isJSON: options.isJSON)
+    }
+}

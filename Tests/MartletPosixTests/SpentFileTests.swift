@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MartletPosix
+import Testing
+
+@Suite struct SpentFileTests {
+    @Test func `a file is removed, and whatever else was its content is zeros`() throws {
+        let folder = try Folder()
+        let file = try folder.write("label", "secret", 0o644)
+        let second = folder.path + "/second"
+        try #require(link(file, second) == 0)
+        try SpentFile.erase(file)
+        #expect(folder.files == ["second"])
+        #expect(folder.content("second") == String(repeating: "\0", count: 6))
+    }
+
+    @Test func `a link, a directory and a FIFO are left alone`() throws {
+        let folder = try Folder()
+        try folder.write("target", "old")
+        symlink(folder.path + "/target", folder.path + "/link")
+        try folder.make(0o700, at: folder.path + "/directory")
+        mkfifo(folder.path + "/fifo", 0o600)
+        let expected = [
+            "link": "notRegularFile", "directory": failure("open", EISDIR), "fifo": failure("open", ENXIO),
+            "nothing": failure("open", ENOENT),
+        ]
+        for (name, error) in expected {
+            #expect(refusal { () throws(PosixError) in try SpentFile.erase(folder.path + "/" + name) } == error)
+        }
+        #expect(folder.files == ["directory", "fifo", "link", "target"] && folder.content("target") == "old")
+    }
+}
+
+@Suite struct RenameTests {
+    @Test func `a file gets another name, in the place of what had it`() throws {
+        let folder = try Folder()
+        try folder.write("old", "content")
+        try folder.write("new", "other")
+        let directory = try folder.directory()
+        try directory.rename("old", to: "new")
+        #expect(folder.files == ["new"] && folder.content("new") == "content")
+        #expect(
+            refusal { () throws(PosixError) in try directory.rename("old", to: "new") } == failure("rename", ENOENT))
+        #expect(refusal { () throws(PosixError) in try directory.rename("new", to: "../new") } == "badPath")
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MartletOpenSSL
+import TestSupport
+import Testing
+
+@testable import Martlet
+@testable import MartletTool
+
+/// `martlet onboard` against a registrar that does its part.
+@Suite(.timeLimit(.minutes(5))) struct OnboardTests {
+    @Test func `one request goes to whoever answers, the others to a verified registrar, the token with the last`()
+        throws
+    {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result.error)")
+        #expect(
+            plant.requests == [
+                "1 GET /.well-known/est/cacerts", "2 GET /.well-known/est/cacerts",
+                "2 POST /.well-known/est/simpleenroll",
+            ])
+        let shown = Data("\(Plant.id):\(Plant.token)".utf8).base64EncodedString()
+        #expect(plant.server.output.components(separatedBy: "Authorization: Basic \(shown)\r\n").count == 2)
+        #expect(plant.server.output.contains("\r\nContent-Type: application/pkcs10\r\n"))
+        let before = plant.server.output.components(separatedBy: "REQUEST 2 POST")[0]
+        #expect(!before.contains("uthorization"))
+        let anchors = try #require(plant.content("anchors.pem"))
+        #expect(try Array(anchors.utf8) == plant.authority.authority.certificate.pem())
+        for name in ["device.key", "device.pem", "anchors.pem", "martlet.conf"] {
+            let path = plant.directory.appending(path: name).path
+            #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+        }
+        try plant.expectOnboarded()
+        #expect(result.output.hasSuffix("configuration: \(plant.directory.path)/martlet.conf\n"))
+        #expect(result.error.isEmpty)
+    }
+
+    @Test func `the request has the id, the key that is kept, and no other name`() throws {
+        let plant = try Plant()
+        try plant.answer("simpleenroll", status: 202, headers: ["Retry-After: 7"])
+        let result = try plant.onboard(["--wait", "0"]).result()
+        #expect(result.status == 4 && result.error.contains("in 7 seconds"), "\(result)")
+        plant.expectPending()
+        let text = try #require(plant.server.output.components(separatedBy: "BODY ").last)
+        let lines = text.split(separator: " ", maxSplits: 1)[1].components(separatedBy: "\nDONE")[0]
+        let der = [UInt8](try #require(Data(base64Encoded: lines, options: .ignoreUnknownCharacters)))
+        #expect(lines.split(separator: "\n").allSatisfy { $0.count <= 76 })
+        let request = try CertificateRequest(der: der.span)
+        let pem = Array(try #require(plant.content("pending.key")).utf8)
+        #expect(request.commonName == Array(Plant.id.utf8) && request.uris.isEmpty)
+        #expect(try request.publicKey.spki == PrivateKey(pem: pem.span).publicKey.spki)
+
+        // The next run asks for the same key.
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        #expect(plant.content("device.key").map { Array($0.utf8) } == pem)
+        try plant.expectOnboarded()
+    }
+
+    enum Form: CaseIterable { case wrapped, oneLine, authorityFirst, chunked, parameters }
+
+    @Test(arguments: Form.allCases) func `the answer may have any form that the standards allow`(_ form: Form) throws {
+        let plant = try Plant()
+        let device = try plant.authority.device(Plant.id)
+        try plant.use(device.key)
+        let bag =
+            form == .authorityFirst
+            ? [plant.authority.authority.certificate, device.certificate] : [device.certificate]
+        let lines = try Plant.text(bag)
+        let line = lines.split(separator: "\n").joined()
+        switch form {
+        case .wrapped, .authorityFirst: try plant.server.answer("simpleenroll", headers: [Plant.type], body: lines)
+        case .oneLine: try plant.server.answer("simpleenroll", headers: [Plant.type], body: line)
+        case .parameters:
+            try plant.server.answer(
+                "simpleenroll", headers: ["content-type: Application/PKCS7-mime", "Set-Cookie: a=b"],
+                body: lines.replacing("\n", with: "\r\n"))
+        case .chunked:
+            let chunks = [line.prefix(100), line.dropFirst(100), ""].map {
+                "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n"
+            }
+            try plant.server.answer(
+                "simpleenroll",
+                with: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\(Plant.type)\r\n\r\n" + chunks.joined())
+        }
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result.error)")
+        try plant.expectOnboarded()
+    }
+
+    @Test func `a registrar that says later is asked again, over a new connection`() throws {
+        let plant = try Plant()
+        try plant.answer("simpleenroll", status: 202, headers: ["Retry-After: 1"])
+        let run = try plant.onboard()
+        try plant.server.waitForOutput("POST /.well-known/est/simpleenroll", seconds: 30)
+        try plant.certifyAnything()
+        let result = try run.result()
+        #expect(result.status == 0 && result.output.contains("seconds to wait: 5\n"), "\(result)")
+        let enrol = "POST /.well-known/est/simpleenroll"
+        #expect(plant.requests.suffix(2) == ["2 " + enrol, "3 " + enrol])
+        try plant.expectOnboarded()
+    }
+
+    @Test func `an installed authority is enough, and then nobody is asked unverified`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        try plant.set("ca", nil)
+        try plant.put("anchors.pem", plant.authority.authority.certificate.pem())
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result.error)")
+        #expect(plant.requests == ["1 GET /.well-known/est/cacerts", "1 POST /.well-known/est/simpleenroll"])
+        try plant.expectOnboarded()
+    }
+
+    @Test func `intermediates come from the authorities, if the answer leaves them out`() throws {
+        let plant = try Plant()
+        let issuer = try plant.authority.forgeIssuer()
+        let device = try plant.authority.forge(
+            commonName: Plant.id, extensions: Self.extensions, issuer: issuer)
+        try plant.put("pending.key", Self.read(device.key))
+        let middle = try Certificate.all(inPEM: Self.read(issuer.certificate).span)
+        try plant.answer("cacerts", bag: middle + [plant.authority.authority.certificate])
+        try plant.answer("simpleenroll", bag: Certificate.all(inPEM: Self.read(device.certificate).span))
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result.error)")
+        let chain = Array(try #require(plant.content("device.pem")).utf8)
+        #expect(try Certificate.all(inPEM: chain.span).count == 2)
+        try plant.expectOnboarded()
+    }
+
+    @Test func `a label without a token shows none`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        try plant.set("token", nil)
+        #expect(try plant.onboard().result().status == 0)
+        #expect(!plant.toldToken)
+        try plant.expectOnboarded()
+    }
+
+    @Test func `a label comes from standard input too, and steps as JSON`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        let result = try plant.onboard(["--json"], input: plant.labelText + "\r\n").result()
+        #expect(result.status == 0, "\(result.error)")
+        let steps = try result.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])
+        }
+        #expect(
+            steps.map { $0["step"] } == [
+                "label", "key", "bootstrap", "anchor", "authorities", "enrol", "issued", "done",
+            ])
+        #expect(steps[0]["detail"] == Plant.id && steps[6]["detail"] == "urn:dev:mac:0024befffe804ff1")
+        #expect(plant.hasLabel, "a file that was not named is left alone")
+        try FileManager.default.removeItem(at: plant.labelFile)
+        try plant.expectOnboarded()
+    }
+
+    @Test("CLK-01 a board without a clock is onboarded") func noClock() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        let result = try plant.onboard(before: FakeTime.command("1970-01-01 00:00:10")).result()
+        #expect(result.status == 0, "\(result.error)")
+        try plant.expectOnboarded()
+    }
+
+    @Test func `the second run says that it is done, and asks nobody`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let asked = plant.requests.count
+        let key = plant.content("device.key")
+        // With the label gone, there again, and overwritten by a run that was cut short.
+        for text in [nil, plant.labelText, String(repeating: "\0", count: 300)] {
+            if let text { try Data(text.utf8).write(to: plant.labelFile) }
+            let result = try plant.onboard().result()
+            #expect(result.status == 0 && result.output.contains("onboarded"), "\(result)")
+            #expect(!plant.hasLabel)
+        }
+        #expect(plant.requests.count == asked && plant.content("device.key") == key)
+        try plant.expectOnboarded()
+    }
+
+    @Test func `the time before which no clock is right is the device's`() {
+        #expect(Tool.buildTime * 1000 == MartletVersion.buildTime)
+    }
+
+    static let extensions = [
+        "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=clientAuth",
+        "subjectAltName=URI:urn:dev:mac:0024befffe804ff1", "subjectKeyIdentifier=hash",
+    ]
+
+    static func read(_ path: String) throws -> [UInt8] { try [UInt8](Data(contentsOf: URL(filePath: path))) }
+}
