@@ -44,7 +44,7 @@ import Testing
         let whole = "HTTP/1.1 200 OK\r\n\(Plant.type)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         _ = try plant.authority.write(Array("cut".utf8), to: "simpleenroll.then")
         for count in stride(from: 0, to: whole.utf8.count, by: 53) + [whole.utf8.count - 1] {
-            try plant.server.answer("simpleenroll", with: String(whole.prefix(count)))
+            try plant.server.answer("simpleenroll", with: String(decoding: whole.utf8.prefix(count), as: UTF8.self))
             let result = try plant.onboard().result()
             #expect(result.status == 3, "\(count) bytes: \(result)")
             plant.expectPending()

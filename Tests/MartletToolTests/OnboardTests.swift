@@ -121,9 +121,9 @@ import Testing
         let device = try plant.authority.forge(
             commonName: Plant.id, extensions: Self.extensions, issuer: issuer)
         try plant.put("pending.key", Self.read(device.key))
-        let middle = try Certificate.all(inPEM: Self.read(issuer.certificate).span)
+        let middle = try Self.certificates(issuer.certificate)
         try plant.answer("cacerts", bag: middle + [plant.authority.authority.certificate])
-        try plant.answer("simpleenroll", bag: Certificate.all(inPEM: Self.read(device.certificate).span))
+        try plant.answer("simpleenroll", bag: Self.certificates(device.certificate))
         let result = try plant.onboard().result()
         #expect(result.status == 0, "\(result.error)")
         let chain = Array(try #require(plant.content("device.pem")).utf8)
@@ -191,6 +191,11 @@ import Testing
         "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=clientAuth",
         "subjectAltName=URI:urn:dev:mac:0024befffe804ff1", "subjectKeyIdentifier=hash",
     ]
+
+    static func certificates(_ path: String) throws -> [Certificate] {
+        let text = try read(path)
+        return try Certificate.all(inPEM: text.span)
+    }
 
     static func read(_ path: String) throws -> [UInt8] { try [UInt8](Data(contentsOf: URL(filePath: path))) }
 }
