@@ -181,7 +181,12 @@ let package = Package(
         tests("MartletEnrolmentTests", ["MartletEnrolment", "MartletCOSE"]),
         tests("MartletDNSTests", ["MartletDNS", "TestSupport"]),
         tests("MartletDiscoveryTests", ["MartletDiscovery", "MartletDNS", "TestSupport"]),
-        tests("MartletToolTests", ["MartletTool", "Martlet", "MartletOpenSSL", "TestSupport"]),
+        tests(
+            "MartletToolTests",
+            [
+                "MartletTool", "Martlet", "MartletOpenSSL", "MartletDNS", "MartletDiscovery", "MartletEnrolment",
+                "TestSupport",
+            ]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(
             "MartletAuditTests",

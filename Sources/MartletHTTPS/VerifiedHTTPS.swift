@@ -14,12 +14,16 @@ public final class VerifiedHTTPS: HTTPSPolicy {
     private var boottime: UInt64 = 0
     private var acceptNotYetValid = false
     private var isConfigured = false
+    private let isRegistrar: Bool
 
     /// Loads libcurl, if this is its first use in the process.
     ///
-    /// - Parameter tls: used by nothing else.
-    public init(tls: TLSContext, cancellation: HTTPSCancellation) throws(HTTPSError) {
+    /// - Parameters:
+    ///   - tls: used by nothing else.
+    ///   - isRegistrar: as `TLSContext.configure` takes it.
+    public init(tls: TLSContext, cancellation: HTTPSCancellation, isRegistrar: Bool = false) throws(HTTPSError) {
         self.tls = tls
+        self.isRegistrar = isRegistrar
         client = try HTTPSClient(cancellation: cancellation)
     }
 
@@ -49,7 +53,7 @@ public final class VerifiedHTTPS: HTTPSPolicy {
 
     public func configure(_ context: UnsafeMutableRawPointer) -> Bool {
         tls.prepare(time: time, boottime: boottime, acceptNotYetValid: acceptNotYetValid)
-        isConfigured = (try? tls.configure(context)) != nil
+        isConfigured = (try? tls.configure(context, isRegistrar: isRegistrar)) != nil
         return isConfigured
     }
 

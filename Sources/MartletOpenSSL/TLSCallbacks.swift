@@ -22,6 +22,11 @@ extension TLSConnection {
         SSL_CTX_sess_set_new_cb(context, offersSession)
     }
 
+    /// To be called after `attach`.
+    static func requireRegistrar(_ context: OpaquePointer) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verifiesRegistrar)
+    }
+
     fileprivate static func of(_ ssl: OpaquePointer?) -> TLSConnection? {
         guard let ssl, let data = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), connectionIndex) else { return nil }
         return Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
@@ -41,6 +46,30 @@ private func verifies(_ ok: Int32, _ store: OpaquePointer?) -> Int32 {
         let connection = TLSConnection.of(OpaquePointer(ssl))
     else { return 0 }
     return connection.accepts(ok == 1, store) ? 1 : 0
+}
+
+private func verifiesRegistrar(_ ok: Int32, _ store: OpaquePointer?) -> Int32 {
+    guard verifies(ok, store) == 1, let store else { return 0 }
+    // An error that is harmless comes before the leaf itself is accepted.
+    if ok != 1 || X509_STORE_CTX_get_error_depth(store) != 0 { return 1 }
+    if isRegistrar(X509_STORE_CTX_get_current_cert(store)) { return 1 }
+    X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE)
+    if let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()) {
+        TLSConnection.of(OpaquePointer(ssl))?.fail(.certificate(.wrongPurpose))
+    }
+    return 0
+}
+
+private func isRegistrar(_ certificate: OpaquePointer?) -> Bool {
+    guard let usages = X509_get_ext_d2i(certificate, NID_ext_key_usage, nil, nil) else {
+        ERR_clear_error()
+        return false
+    }
+    let list = OpaquePointer(usages)
+    defer { OPENSSL_sk_pop_free(list) { ASN1_OBJECT_free(OpaquePointer($0)) } }
+    for index in 0..<max(OPENSSL_sk_num(list), 0)
+    where OBJ_obj2nid(OpaquePointer(OPENSSL_sk_value(list, index))) == NID_cmcRA { return true }
+    return false
 }
 
 private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {

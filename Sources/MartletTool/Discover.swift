@@ -48,7 +48,7 @@ enum Discover {
             }
         }
         do throws(PosixError) {
-            let services = try find(seconds)
+            let services = try find(ServiceKind.allCases, seconds)
             if services.isEmpty {
                 Output.complain(nothing)
                 return .negative
@@ -60,11 +60,12 @@ enum Discover {
         }
     }
 
-    private static func find(_ seconds: UInt64) throws(PosixError) -> [FoundService] {
+    /// What answers within so many seconds.
+    static func find(_ kinds: [ServiceKind], _ seconds: UInt64) throws(PosixError) -> [FoundService] {
         let socket = try MulticastSocket()
         var now = SystemClock.bootMilliseconds()
         let end = now + seconds * 1000
-        var browser = ServiceBrowser(ServiceKind.allCases, id: try randomUInt16(), now: now)
+        var browser = ServiceBrowser(kinds, id: try randomUInt16(), now: now)
         var buffer = [UInt8](repeating: 0, count: DNSMessage.limit)
         var hasSent = false
         while now < end {

@@ -10,6 +10,9 @@ enum Onboard {
         /boot/martlet.uri. A label is a secret: it is shown nowhere, and its file is overwritten and removed as soon as the
         device has its certificate.
 
+        If the label does not name registrar or broker, those count that announce themselves on this network, if there is
+        one of each; names that end in .local need libnss-mdns.
+
         Whatever cuts it short: run it again, and it goes on with the same key.
 
           --directory DIR  where key, certificate, authorities and martlet.conf go; made 0700 if it is missing

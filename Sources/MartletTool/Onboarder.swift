@@ -48,12 +48,6 @@ struct Onboarder {
 
     /// `key` is nil before the first request.
     private func enrol(_ label: EnrolmentLabel, _ kept: PrivateKey?) throws(Failure) {
-        guard let server = label.registrar else {
-            throw Failure(.usage, "the label names no registrar: add est=HOST:PORT to it")
-        }
-        guard let broker = label.broker else {
-            throw Failure(.usage, "the label names no broker: add mqtt=HOST:PORT to it")
-        }
         var anchors: [Certificate] = []
         if label.authority == nil {
             guard let installed = try directory.installedAnchors() else {
@@ -63,6 +57,11 @@ struct Onboarder {
             }
             anchors = installed
         }
+        let servers = try Servers(label)
+        if servers.isRegistrarFound {
+            tell("registrar", "the network proposes the registrar", servers.registrar.address.text)
+        }
+        if label.broker == nil { tell("broker", "the network proposes the broker", servers.broker.text) }
         let key: PrivateKey
         if let kept {
             key = kept
@@ -71,19 +70,23 @@ struct Onboarder {
             tell("key", "made a key:", directory.path(of: DeviceFiles.pendingKey))
         }
 
-        var registrar = try Registrar(server, label, key)
+        var registrar = Registrar(servers, label, key)
         var onboarding = Onboarding(isPinned: label.authority != nil, patience: options.wait)
         while true {
             switch onboarding.step {
             case .bootstrap:
-                tell("bootstrap", "asks for the authority's certificate, whoever answers:", server.url(.authorities))
+                tell(
+                    "bootstrap", "asks for the authority's certificate, whoever answers:",
+                    servers.registrar.url(.authorities))
                 try take(try registrar.bootstrap(), &onboarding)
             case .trust(let bag):
                 anchors = [try Registrar.anchor(in: bag, label)]
                 tell("anchor", "found the authority that the label names")
                 onboarding.proceed()
             case .ask(let operation):
-                tell(operation == .enrol ? "enrol" : "authorities", "asks the registrar:", server.url(operation))
+                tell(
+                    operation == .enrol ? "enrol" : "authorities", "asks the registrar:",
+                    servers.registrar.url(operation))
                 try take(try registrar.ask(operation, trusting: anchors), &onboarding)
             case .wait(let seconds):
                 tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
@@ -94,7 +97,7 @@ struct Onboarder {
                     .pending, "the registrar has not decided yet: run this again in ", decimal(seconds), " seconds")
             case .judge(let bag):
                 let issued = try registrar.issued(bag, onboarding.authorities, anchors)
-                return try store(issued, label, broker, anchors: label.authority == nil ? nil : anchors)
+                return try store(issued, label, servers.broker, anchors: label.authority == nil ? nil : anchors)
             }
         }
     }

@@ -25,7 +25,7 @@ extension CertificateFailure {
         case .untrustedIssuer, .selfSigned, .badSignature: "its certificate is not from the label's authority"
         case .expired: "its certificate, or that of its authority, has expired"
         case .notYetValid: "its certificate is not valid yet: is this device's clock right?"
-        case .wrongPurpose: "its certificate is not one for servers"
+        case .wrongPurpose: "its certificate is not one for servers, or for registrars if the label names none"
         case .weak: "its certificate uses a weak key or signature"
         case .forbiddenByIssuer, .chainTooLong, .notUnderstood, .other: "its certificate breaks a rule of its authority"
         }

@@ -10,13 +10,15 @@ import MartletPosix
 /// The registrar of one label: what it is asked, and what comes of its answers.
 struct Registrar {
     private let server: ESTServer
+    private let isFound: Bool
     private let label: EnrolmentLabel
     private let key: PrivateKey
     private let cancellation = HTTPSCancellation()
     private var https: VerifiedHTTPS?
 
-    init(_ server: ESTServer, _ label: EnrolmentLabel, _ key: PrivateKey) throws(Failure) {
-        self.server = server
+    init(_ servers: Servers, _ label: EnrolmentLabel, _ key: PrivateKey) {
+        server = servers.registrar
+        isFound = servers.isRegistrarFound
         self.label = label
         self.key = key
     }
@@ -138,7 +140,7 @@ struct Registrar {
             throw Failure(.usage, "est in the label is neither a DNS name nor an IP address: ", Array(host.utf8))
         }
         do throws(HTTPSError) {
-            let new = try VerifiedHTTPS(tls: tls, cancellation: cancellation)
+            let new = try VerifiedHTTPS(tls: tls, cancellation: cancellation, isRegistrar: isFound)
             https = new
             return new
         } catch { throw failure(error) }

@@ -14,13 +14,14 @@ final class Client {
     var time = Int64(Date().timeIntervalSince1970)
     var acceptNotYetValid = false
 
-    init(_ name: String = "localhost", trusting authority: TestAuthority, as identity: TestAuthority.Identity? = nil)
-        throws
-    {
+    init(
+        _ name: String = "localhost", trusting authority: TestAuthority, as identity: TestAuthority.Identity? = nil,
+        isRegistrar: Bool = false
+    ) throws {
         tls = try TLSContext(
             serverName: name, anchors: [authority.authority.certificate],
             chain: identity.map { [$0.certificate] } ?? [], key: identity?.key)
-        https = try VerifiedHTTPS(tls: tls, cancellation: cancellation)
+        https = try VerifiedHTTPS(tls: tls, cancellation: cancellation, isRegistrar: isRegistrar)
     }
 
     func perform(_ request: HTTPSRequest) throws(HTTPSFailure) -> HTTPSResponse {

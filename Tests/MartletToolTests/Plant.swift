@@ -161,10 +161,12 @@ final class Plant {
 /// The program as a process of its own.
 final class Run {
     private let process = Process()
+    private let plant: Plant
     private let (out, err) = (Pipe(), Pipe())
 
     /// Begins it; with `input` the label comes by that way.
     init(_ plant: Plant, _ more: [String], before: [String], input: String?) throws {
+        self.plant = plant
         var command =
             before + [
                 Bundle.main.bundleURL.appending(path: "martlet").path, "onboard", "--directory", plant.directory.path,
@@ -192,6 +194,7 @@ final class Run {
     /// Waits until it ended. What it says is a few lines, which a pipe holds.
     func result() throws -> Result {
         process.waitUntilExit()
+        try plant.server.settle()
         let texts = try [out, err].map {
             String(decoding: try $0.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         }

@@ -11,12 +11,14 @@ public final class HTTPSServer: Sendable {
 
     /// - Parameters:
     ///   - identity: the server's; the authority's own server unless given.
+    ///   - files: the server's, in the authority's folder, instead of `identity`.
     ///   - asksFor: the authority of the clients' certificates; nil: none is asked for.
     public init(
-        _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, asksFor clients: TestAuthority? = nil
+        _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, files: CertificateFiles? = nil,
+        asksFor clients: TestAuthority? = nil
     ) throws {
         folder = authority.folder
-        let files = (identity ?? authority.server).files
+        let files = files ?? (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
         process = try ChildProcess(
             "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? []))
@@ -41,6 +43,17 @@ public final class HTTPSServer: Sendable {
 
     public func waitForOutput(_ text: String, times: Int = 1, seconds: Double = 10) throws {
         try process.waitForOutput(text, times: times, seconds: seconds)
+    }
+
+    /// Waits until `output` has everything that was answered before: by a connection of its own, without TLS, which the
+    /// server complains of. Not by two threads at once.
+    public func settle() throws {
+        let complaint = "[SSL: HTTP_REQUEST]"
+        let seen = output.components(separatedBy: complaint).count - 1
+        let socket = try LoopbackSocket(connectingTo: port)
+        try socket.write(Array("GET / HTTP/1.0\r\n\r\n".utf8))
+        try waitForOutput(complaint, times: seen + 1)
+        socket.end()
     }
 
     public func stop() { process.stop() }
