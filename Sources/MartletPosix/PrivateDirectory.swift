@@ -24,6 +24,14 @@ public final class PrivateDirectory: Sendable {
         try self.init(path: path)
     }
 
+    /// Makes the directory's own name durable, for what must not be lost although the directory is new. A parent that this
+    /// user may not read is left to the system.
+    public func syncName() throws(PosixError) {
+        let parent = try withPath("..") { CPosix_open_at(descriptor.number, $0) }
+        if parent == -EACCES { return }
+        try Descriptor(try check(parent, "open")).sync()
+    }
+
     /// The content of `name`, at most `limit` bytes.
     public func read(_ name: String, limit: Int) throws(PosixError) -> [UInt8] {
         try file(CPosix_open_at(descriptor.number, try cString(name))).readAll(limit: limit)

@@ -50,7 +50,7 @@ struct DeviceDirectory {
         return .pending(key)
     }
 
-    /// A new key, durable before it is used.
+    /// A new key, durable before it is used, as is the directory.
     func makeKey() throws(Failure) -> PrivateKey {
         let key: PrivateKey
         var pem: [UInt8]
@@ -60,6 +60,7 @@ struct DeviceDirectory {
         } catch { throw Failure(.system, "OpenSSL made no key") }
         defer { secureZero(&pem) }
         try write(DeviceFiles.pendingKey, pem)
+        do throws(PosixError) { try files.syncName() } catch { throw Failure(path, error) }
         return key
     }
 

@@ -33,6 +33,16 @@ import Testing
 }
 
 @Suite struct RenameTests {
+    @Test func `a directory's own name is made durable, but for a parent that nobody may read`() throws {
+        let folder = try Folder()
+        for mode in [0o700, 0o300] as [mode_t] {
+            chmod(folder.path, mode)
+            let directory = try PrivateDirectory(creating: folder.path + "/new")
+            #expect(refusal { () throws(PosixError) in try directory.syncName() } == nil)
+        }
+        chmod(folder.path, 0o700)
+    }
+
     @Test func `a file gets another name, in the place of what had it`() throws {
         let folder = try Folder()
         try folder.write("old", "content")

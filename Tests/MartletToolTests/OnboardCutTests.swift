@@ -32,7 +32,7 @@ import Testing
             if isCertified { #expect(plant.requests.count == asked, "the certificate is not asked for again") }
             try plant.expectOnboarded("kill \(kills) of \(call)")
         }
-        let least = ["mkdir": 1, "write": 8, "fsync": 11, "renameat": 5, "unlinkat": 5]
+        let least = ["mkdir": 1, "write": 8, "fsync": 12, "renameat": 5, "unlinkat": 5]
         #expect(kills >= least[call] ?? .max && kills < 100, "\(kills) kills")
     }
 

@@ -274,6 +274,21 @@ import Testing
         #expect(plant.requests.isEmpty && plant.hasLabel)
     }
 
+    @Test func `a label that cannot be removed is told, with what to do`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        let target = plant.labelFile.path + ".target"
+        try FileManager.default.moveItem(atPath: plant.labelFile.path, toPath: target)
+        symlink(target, plant.labelFile.path)
+        for _ in 1...2 {
+            let result = try plant.onboard().result()
+            #expect(result.status == 3 && result.error.contains("label is still there, remove it: "), "\(result)")
+        }
+        try FileManager.default.removeItem(at: plant.labelFile)
+        #expect(try plant.onboard().result().status == 0)
+        try plant.expectOnboarded()
+    }
+
     @Test func `a kept key that is none, or that others can read, is not used`() throws {
         let plant = try Plant()
         try plant.put("pending.key", Array("x".utf8))
