@@ -5,7 +5,8 @@ Prints its port, each connection, each request whole and how each connection end
 the bytes of the file NAME beside CERTIFICATE, and its query says what then happens to the connection: nothing (it is
 kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang` (nothing more is said), `flood` (bytes without end),
 `drip` (the bytes themselves come one a second). Where a path cannot have a query, the file NAME.then says so instead.
-The program NAME.run gets the request's body and writes the answer, instead of a file NAME.
+The program NAME.run gets the request's body and writes the answer, instead of a file NAME. The environment variable LISTEN
+is the address and port to listen at, unless that is 127.0.0.1 and any port.
 """
 
 import os
@@ -112,7 +113,8 @@ def main():
     if authority:
         context.load_verify_locations(authority[0])
         context.verify_mode = ssl.CERT_REQUIRED
-    listener = socket.create_server(("127.0.0.1", 0))
+    address, _, port = os.environ.get("LISTEN", "127.0.0.1:0").partition(":")
+    listener = socket.create_server((address, int(port)))
     say(f"PORT {listener.getsockname()[1]}.")
     number = 0
     while True:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+import onboarding
 from network import HERE4, THERE4, THERE6, Network, Process, private_folder, sh
 import responder
 
@@ -234,6 +235,7 @@ def main():
         with_avahi(network)
         with_zeroconf(network)
         with_others(network)
+        onboarding.run(network, program, check, zeroconf, liar)
     sys.exit(1 if failures else 0)
 
 
