@@ -51,7 +51,7 @@ public struct AuditWalk: Sendable {
         let run = AuditRun(entries, hashing: hashing)
         var new: [AuditEntry] = []
         for item in run.items {
-            if let entry = item.entry, digest(at: entry.index) != item.digest { new.append(entry) }
+            if let entry = item.entry, takenDigest(at: entry.index) != item.digest { new.append(entry) }
         }
         let verdict = explained(judge(run, next), by: new)
         if case nil = head, let item = run.items.first, let entry = item.entry {
@@ -111,8 +111,13 @@ public struct AuditWalk: Sendable {
 
     /// The hash of an entry that was taken or announced, if it is remembered.
     private func digest(at index: UInt64) -> Digest? {
-        if let head, head.sequence == index { return head.digest }
+        if let digest = takenDigest(at: index) { return digest }
         if let seen, seen.sequence == index { return seen.digest }
+        return nil
+    }
+
+    private func takenDigest(at index: UInt64) -> Digest? {
+        if let head, head.sequence == index { return head.digest }
         return recent.first { $0.sequence == index }?.digest
     }
 

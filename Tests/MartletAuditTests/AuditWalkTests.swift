@@ -79,6 +79,14 @@ import Testing
         #expect(new.map(\.index) == [11, 12, 13, 14, 15])
     }
 
+    @Test(arguments: 1...5) func `an entry that was announced is new when it comes`(announced: Int) {
+        var walk = AuditWalk()
+        #expect(walk.announce(log.heads[announced - 1]) == .announced)
+        let (verdict, new) = walk.take(Array(log.entries[..<5]), upTo: log.heads[4], hashing: hashing)
+        #expect(verdict == .linked)
+        #expect(new.map(\.index) == [1, 2, 3, 4, 5])
+    }
+
     @Test func `missing entries are a hole with its bounds, and the log goes on after it`() {
         var walk = AuditWalk()
         #expect(take(&walk, 1, 10) == .linked)
