@@ -4,7 +4,7 @@
 public enum EnrolmentError: Error, Hashable, Sendable {
     /// It knows neither this token nor this certificate (401).
     case credentialRefused
-    /// It knows the device and says no, or not yet (403).
+    /// It knows the device and says no (403).
     case notAllowed
     /// There is no such service below this path (404).
     case noSuchService
@@ -17,20 +17,11 @@ public enum EnrolmentError: Error, Hashable, Sendable {
     case wrongContentType
     case notBase64
 
-    /// Whether the same request may do better later, though nothing is changed on the device.
-    public var mayPass: Bool {
-        switch self {
-        case .notAllowed: true
-        case .status(let status): (500..<600).contains(status)
-        default: false
-        }
-    }
-
     /// In a few words, for people.
     public var text: StaticString {
         switch self {
         case .credentialRefused: "the registrar refused the token or certificate (401)"
-        case .notAllowed: "the registrar does not allow it, or not yet (403)"
+        case .notAllowed: "the registrar does not allow it (403)"
         case .noSuchService: "the registrar has no such service: check the path in est (404)"
         case .redirected: "the registrar sends elsewhere, which is not followed: check est"
         case .status: "the registrar answered with an error"

@@ -20,7 +20,7 @@ public enum LabelError: Error, Hashable, Sendable {
     /// In a few words, for people.
     public var text: StaticString {
         switch self {
-        case .notALabel: "it begins with martlet: and has 1024 bytes at most"
+        case .notALabel: "a label begins with martlet: and has 1024 bytes at most"
         case .badID: "the device's id has 1 to 64 letters, digits, '.', '_' and '-', and begins with a letter or digit"
         case .badPart: "what follows the id is ?key=value, more of them behind &"
         case .unknownKey: "it has a key other than est, mqtt, ca, root and token: is this program too old for it?"

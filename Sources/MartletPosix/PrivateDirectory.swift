@@ -24,9 +24,10 @@ public final class PrivateDirectory: Sendable {
         try self.init(path: path)
     }
 
-    /// Makes the directory's own name durable, for what must not be lost although the directory is new. A parent that this
-    /// user may not read is left to the system.
-    public func syncName() throws(PosixError) {
+    /// Makes the names in the directory, and its own, durable: those that are found may be of a process that was killed
+    /// before it did. A parent that this user may not read is left to the system.
+    public func syncNames() throws(PosixError) {
+        try descriptor.sync()
         let parent = try withPath("..") { CPosix_open_at(descriptor.number, $0) }
         if parent == -EACCES { return }
         try Descriptor(try check(parent, "open")).sync()

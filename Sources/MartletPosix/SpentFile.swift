@@ -7,8 +7,8 @@ public enum SpentFile {
     /// The most bytes that are overwritten.
     public static let maximumSize = 64 * 1024
 
-    /// Overwrites the file with zeros and removes it, each durable before the next step: after a power cut it is whole, all
-    /// zeros, or gone. A link, or what is no file, is refused and left alone.
+    /// Overwrites the file with zeros and removes it, each durable before the next step: after a power cut it is whole, has
+    /// zeros in it, or is gone. A link, or what is no file, is refused and left alone.
     ///
     /// Reaches what the file system calls the file: copies that a flash card or a journal keeps elsewhere stay.
     public static func erase(_ path: String) throws(PosixError) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletCOSE
 import MartletEnrolment
 import MartletOpenSSL
 import MartletPosix
@@ -26,12 +27,13 @@ struct DeviceDirectory {
     private let files: PrivateDirectory
     private let lock: DirectoryLock
 
-    /// Makes the directory if it is missing. A device that runs has its own locked.
+    /// Makes the directory if it is missing; what is found in it is durable. A device that runs has its own locked.
     init(_ path: [UInt8]) throws(Failure) {
         self.path = path
         do throws(PosixError) {
             files = try PrivateDirectory(creating: String(decoding: path, as: UTF8.self))
             lock = try files.lock("martlet.lock")
+            try files.syncNames()
         } catch { throw Failure(path, error) }
     }
 
@@ -50,7 +52,7 @@ struct DeviceDirectory {
         return .pending(key)
     }
 
-    /// A new key, durable before it is used, as is the directory.
+    /// A new key, durable before it is used.
     func makeKey() throws(Failure) -> PrivateKey {
         let key: PrivateKey
         var pem: [UInt8]
@@ -60,7 +62,6 @@ struct DeviceDirectory {
         } catch { throw Failure(.system, "OpenSSL made no key") }
         defer { secureZero(&pem) }
         try write(DeviceFiles.pendingKey, pem)
-        do throws(PosixError) { try files.syncName() } catch { throw Failure(path, error) }
         return key
     }
 
@@ -74,6 +75,28 @@ struct DeviceDirectory {
         do throws(PosixError) { try files.rename(DeviceFiles.pendingKey, to: DeviceFiles.key) } catch {
             throw Failure(path(of: DeviceFiles.pendingKey), error)
         }
+    }
+
+    /// Whether what is here was made by this label, or one that says the same, and is good at `time`.
+    func isMade(by label: EnrolmentLabel, time: Int64) throws(Failure) -> Bool {
+        guard let configuration = try? read(DeviceFiles.configuration), let leaf = certificate() else { return false }
+        let root = DeviceFiles.rootLine(label)
+        guard configuration.split(separator: UInt8(ascii: "\n")).contains(where: { $0.elementsEqual(root) }),
+            leaf.notAfter >= time
+        else { return false }
+        guard let authority = label.authority else { return true }
+        return try installedAnchors()?.contains { (try? $0.sha256).map { Digest($0) } == authority } ?? false
+    }
+
+    /// Refuses a configuration of somebody else's, which would be replaced.
+    func requireNoConfiguration() throws(Failure) {
+        do throws(PosixError) { _ = try read(DeviceFiles.configuration) } catch {
+            if error.isMissingFile { return }
+            throw Failure(path(of: DeviceFiles.configuration), error)
+        }
+        throw Failure(
+            .usage, "", path(of: DeviceFiles.configuration),
+            " is there already, and would be replaced: move it away, or use another directory")
     }
 
     /// The authorities that were installed; nil if there is no such file.

@@ -34,7 +34,8 @@ struct LabelSource {
         defer { secureZero(&text) }
         isThere = true
         if text.last == UInt8(ascii: "\r") { text.removeLast() }
-        if path != nil, !text.isEmpty, text.allSatisfy({ $0 == 0 }) {
+        // Overwritten, or a sector of it.
+        if path != nil, text.contains(0), text.allSatisfy({ $0 == 0 || (0x21...0x7e).contains($0) }) {
             label = nil
             return
         }

@@ -63,6 +63,10 @@ enum Onboard {
             Output.complain("--directory and --label need a path behind them, and there must be a directory")
             return .usage
         }
+        for path in [options.directory, options.label ?? []] where path.starts(with: "martlet:".utf8) {
+            Output.complain("a label is never an argument: it is a secret; its file, or standard input, has it")
+            return .usage
+        }
         do throws(Failure) {
             try Onboarder(options).run()
             return .success

@@ -19,31 +19,42 @@ struct Onboarder {
         let credential = try directory.credential()
         guard let label = source.label else {
             // Gone: the last thing that onboarding does.
-            guard case .complete(let id) = credential else {
+            switch credential {
+            case .complete(let id): return try finish(id)
+            case .issued(let id):
+                try directory.complete()
+                return try finish(id)
+            case .pending, .none:
                 throw Failure(.usage, "", options.label ?? [], ": there is no label, and the device is not onboarded")
             }
-            return try finish(id)
         }
         tell("label", "the label is that of", label.id)
         switch credential {
         case .complete(let id):
-            try requireSame(id, label)
+            try requireMade(by: label, id)
             try finish(id)
         case .issued(let id):
-            try requireSame(id, label)
+            try requireMade(by: label, id)
             try directory.complete()
             try finish(id)
         case .pending(let key):
             tell("key", "goes on with the key of an earlier run")
             try enrol(label, key)
-        case .none: try enrol(label, nil)
+        case .none:
+            try directory.requireNoConfiguration()
+            try enrol(label, nil)
         }
     }
 
-    private func requireSame(_ id: [UInt8], _ label: EnrolmentLabel) throws(Failure) {
-        if id == label.id { return }
+    /// A label that says something else is not used up.
+    private func requireMade(by label: EnrolmentLabel, _ id: [UInt8]) throws(Failure) {
+        guard id == label.id else {
+            throw Failure(.usage, "the directory belongs to ", id, ", the label does not: use another directory")
+        }
+        if try directory.isMade(by: label, time: Registrar.time) { return }
         throw Failure(
-            .usage, "the directory belongs to ", id, ", the label does not: use another directory, or remove it")
+            .usage, "", directory.path(of: DeviceFiles.key),
+            " is of another label, or its certificate has ended: to begin anew, move it and martlet.conf away")
     }
 
     /// `key` is nil before the first request.
@@ -71,6 +82,7 @@ struct Onboarder {
         }
 
         var registrar = Registrar(servers, label, key)
+        var intermediates: [Certificate]?
         var onboarding = Onboarding(isPinned: label.authority != nil, patience: options.wait)
         while true {
             switch onboarding.step {
@@ -88,15 +100,19 @@ struct Onboarder {
                     operation == .enrol ? "enrol" : "authorities", "asks the registrar:",
                     servers.registrar.url(operation))
                 try take(try registrar.ask(operation, trusting: anchors), &onboarding)
+                // What cannot be read is found out before the token is sent.
+                if intermediates == nil, case .ask(.enrol) = onboarding.step {
+                    intermediates = try Registrar.certificates(onboarding.authorities)
+                }
             case .wait(let seconds):
                 tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
                 try registrar.pause(seconds)
                 onboarding.proceed()
             case .pending(let seconds):
                 throw Failure(
-                    .pending, "the registrar has not decided yet: run this again in ", decimal(seconds), " seconds")
+                    .pending, "the registrar says later: run this again in ", decimal(seconds), " seconds")
             case .judge(let bag):
-                let issued = try registrar.issued(bag, onboarding.authorities, anchors)
+                let issued = try registrar.issued(bag, intermediates ?? [], anchors)
                 return try store(issued, label, servers.broker, anchors: label.authority == nil ? nil : anchors)
             }
         }

@@ -89,9 +89,10 @@ struct Registrar {
 
     /// The device's certificate and its intermediates, from what was issued; the authorities that the registrar told
     /// may be among them.
-    func issued(_ bag: [UInt8], _ authorities: [UInt8], _ anchors: [Certificate]) throws(Failure) -> [Certificate] {
-        var candidates = try Self.certificates(bag)
-        candidates += try Self.certificates(authorities)
+    func issued(
+        _ bag: [UInt8], _ authorities: [Certificate], _ anchors: [Certificate]
+    ) throws(Failure) -> [Certificate] {
+        let candidates = try Self.certificates(bag) + authorities
         let chain: [Certificate]
         do throws(IssuedCertificateError) {
             // Time may be behind until a back end has told it.
@@ -112,9 +113,9 @@ struct Registrar {
     }
 
     /// Seconds since 1970: not before this release.
-    private static var time: Int64 { max(SystemClock.unixMilliseconds() / 1000, Tool.buildTime) }
+    static var time: Int64 { max(SystemClock.unixMilliseconds() / 1000, Tool.buildTime) }
 
-    private static func certificates(_ bag: [UInt8]) throws(Failure) -> [Certificate] {
+    static func certificates(_ bag: [UInt8]) throws(Failure) -> [Certificate] {
         do throws(OpenSSLError) { return try CertificateBag.certificates(in: bag.span) } catch {
             throw Failure(.negative, "the registrar's answer has no certificates that can be read (PKCS #7)")
         }

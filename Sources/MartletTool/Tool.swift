@@ -70,7 +70,8 @@ struct Verb {
         if first.equals("--help") { return Output.write([UInt8](help)) }
         if first.equals("--version") { return Output.write([UInt8]("martlet ") + [UInt8](version) + [UInt8]("\n")) }
         for verb in verbs where first.equals(verb.name) { return verb.run([[UInt8]](arguments.dropFirst())) }
-        Output.complain("unknown verb '", first, "', try martlet --help")
+        // A label in its place is a secret.
+        Output.complain("unknown verb '", first.starts(with: "martlet:".utf8) ? [] : first, "', try martlet --help")
         return .usage
     }
 }

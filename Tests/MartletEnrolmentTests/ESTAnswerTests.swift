@@ -63,13 +63,4 @@ import Testing
             try answer(200, "application/pkcs7-mime", most + "AAAA").meaning(for: .enrol)
         }
     }
-
-    @Test func `what may pass is told from what may not`() {
-        let passing = [EnrolmentError.notAllowed, .status(500), .status(502), .status(599)]
-        let lasting: [EnrolmentError] = [
-            .credentialRefused, .noSuchService, .redirected, .status(400), .status(600), .tooLarge, .wrongContentType,
-            .notBase64,
-        ]
-        #expect(passing.allSatisfy(\.mayPass) && !lasting.contains(where: \.mayPass))
-    }
 }

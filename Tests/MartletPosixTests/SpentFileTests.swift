@@ -38,7 +38,7 @@ import Testing
         for mode in [0o700, 0o300] as [mode_t] {
             chmod(folder.path, mode)
             let directory = try PrivateDirectory(creating: folder.path + "/new")
-            #expect(refusal { () throws(PosixError) in try directory.syncName() } == nil)
+            #expect(refusal { () throws(PosixError) in try directory.syncNames() } == nil)
         }
         chmod(folder.path, 0o700)
     }

@@ -226,14 +226,24 @@ import Testing
     @Test func `a label is no argument, and options need their values`() throws {
         let plant = try Plant()
         let table = [
-            [plant.labelText], ["--wait"], ["--wait", "86401"], ["--wait", "-1"], ["--label"], ["--label", ""],
+            [plant.labelText], ["--label", plant.labelText], ["--directory", plant.labelText], ["--wait"],
+            ["--wait", "86401"], ["--wait", "-1"], ["--label"], ["--label", ""],
             ["--directory", ""],
         ]
         for arguments in table {
             let result = try plant.onboard(arguments).result()
             #expect(result.status == 2 && result.output.isEmpty, "\(arguments): \(result)")
+            #expect(!result.error.contains(Plant.token))
         }
         #expect(plant.files.isEmpty && plant.requests.isEmpty)
+    }
+
+    @Test func `a configuration that is there already is not replaced`() throws {
+        let plant = try Plant()
+        try plant.put("martlet.conf", Array("[device]\n".utf8))
+        let result = try plant.onboard().result()
+        #expect(result.status == 2 && result.error.contains("martlet.conf is there already"), "\(result)")
+        #expect(plant.files == ["martlet.conf"] && plant.requests.isEmpty && plant.hasLabel)
     }
 
     @Test func `what the label leaves out is asked for before a key is made`() throws {

@@ -172,14 +172,41 @@ import Testing
         #expect(try plant.onboard().result().status == 0)
         let asked = plant.requests.count
         let key = plant.content("device.key")
-        // With the label gone, there again, and overwritten by a run that was cut short.
-        for text in [nil, plant.labelText, String(repeating: "\0", count: 300)] {
+        // With the label gone, there again, and overwritten, all of it or its end, by a run that was cut short.
+        let zeros = String(repeating: "\0", count: 300)
+        for text in [nil, plant.labelText, zeros, plant.labelText + zeros] {
             if let text { try Data(text.utf8).write(to: plant.labelFile) }
             let result = try plant.onboard().result()
             #expect(result.status == 0 && result.output.contains("onboarded"), "\(result)")
             #expect(!plant.hasLabel)
         }
         #expect(plant.requests.count == asked && plant.content("device.key") == key)
+        try plant.expectOnboarded()
+    }
+
+    @Test func `what another label made is left alone, and so is the label`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let files = plant.files
+        for (key, value) in [("root", String(repeating: "0", count: 64)), ("ca", String(repeating: "1", count: 64))] {
+            let before = try #require(plant.label.first { $0.key == key }).value
+            try plant.set(key, value)
+            let result = try plant.onboard().result()
+            #expect(result.status == 2 && result.error.contains("device.key is of another label"), "\(result)")
+            #expect(plant.hasLabel && plant.files == files)
+            try plant.set(key, before)
+        }
+    }
+
+    @Test func `a key that lacks nothing but its name gets it, also without a label`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let place = plant.directory.path
+        try FileManager.default.moveItem(atPath: place + "/device.key", toPath: place + "/pending.key")
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result)")
         try plant.expectOnboarded()
     }
 

@@ -32,15 +32,20 @@ struct DeviceList: ParsableCommand {
 struct DeviceApprove: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "approve", abstract: "Lets a device that was invited with --approve-later have its certificate.",
-        discussion: "'device list' shows the key that it asked with: compare it with what the device shows.")
+        discussion: "'device list' shows when it has asked, and the hash of its key.")
 
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var device: DeviceArgument
 
     func run() throws {
+        let time = SystemClock.unixMilliseconds() / 1000
         try Registry(directory.open()).change(device.id) { entry throws(Failure) in
-            guard !entry.state.isBarred, entry.invitation?.waitsForApproval == true else {
+            guard !entry.state.isBarred, let invitation = entry.invitation, invitation.waitsForApproval else {
                 throw Failure("'\(device.id)' is \(entry.state.rawValue), and waits for no approval")
+            }
+            if invitation.key == nil { throw Failure("'\(device.id)' has not asked yet: there is no key to approve") }
+            if invitation.isVoid || invitation.expires < time {
+                throw Failure("the invitation of '\(device.id)' has ended: invite it again")
             }
             entry.invitation?.waitsForApproval = false
             entry.state = entry.certificate == nil ? .invited : .active
@@ -74,8 +79,8 @@ struct DeviceActivate: ParsableCommand {
 
     func run() throws {
         try Registry(directory.open()).change(device.id) { entry throws(Failure) in
-            guard entry.state == .suspended else { throw Failure("'\(device.id)' is \(entry.state.rawValue)") }
-            entry.state = entry.certificate == nil ? .invited : .active
+            if entry.state == .retired { throw Failure("'\(device.id)' is retired, which is for good") }
+            if entry.state == .suspended { entry.state = entry.certificate == nil ? .invited : .active }
         }
         print("\(device.id) is no longer suspended")
     }

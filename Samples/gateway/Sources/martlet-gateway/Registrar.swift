@@ -90,7 +90,7 @@ actor Registrar {
 
     private func enrol(_ request: ESTRequest, _ time: Int64, _ device: inout [UInt8]) throws -> Answer {
         guard let (user, token) = request.credentials else { throw unauthorised("no id and token") }
-        device = user
+        device = Array(user.prefix(DeviceID.maximumLength))
         var (id, entry, invitation) = try authenticate(user, token, time)
         if entry.state.isBarred {
             throw ESTRefusal(403, "the device is \(entry.state.rawValue)", tells: "this device may not enrol")
@@ -130,6 +130,8 @@ actor Registrar {
         }
         if invitation.isVoid { throw unauthorised("the token is void: \(invitation.wrongTries) wrong ones came") }
         guard isEqual(try Token.digest(token), invitation.token) else {
+            // Once it is used it is good for the same answer only.
+            if invitation.isUsed { throw unauthorised("a wrong token, and the right one is used") }
             invitation.wrongTries += 1
             entry.invitation = invitation
             try registry.store(id, entry)

@@ -34,7 +34,8 @@ final class RegistrarServer {
                 directory: directory.absolutePath(), listen: listen, port: port, isRoot: getuid() == 0))
         service = try ESTService(directory, Registrar(directory, rules, report: report))
         webServer = try ServerProcess(
-            "nginx", ["-p", directory.place(""), "-c", File.webServerConfiguration, "-e", File.webServerLog],
+            "nginx",
+            ["-p", directory.absolutePath() + "/", "-c", File.webServerConfiguration, "-e", File.webServerLog],
             log: directory.place(File.webServerLog),
             advice: "install it (Debian: apt install nginx), or let no device enrol: --no-registrar")
         try webServer.awaitListening(port)

@@ -37,11 +37,15 @@ struct Registry: Sendable {
     /// All devices, by their ids.
     func entries() throws(Failure) -> [(id: String, entry: DeviceEntry)] {
         var entries: [(id: String, entry: DeviceEntry)] = []
-        for name in try NewDirectory.names(in: directory.place("registry")).sorted() where name.hasSuffix(Self.suffix) {
-            let id = String(name.dropLast(Self.suffix.count))
+        for id in try ids() {
             if let entry = try entry(id) { entries.append((id, entry)) }
         }
         return entries
+    }
+
+    private func ids() throws(Failure) -> [String] {
+        try NewDirectory.names(in: directory.place("registry")).filter { $0.hasSuffix(Self.suffix) }
+            .map { String($0.dropLast(Self.suffix.count)) }.sorted()
     }
 
     /// A URN names one device.
@@ -51,17 +55,17 @@ struct Registry: Sendable {
         }
     }
 
-    /// Changes the entry of a device that exists, and what the broker lets it do.
+    /// Changes the entry of a device that exists, and what the broker lets it do. If it throws it can be done again.
     func change(_ id: String, _ body: (inout DeviceEntry) throws(Failure) -> Void) throws(Failure) {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         guard var entry = try entry(id) else {
             throw Failure("there is no device '\(id)': 'martlet-gateway device list' shows all")
         }
-        let wasBarred = entry.state.isBarred
         try body(&entry)
         try store(id, entry)
-        if entry.state.isBarred != wasBarred { try writeAccessRules() }
+        // Always: an earlier attempt may have ended between the two.
+        try writeAccessRules()
     }
 
     /// Tells a broker that is about to start which devices are barred.
@@ -72,7 +76,8 @@ struct Registry: Sendable {
     }
 
     private func writeAccessRules() throws(Failure) {
-        let barred = try entries().filter { $0.entry.state.isBarred }.map { $0.id }
+        // Of a damaged entry nobody knows that the device is not.
+        let barred = try ids().filter { (try? entry($0))?.state.isBarred ?? true }
         try BrokerFiles(directory: directory).writeAccessRules(barred: barred)
     }
 }

@@ -9,7 +9,8 @@ final class ServerProcess {
     private let name: String
     private let log: String
 
-    /// `program` is looked for in /usr/sbin first, which is not in everybody's path. `log` is where it tells what is wrong, `advice` what to do if there is no such program.
+    /// `program` is looked for in /usr/sbin first, which is not in everybody's path. `log` is where it tells what is
+    /// wrong, `advice` what to do if there is no such program.
     init(_ program: String, _ arguments: [String], log: String, advice: String) throws(Failure) {
         name = program
         self.log = log
@@ -64,7 +65,10 @@ final class ServerProcess {
         guard let process else { return }
         var result = waitpid(process, nil, options)
         while result < 0 && errno == EINTR { result = waitpid(process, nil, options) }
-        if result != 0 { self.process = nil }
+        if result == 0 { return }
+        // What it started must not stay when it was killed.
+        kill(-process, SIGKILL)
+        self.process = nil
     }
 
     /// Starts a program in a process group of its own. `input` and `output` become its standard input (nil: nothing to

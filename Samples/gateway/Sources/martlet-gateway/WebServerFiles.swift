@@ -40,6 +40,9 @@ enum WebServerFiles {
                 proxy_read_timeout 30s;
                 limit_req_zone $binary_remote_addr zone=requests:1m rate=30r/s;
                 limit_req_status 429;
+                # No line for each: anybody could fill the disk.
+                limit_req_log_level info;
+                limit_conn_log_level info;
                 limit_conn_zone $binary_remote_addr zone=connections:1m;
                 limit_conn_status 429;
                 server {
