@@ -90,9 +90,6 @@ struct DeviceInvite: ParsableCommand {
         if entry.state.isBarred {
             throw Failure("'\(id)' is \(entry.state.rawValue): use another id, or activate it if it is suspended")
         }
-        if let urn, urn != entry.urn {
-            throw Failure("'\(id)' is \(entry.urn): a device keeps its URN; leave --urn out, or use another id")
-        }
         entry.state = entry.certificate == nil ? .invited : .active
         entry.invitation = invitation
         try registry.store(id, entry)

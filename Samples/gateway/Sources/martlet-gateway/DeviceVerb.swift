@@ -55,12 +55,7 @@ struct DeviceAdd: ParsableCommand {
         if let known, known.state.isBarred {
             throw Failure("'\(id)' is \(known.state.rawValue): use another id, or activate it if it is suspended")
         }
-        if let urn {
-            try registry.requireFree(urn, for: id)
-            if let known, known.urn != urn {
-                throw Failure("'\(id)' is \(known.urn): a device keeps its URN; leave --urn out, or use another id")
-            }
-        }
+        if let urn { try registry.requireFree(urn, for: id) }
         if output == nil { _ = try gateway.directory("devices") }
         let path = output ?? gateway.place("devices/\(id)")
         let uri = try urn ?? known?.urn ?? DeviceURN.random()

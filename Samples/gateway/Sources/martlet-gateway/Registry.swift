@@ -48,10 +48,11 @@ struct Registry: Sendable {
             .map { String($0.dropLast(Self.suffix.count)) }.sorted()
     }
 
-    /// A URN names one device.
+    /// A URN names one device, which keeps it.
     func requireFree(_ urn: String, for id: String) throws(Failure) {
-        if let other = try entries().first(where: { $0.entry.urn == urn && $0.id != id }) {
-            throw Failure("\(urn) is the URN of '\(other.id)'")
+        for (other, entry) in try entries() where (other == id) != (entry.urn == urn) {
+            if other != id { throw Failure("\(urn) is the URN of '\(other)'") }
+            throw Failure("'\(id)' is \(entry.urn): a device keeps its URN; leave --urn out, or use another id")
         }
     }
 
