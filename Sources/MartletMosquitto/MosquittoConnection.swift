@@ -22,6 +22,7 @@ public final class MosquittoConnection {
     /// How many packets may wait to be sent because of what the broker sent us.
     static let maximumUnsentAnswers = 1024
 
+    /// Outlives the connection by the contract of `init`; no input reaches that.
     unowned(unsafe) let events: any MosquittoEvents
     let version: Version
     private let keepAlive: UInt16

@@ -75,6 +75,7 @@ public final class Engine {
     let state: DeviceState
     let topics: Topics
     let link: any Link
+    /// Outlives the engine by the contract of `init`; no input reaches that.
     unowned(unsafe) let owner: any EngineOwner
     let software: [Birth.Software]
     let bootID: Bytes16?

@@ -104,6 +104,22 @@ import Testing
         try plant.expectOnboarded()
     }
 
+    @Test("OB-05 while it has secrets it leaves no core, and outlives who reads its output") func secrets() throws {
+        let plant = try Plant()
+        try plant.answer("simpleenroll", status: 202, headers: ["Retry-After: 5"])
+        let run = try plant.onboard()
+        try plant.server.waitForOutput("POST /.well-known/est/simpleenroll", seconds: 30)
+        let limits = try String(contentsOfFile: "/proc/\(run.pid)/limits", encoding: .utf8)
+        let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+        #expect(core.split(separator: " ").suffix(3) == ["0", "0", "bytes"])
+        let status = try String(contentsOfFile: "/proc/\(run.pid)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigIgn:") })
+        let ignored = try #require(UInt64(line.split(separator: "\t")[1], radix: 16))
+        #expect(ignored & 1 << (UInt64(SIGPIPE) - 1) != 0)
+        try plant.certifyAnything()
+        #expect(try run.result().status == 0)
+    }
+
     @Test func `an installed authority is enough, and then nobody is asked unverified`() throws {
         let plant = try Plant()
         try plant.certifyAnything()
@@ -197,6 +213,21 @@ import Testing
             #expect(plant.hasLabel && plant.files == files)
             try plant.set(key, before)
         }
+    }
+
+    @Test func `what an earlier run left is durable before the label goes`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        try plant.writeLabel()
+        let trace = plant.root.appending(path: "trace").path
+        let result = try plant.onboard(before: ["strace", "-f", "-qq", "-o", trace, "-e", "trace=fsync,write,unlinkat"])
+            .result()
+        #expect(result.status == 0 && !plant.hasLabel, "\(result)")
+        let calls = try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n")
+        let zeros = try #require(calls.firstIndex { $0.contains(#"write("#) && $0.contains(#""\0\0"#) })
+        // Of the directory, and of its parent.
+        #expect(calls[..<zeros].count { $0.contains("fsync(") } == 2, "\(calls)")
     }
 
     @Test func `a key that lacks nothing but its name gets it, also without a label`() throws {

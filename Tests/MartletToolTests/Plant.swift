@@ -13,7 +13,7 @@ final class Plant {
 
     let authority: TestAuthority
     let server: HTTPSServer
-    private let root: URL
+    let root: URL
     /// What the label says beside the id.
     var label: [(key: String, value: String)] = []
 
@@ -183,6 +183,8 @@ final class Run {
         if let input { try pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8)) }
         try pipe.fileHandleForWriting.close()
     }
+
+    var pid: Int32 { process.processIdentifier }
 
     struct Result {
         /// -1: a signal ended it.
