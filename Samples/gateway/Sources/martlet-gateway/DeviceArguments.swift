@@ -20,6 +20,24 @@ struct DeviceArgument: ParsableArguments {
     }
 }
 
+/// What a new device is told of itself and of the broker.
+struct DeviceOptions: ParsableArguments {
+    @Option(help: "The device's URN, e.g. urn:dev:mac:0024befffe804ff1; default: one with random local digits.")
+    var urn: String?
+
+    @Option(help: "The name or address that the device reaches the broker by; the broker's certificate must bear it.")
+    var host = "localhost"
+
+    @Option(help: "The broker's port; default: that of the last run.")
+    var port: UInt16?
+
+    func validate() throws {
+        try HostArgument.validate(host)
+        if let urn { try DeviceURN.validate(urn) }
+        if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
+    }
+}
+
 /// Names and addresses that devices reach a server by.
 enum HostArgument {
     static func validate(_ host: String) throws {

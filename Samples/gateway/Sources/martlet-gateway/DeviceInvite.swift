@@ -20,14 +20,7 @@ struct DeviceInvite: ParsableCommand {
 
     @OptionGroup var device: DeviceArgument
 
-    @Option(help: "The device's URN, e.g. urn:dev:mac:0024befffe804ff1; default: one with random local digits.")
-    var urn: String?
-
-    @Option(help: "The name or address that the device reaches the broker by; the broker's certificate must bear it.")
-    var host = "localhost"
-
-    @Option(help: "The broker's port; default: that of the last run.")
-    var port: UInt16?
+    @OptionGroup var options: DeviceOptions
 
     @Option(help: "The same of the registrar, whose certificate must bear it; default: the broker's.")
     var est: String?
@@ -45,10 +38,7 @@ struct DeviceInvite: ParsableCommand {
     var qr = false
 
     func validate() throws {
-        try HostArgument.validate(host)
         if let est { try HostArgument.validate(est) }
-        if let urn { try DeviceURN.validate(urn) }
-        if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535.") }
         guard (1...Self.maximumHours).contains(valid) else {
             throw ValidationError("--valid is from 1 to \(Self.maximumHours) hours.")
@@ -60,8 +50,9 @@ struct DeviceInvite: ParsableCommand {
         let authority = try gateway.certificates(GatewayDirectory.File.authority)[0]
         let digest = try issue("SHA-256") { () throws(OpenSSLError) in try authority.sha256 }
         var label = Label(
-            id: device.id, registrar: est ?? host, registrarPort: try gateway.registrarPort(or: estPort),
-            broker: host, brokerPort: try gateway.port(or: port), authority: hex(digest.indices.map { digest[$0] }),
+            id: device.id, registrar: est ?? options.host, registrarPort: try gateway.registrarPort(or: estPort),
+            broker: options.host, brokerPort: try gateway.port(or: options.port),
+            authority: hex(digest.indices.map { digest[$0] }),
             root: try fingerprint(TrustFiles(gateway).first().root))
         let token = try Token()
         label.token = token.text
@@ -81,7 +72,7 @@ struct DeviceInvite: ParsableCommand {
         let registry = try Registry(gateway)
         let lock = try registry.lock()
         defer { withExtendedLifetime(lock) {} }
-        let id = device.id
+        let (id, urn) = (device.id, options.urn)
         if let urn { try registry.requireFree(urn, for: id) }
         guard var entry = try registry.entry(id) else {
             let entry = DeviceEntry(state: .invited, urn: try urn ?? DeviceURN.random(), invitation: invitation)

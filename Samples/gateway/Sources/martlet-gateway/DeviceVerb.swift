@@ -25,29 +25,16 @@ struct DeviceAdd: ParsableCommand {
     @Option(help: ArgumentHelp("The folder to make; default: devices/ID in the gateway's directory.", valueName: "dir"))
     var output: String?
 
-    @Option(help: "The device's URN, e.g. urn:dev:mac:0024befffe804ff1; default: one with random local digits.")
-    var urn: String?
-
-    @Option(help: "The name or address that the device reaches the broker by; the broker's certificate must bear it.")
-    var host = "localhost"
-
-    @Option(help: "The broker's port; default: that of the last run.")
-    var port: UInt16?
+    @OptionGroup var options: DeviceOptions
 
     @Flag(help: "Make an Ed25519 key, which not every broker takes; default: P-256.")
     var ed25519 = false
 
     private var id: String { device.id }
 
-    func validate() throws {
-        try HostArgument.validate(host)
-        if port == 0 { throw ValidationError("--port is from 1 to 65535.") }
-        if let urn { try DeviceURN.validate(urn) }
-    }
-
     func run() throws {
         let gateway = try directory.open()
-        let port = try gateway.port(or: port)
+        let port = try gateway.port(or: options.port)
         let registry = try Registry(gateway)
         let lock = try registry.lock()
         defer { withExtendedLifetime(lock) {} }
@@ -55,16 +42,16 @@ struct DeviceAdd: ParsableCommand {
         if let known, known.state.isBarred {
             throw Failure("'\(id)' is \(known.state.rawValue): use another id, or activate it if it is suspended")
         }
-        if let urn { try registry.requireFree(urn, for: id) }
+        if let urn = options.urn { try registry.requireFree(urn, for: id) }
         if output == nil { _ = try gateway.directory("devices") }
         let path = output ?? gateway.place("devices/\(id)")
-        let uri = try urn ?? known?.urn ?? DeviceURN.random()
+        let uri = try options.urn ?? known?.urn ?? DeviceURN.random()
         try NewDirectory.make(path, "a device") { folder in
             let certificate = try fill(folder, gateway, uri, port)
             let der = try issue("the certificate") { () throws(OpenSSLError) in try certificate.der }
             try registry.store(id, DeviceEntry(state: .active, urn: uri, certificate: der))
         }
-        print("\(path): files of \(id), \(uri), for the broker at \(host):\(port)")
+        print("\(path): files of \(id), \(uri), for the broker at \(options.host):\(port)")
     }
 
     private func fill(
@@ -81,7 +68,8 @@ struct DeviceAdd: ParsableCommand {
         try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
         let trust = try TrustFiles(gateway).first()
         try folder.create("trust.cbor", trust.message)
-        let configuration = Self.configuration(id: id, host: host, port: port, root: try fingerprint(trust.root))
+        let configuration = Self.configuration(
+            id: id, host: options.host, port: port, root: try fingerprint(trust.root))
         try folder.create("martlet.conf", Array(configuration.utf8))
         return certificate
     }

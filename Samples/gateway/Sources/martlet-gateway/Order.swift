@@ -126,14 +126,17 @@ extension GatewayDirectory {
     /// The given port, or that of the last run.
     func port(or given: UInt16?) throws(Failure) -> UInt16 {
         if let given { return given }
-        if let port = try port { return port }
-        throw Failure("\(place(File.port)): no port: start 'martlet-gateway run' first, or give --port")
+        return try known(port, File.port, option: "--port")
     }
 
     /// The given port, or that of the last run with a registrar.
     func registrarPort(or given: UInt16?) throws(Failure) -> UInt16 {
         if let given { return given }
-        if let port = try registrarPort { return port }
-        throw Failure("\(place(File.registrarPort)): no port: start 'martlet-gateway run' first, or give --est-port")
+        return try known(registrarPort, File.registrarPort, option: "--est-port")
+    }
+
+    private func known(_ port: UInt16?, _ name: String, option: String) throws(Failure) -> UInt16 {
+        if let port { return port }
+        throw Failure("\(place(name)): no port: start 'martlet-gateway run' first, or give \(option)")
     }
 }

@@ -38,7 +38,7 @@ import Testing
 
     @Test(arguments: ["localhost", "broker-1.example", "192.0.2.7", "2001:db8::1", "my_host"])
     func `a name or an address is taken`(host: String) throws {
-        #expect(try DeviceAdd.parse(["pump-7", "--host", host]).host == host)
+        #expect(try DeviceAdd.parse(["pump-7", "--host", host]).options.host == host)
     }
 
     @Test func `what the command verb takes`() throws {

@@ -231,6 +231,48 @@ import Testing
         }
     }
 
+    @Test func `what was barred in part can be barred again, and what cannot be read is barred`() throws {
+        try invite()
+        try verb("suspend", Self.id)
+        // As if the rules were not written then.
+        try place.replace(GatewayDirectory.File.accessRules, "")
+        try verb("suspend", Self.id)
+        let rules = { try String(contentsOfFile: self.path + "/mosquitto.acl", encoding: .utf8) }
+        #expect(try rules().contains("user pump-7\ntopic deny #\n"))
+        try place.replace(GatewayDirectory.File.accessRules, "")
+        try verb("activate", Self.id)
+        try verb("activate", Self.id)
+        #expect(try !rules().contains("deny") && rules().contains("pattern write"))
+        let other = Array("martlet-device 9\n".utf8)
+        try place.directory("registry").create("pump-8.device", other.span)
+        try verb("suspend", Self.id)
+        #expect(try rules().contains("user pump-7\ntopic deny #\n") && rules().contains("user pump-8\ntopic deny #\n"))
+    }
+
+    @Test func `nobody is approved who has not asked, or whose invitation has ended`() async throws {
+        try invite(approval: true)
+        #expect(throws: Failure.self) { try self.verb("approve", Self.id) }
+        _ = await registrar.answer(try request(), at: now)
+        var entry = try #require(try registry.entry(Self.id))
+        let asked = try #require(entry.invitation)
+        entry.invitation = Invitation(token: asked.token, expires: now - 1, waitsForApproval: true, key: asked.key)
+        try registry.store(Self.id, entry)
+        #expect(throws: Failure.self) { try self.verb("approve", Self.id) }
+        entry.invitation = asked
+        try registry.store(Self.id, entry)
+        try verb("approve", Self.id)
+        #expect(try certificate(await registrar.answer(request(), at: now)).commonName == Array(Self.id.utf8))
+    }
+
+    @Test func `wrong tokens do not keep a lost answer from coming again`() async throws {
+        try invite()
+        let first = try certificate(await registrar.answer(request(), at: now))
+        for _ in 0..<11 {
+            await expect(401, "a wrong token, and the right one is used", try request(token: Token().text))
+        }
+        #expect(try certificate(await registrar.answer(request(), at: now)).der == first.der)
+    }
+
     // MARK: Renewal
 
     @Test func `a certificate is renewed, with the same key or another, and the one before once more`() async throws {
