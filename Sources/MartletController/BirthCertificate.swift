@@ -36,9 +36,10 @@ struct BirthCertificate {
         do throws(OpenSSLError) {
             let publicKey = try leaf.publicKey
             let spki = publicKey.spki
-            let id = KeyID(ofKey: hashing.sha256(spki.span))
+            let digest = hashing.sha256(spki.span)
             key = DeviceRecord.Key(
-                id: id, verifier: KeyVerifier(publicKey), memory: DeviceMemory.Key(chain: encoded, received: time))
+                id: KeyID(ofKey: digest), digest: digest, verifier: KeyVerifier(publicKey),
+                memory: DeviceMemory.Key(chain: encoded, received: time))
         } catch {
             throw .badCertificate(error)
         }

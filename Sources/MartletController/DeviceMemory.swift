@@ -34,6 +34,8 @@ public struct DeviceMemory: Equatable, Sendable {
     public var issuer: [UInt8]
     /// In the order of their arrival.
     public var keys: [Key]
+    /// The key that the newest one announced: SHA-256 of its SubjectPublicKeyInfo.
+    public var announced: Digest?
     public var run: UInt64
     public var connection: UInt64
     public var heads: LaneHeads
@@ -47,12 +49,13 @@ public struct DeviceMemory: Equatable, Sendable {
     public var journalHole: ClosedRange<UInt64>?
 
     public init(
-        issuer: [UInt8], keys: [Key] = [], run: UInt64, connection: UInt64, heads: LaneHeads,
+        issuer: [UInt8], keys: [Key] = [], announced: Digest? = nil, run: UInt64, connection: UInt64, heads: LaneHeads,
         journalFirst: ChainHead? = nil, journal: ChainHead? = nil, journalSeen: ChainHead? = nil,
         journalHole: ClosedRange<UInt64>? = nil
     ) {
         self.issuer = issuer
         self.keys = keys
+        self.announced = announced
         self.run = run
         self.connection = connection
         self.heads = heads
@@ -63,8 +66,8 @@ public struct DeviceMemory: Equatable, Sendable {
     }
 
     /// Of the encoded form: its first member. Another one has another number.
-    private static let version: UInt64 = 1
-    private static let members = 10
+    private static let version: UInt64 = 2
+    private static let members = 11
 
     /// The most bytes of the encoded form.
     public static let maximumSize = 1024 + maximumKeys * Envelope.maximumSize
@@ -82,6 +85,7 @@ public struct DeviceMemory: Equatable, Sendable {
             writer.array(key.chain.count)
             for certificate in key.chain { writer.bytes(certificate.span) }
         }
+        if let announced { writer.bytes(announced.bytes.span) } else { writer.null() }
         writer.unsigned(run)
         writer.unsigned(connection)
         writer.array(Lane.allCases.count)
@@ -119,6 +123,7 @@ public struct DeviceMemory: Equatable, Sendable {
     private static func read(_ reader: inout CBORReader, _ bytes: Span<UInt8>) throws(CBORError) -> DeviceMemory {
         let issuer = [UInt8](copying: bytes.extracting(try reader.text()))
         let keys = try keys(&reader, bytes)
+        let announced = try reader.isNull() ? nil : try digest(&reader, bytes)
         let run = try reader.unsigned()
         let connection = try reader.unsigned()
         try reader.array(exactly: Lane.allCases.count)
@@ -130,9 +135,15 @@ public struct DeviceMemory: Equatable, Sendable {
         let journalHole = try reader.isNull() ? nil : try range(&reader)
         try reader.finish()
         return DeviceMemory(
-            issuer: issuer, keys: keys, run: run, connection: connection, heads: heads,
+            issuer: issuer, keys: keys, announced: announced, run: run, connection: connection, heads: heads,
             journalFirst: journalFirst, journal: journal, journalSeen: journalSeen,
             journalHole: journalHole)
+    }
+
+    private static func digest(_ reader: inout CBORReader, _ bytes: Span<UInt8>) throws(CBORError) -> Digest {
+        let at = reader.offset
+        guard let digest = Digest(copying: bytes.extracting(try reader.bytes())) else { throw .unexpected(at: at) }
+        return digest
     }
 
     private static func range(_ reader: inout CBORReader) throws(CBORError) -> ClosedRange<UInt64> {

@@ -15,6 +15,8 @@ public struct DeviceMessage: Sendable {
         case receipt(Receipt)
         /// A part of the audit log: the entries that were not known yet, as far as they are entries at all.
         case checkpoint([AuditEntry], Checkpoint, AuditVerdict)
+        /// The device gives up its credential for good.
+        case decommission
     }
 
     /// The device id.
@@ -27,6 +29,8 @@ public struct DeviceMessage: Sendable {
     public let content: Content
     /// How the head of the audit log in a birth stands to what was seen of the log; nil without one.
     public let journal: AuditVerdict?
+    /// In a birth: the device goes on with another key than the one before; nil if it does not, or is new.
+    public let keyChange: KeyChange?
     /// Verdicts on earlier envelopes that this message changed.
     public let changes: [LaneChange]
     /// Since this message it is known when this boot of the device was: earlier times that are `sinceBoot` of it can
@@ -49,4 +53,12 @@ public enum BirthStanding: UInt8, Sendable {
     /// signed event and goes on above what the back end has seen; who replays gains nothing, because the answer is
     /// bound to a challenge that no device holds. `DeviceVerifier.forget` accepts the device as it is now.
     case older
+}
+
+/// How a device came by the key that it goes on with.
+public enum KeyChange: Sendable {
+    /// The key before said so (`EventKind.nextKey`): the device renewed its credential.
+    case announced
+    /// It did not. The device was onboarded anew, or somebody else got a certificate for its name.
+    case unannounced
 }

@@ -2,6 +2,7 @@
 
 internal import MartletAdapters
 internal import MartletAudit
+internal import MartletCOSE
 internal import MartletEnvelope
 internal import MartletMessages
 
@@ -12,6 +13,8 @@ struct DeviceRecord {
     /// A key that a birth brought with a valid certificate. What it signed stays valid when the certificate ends.
     struct Key {
         let id: KeyID
+        /// SHA-256 of the SubjectPublicKeyInfo.
+        let digest: Digest
         let verifier: KeyVerifier
         /// What it is kept as.
         let memory: DeviceMemory.Key
@@ -27,6 +30,8 @@ struct DeviceRecord {
     /// The URN in its certificate.
     let issuer: [UInt8]
     private var keys: [Key] = []
+    /// The key that the newest one announced: SHA-256 of its SubjectPublicKeyInfo.
+    private(set) var announced: Digest?
     private(set) var birth: Birth?
     private var birthClaims: Claims?
     private var boots: [DatedBoot] = []
@@ -40,6 +45,7 @@ struct DeviceRecord {
         }
         audit = AuditWalk(
             after: memory?.journal, seen: memory?.journalSeen, from: memory?.journalFirst, hole: memory?.journalHole)
+        announced = memory?.announced
         run = memory?.run
         connection = memory?.connection ?? 0
     }
@@ -73,14 +79,35 @@ struct DeviceRecord {
     /// The device proved that this is its challenge now.
     mutating func renew(_ challenge: Bytes16) { birth?.challenge = challenge }
 
-    mutating func accept(_ key: Key) {
-        if keys.contains(where: { $0.memory.chain.first == key.memory.chain.first }) { return }
+    /// Returns how the device came by it, if it is not the newest one.
+    @discardableResult
+    mutating func accept(_ key: Key) -> KeyChange? {
+        let change = change(to: key)
+        if change != nil { announced = nil }
+        // The newest one is the last; the first time that its certificate came counts.
+        if let index = keys.firstIndex(where: { $0.memory.chain.first == key.memory.chain.first }) {
+            keys.append(keys.remove(at: index))
+            return change
+        }
         if keys.count == DeviceMemory.maximumKeys { keys.removeFirst() }
         keys.append(key)
+        return change
+    }
+
+    private func change(to key: Key) -> KeyChange? {
+        guard let newest = keys.last, newest.digest != key.digest else { return nil }
+        return key.digest == announced ? .announced : .unannounced
     }
 
     /// The keys that a message may mean. Their id is a hint: two keys may share it, and one may have two certificates.
     func keys(named id: KeyID) -> [Key] { keys.filter { $0.id == id } }
+
+    /// Of what lasts only the newest key may speak.
+    func requireNewest(_ key: Key) throws(VerificationError) {
+        guard keys.last?.digest == key.digest else { throw .replacedKey }
+    }
+
+    mutating func announce(_ next: Digest) { announced = next }
 
     // MARK: Audit log
 
@@ -128,7 +155,8 @@ struct DeviceRecord {
     var memory: DeviceMemory? {
         run.map {
             DeviceMemory(
-                issuer: issuer, keys: keys.map { $0.memory }, run: $0, connection: connection, heads: heads,
+                issuer: issuer, keys: keys.map { $0.memory }, announced: announced, run: $0, connection: connection,
+                heads: heads,
                 journalFirst: audit.first, journal: audit.head, journalSeen: audit.seen,
                 journalHole: audit.hole)
         }

@@ -51,7 +51,7 @@ public final class DeviceVerifier {
 
         guard var record = devices[id] else { throw .unknownKey }
         guard record.issuer.isEqual(to: message.extracting(envelope.issuer)) else { throw .wrongIssuer }
-        let digest = try verify(envelope, message, as: purpose, record)
+        let (digest, key) = try verify(envelope, message, as: purpose, record)
         let payload = message.extracting(envelope.payload)
         let isDated = record.date(envelope.claims)
         var changes: [LaneChange] = []
@@ -68,7 +68,13 @@ public final class DeviceVerifier {
             content = .gap(gap)
         case .event:
             try require(envelope.contentType, ContentFormat.cbor)
-            content = .event(try decoded(payload, Event.init(decoding:)))
+            let event = try decoded(payload, Event.init(decoding:))
+            if event.kind == .nextKey {
+                try record.requireNewest(key)
+                guard let next = event.nextKey else { throw .message(.badValue(1)) }
+                record.announce(next)
+            }
+            content = .event(event)
         case .receipt:
             try require(envelope.contentType, ContentFormat.cbor)
             content = .receipt(try decoded(payload, Receipt.init(decoding:)))
@@ -77,12 +83,18 @@ public final class DeviceVerifier {
             let checkpoint = try decoded(payload, Checkpoint.init(decoding:))
             let (verdict, new) = record.audit.take(checkpoint.entries, upTo: checkpoint.head, hashing: hashing)
             content = .checkpoint(new, checkpoint, verdict)
+        case .decommission:
+            try require(envelope.contentType, ContentFormat.cbor)
+            let empty = Decommission.payload
+            guard payload.isEqual(to: empty.span) else { throw .message(.badValue(0)) }
+            try record.requireNewest(key)
+            content = .decommission
         default: throw .wrongPurpose(purpose)
         }
         devices[id] = record
         return DeviceMessage(
             device: id, issuer: record.issuer, claims: envelope.claims, digest: digest, content: content,
-            journal: nil, changes: changes, datedBoot: isDated ? envelope.claims.boot?.id : nil)
+            journal: nil, keyChange: nil, changes: changes, datedBoot: isDated ? envelope.claims.boot?.id : nil)
     }
 
     /// Takes the last message back, as if it had not come: for one that could not be stored, and will come again.
@@ -174,15 +186,16 @@ public final class DeviceVerifier {
         let standing = record.standing(of: birth, envelope.claims)
         let journal = birth.journal.map { record.judge($0, in: birth.run) }
         var datedBoot: Bytes16?
+        var keyChange: KeyChange?
         if standing != .older {
-            record.accept(certificate.key)
+            keyChange = record.accept(certificate.key)
             record.accept(birth, envelope.claims)
             if record.date(envelope.claims) { datedBoot = envelope.claims.boot?.id }
             devices[id] = record
         }
         return DeviceMessage(
             device: id, issuer: certificate.issuer, claims: envelope.claims, digest: digest,
-            content: .birth(birth, standing), journal: journal, changes: [], datedBoot: datedBoot)
+            content: .birth(birth, standing), journal: journal, keyChange: keyChange, changes: [], datedBoot: datedBoot)
     }
 
     private func telemetry(
@@ -205,11 +218,11 @@ public final class DeviceVerifier {
 
     private func verify(
         _ envelope: Envelope, _ message: Span<UInt8>, as purpose: Purpose, _ record: DeviceRecord
-    ) throws(VerificationError) -> Digest {
+    ) throws(VerificationError) -> (Digest, DeviceRecord.Key) {
         var refusal = VerificationError.unknownKey
         for key in record.keys(named: envelope.keyID) {
             do throws(VerificationError) {
-                return try verify(envelope, message, as: purpose, with: key)
+                return (try verify(envelope, message, as: purpose, with: key), key)
             } catch {
                 refusal = error
             }

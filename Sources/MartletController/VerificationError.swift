@@ -26,6 +26,8 @@ public enum VerificationError: Error, Equatable {
     case wrongIssuer
     /// No accepted birth of this device has this key.
     case unknownKey
+    /// An announcement that only the device's newest key may make is signed by one that was replaced.
+    case replacedKey
     /// More devices than this back end is made for.
     case tooManyDevices
     /// A claim that this purpose needs is missing, or the predecessor is not before the envelope.
@@ -52,6 +54,7 @@ public enum VerificationError: Error, Equatable {
         case .wrongDevice: "the certificate is of another device than the topic"
         case .wrongIssuer: "its issuer is not the one URI in the device's certificate"
         case .unknownKey: "its key is in no accepted birth of this device"
+        case .replacedKey: "its key was replaced by another one, and may no longer say this"
         case .tooManyDevices: "there are more devices than this back end takes"
         case .badClaims: "its claims are incomplete or contradict each other"
         case .message, .readings: "its payload is not what its purpose prescribes"

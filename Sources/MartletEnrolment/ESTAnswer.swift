@@ -41,8 +41,8 @@ public struct ESTAnswer: Sendable {
         case 204, 404:
             if operation == .attributes { return .attributes([]) }
             throw status == 404 ? .noSuchService : .status(status)
-        // Manual approval (§4.2.3); too many requests, or not now.
-        case 202, 429, 503: return .later(wait)
+        // Manual approval (§4.2.3); too many requests, or not now. A server that failed may be restarted soon.
+        case 202, 429, 500, 502, 503, 504: return .later(wait)
         case 300..<400: throw .redirected
         case 401: throw .credentialRefused
         case 403: throw .notAllowed

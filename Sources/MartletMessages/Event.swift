@@ -12,6 +12,9 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case stateLost = 3
     /// Time became trusted in this boot: the claims hold boot time and time at once. No values.
     case clockTrusted = 4
+    /// The device goes on with another key. Values: 0 to 3, the SHA-256 of its DER SubjectPublicKeyInfo as four
+    /// big-endian numbers.
+    case nextKey = 5
 }
 
 public struct Event: Equatable, Sendable {

@@ -31,7 +31,7 @@ import Testing
             (nil, 60), (0, 5), (5, 5), (120, 120), (3600, 3600), (3601, 3600), (1_000_000_000, 3600), (.max, 3600),
         ]
         for (said, seconds) in table {
-            for status in [202, 429, 503] {
+            for status in [202, 429, 500, 502, 503, 504] {
                 #expect(try answer(status, "", retry: said, "").meaning(for: .enrol) == .later(seconds))
             }
         }
@@ -40,7 +40,7 @@ import Testing
     static let bad: [(Int, String, String, EnrolmentError)] = [
         (301, "", "", .redirected), (302, "", "", .redirected), (307, "", "", .redirected), (308, "", "", .redirected),
         (401, "", "", .credentialRefused), (403, "", "", .notAllowed), (404, "", "", .noSuchService),
-        (204, "", "", .status(204)), (400, "", "", .status(400)), (500, "", "", .status(500)), (0, "", "", .status(0)),
+        (204, "", "", .status(204)), (400, "", "", .status(400)), (501, "", "", .status(501)), (0, "", "", .status(0)),
         (-1, "", "", .status(-1)), (100, "", "", .status(100)), (201, "", "AQID", .status(201)),
         (200, "text/html", "AQID", .wrongContentType), (200, "", "AQID", .wrongContentType),
         (200, "application/pkcs7-mimes", "AQID", .wrongContentType),

@@ -57,7 +57,7 @@ import Testing
         #expect(onboarding.step == .pending(3600))
     }
 
-    @Test(arguments: [301, 401, 403, 404, 500]) func `a refusal ends it where it is`(_ status: Int) {
+    @Test(arguments: [301, 401, 403, 404, 501]) func `a refusal ends it where it is`(_ status: Int) {
         var onboarding = Onboarding(isPinned: false, patience: 300)
         #expect(throws: EnrolmentError.self) {
             try onboarding.take(ESTAnswer(status: status, contentType: [], retryAfter: nil, body: []))

@@ -103,7 +103,7 @@ import Testing
         answered("401", "refused the token") { try $0.answer("simpleenroll", status: 401) },
         answered("403", "does not allow it") { try $0.answer("simpleenroll", status: 403) },
         answered("404", "no such service") { try $0.answer("simpleenroll", status: 404) },
-        answered("500", "HTTP status 500") { try $0.answer("simpleenroll", status: 500) },
+        answered("501", "HTTP status 501") { try $0.answer("simpleenroll", status: 501) },
         answered("204", "HTTP status 204") { try $0.answer("simpleenroll", status: 204) },
         answered("a redirect", "sends elsewhere") {
             try $0.answer("simpleenroll", status: 307, headers: ["Location: https://localhost:\($0.server.port)/a"])
@@ -113,6 +113,9 @@ import Testing
         },
         answered("busy", status: 4, "in 3600 seconds") {
             try $0.answer("simpleenroll", status: 503, headers: ["Retry-After: 4000"])
+        },
+        answered("broken", status: 4, "in 3600 seconds") {
+            try $0.answer("simpleenroll", status: 502, headers: ["Retry-After: 4000"])
         },
 
         // What it sends is no answer.

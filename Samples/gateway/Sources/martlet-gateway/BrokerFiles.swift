@@ -58,18 +58,21 @@ struct BrokerFiles {
             "max_queued_messages 20000",
             "max_packet_size 20480",
             "max_keepalive 3600",
-            "",
-            "listener \(port) \(listen)",
-            "cafile \(directory)/\(File.authority)",
-            "certfile \(directory)/\(File.broker)",
-            "keyfile \(directory)/\(File.brokerKey)",
-            "tls_version tlsv1.2",
-            "require_certificate true",
-            "use_identity_as_username true",
-            "use_username_as_clientid true",
-            "allow_anonymous false",
-            "acl_file \(directory)/\(File.accessRules)",
         ]
+        for address in ListenAddress.all(listen) {
+            lines += [
+                "", "listener \(port) \(address)",
+                "cafile \(directory)/\(File.authority)",
+                "certfile \(directory)/\(File.broker)",
+                "keyfile \(directory)/\(File.brokerKey)",
+                "tls_version tlsv1.2",
+                "require_certificate true",
+                "use_identity_as_username true",
+                "use_username_as_clientid true",
+                "allow_anonymous false",
+                "acl_file \(directory)/\(File.accessRules)",
+            ]
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -36,6 +36,7 @@ final class JSONLines: Display {
                     [
                         ("urn", .bytes(message.issuer)), ("run", .integer(birth.run)),
                         ("connection", .integer(birth.connection)), ("standing", .string(standing.text)),
+                        ("key", .optional(message.keyChange) { .string($0.text) }),
                         ("software", .array(birth.software.map { .bytes($0.name + [UInt8(ascii: " ")] + $0.version) })),
                     ])
             ]
@@ -63,6 +64,7 @@ final class JSONLines: Display {
                         ("results", .array(receipt.results.map(value))),
                     ])
             ]
+        case .decommission(let message): return [members("decommission", message, [])]
         case .audit(let message, let lines, let verdict):
             let problem = lines.isEmpty || verdict.problem != nil ? [audit(message, verdict)] : []
             return lines.map { entry(message, $0, verdict) } + problem

@@ -15,6 +15,7 @@ final class Receiver: ControllerLinkDelegate {
     private let audit: AuditFiles
     private let words: AuditWords
     private let trust: TrustDelivery
+    private let registry: Registry
     private let capture: Capture?
     private let display: any Display
     private let registrar: RegistrarEvents?
@@ -39,6 +40,7 @@ final class Receiver: ControllerLinkDelegate {
         audit = AuditFiles(directory)
         words = try AuditWords(directory)
         trust = try TrustDelivery(TrustFiles(directory))
+        registry = try Registry(directory)
         self.capture = capture
         self.display = display
         self.registrar = registrar
@@ -135,6 +137,13 @@ final class Receiver: ControllerLinkDelegate {
     private func keep(_ message: DeviceMessage, _ envelope: Span<UInt8>) throws(Failure) {
         if let problem = try audit.keep(message, envelope) { display.note(.warning, problem) }
         switch message.content {
+        case .decommission:
+            let id = String(decoding: message.device, as: UTF8.self)
+            // One that is not in it was never ours.
+            if try registry.entry(id) != nil {
+                try registry.change(id) { entry throws(Failure) in entry.state = .retired }
+            }
+            changed.insert(message.device)
         case .birth(_, .first), .birth(_, .newer), .checkpoint:
             if let remembered = verifier.memory(of: message.device) { try memory.store(message.device, remembered) }
         default: changed.insert(message.device)
@@ -194,11 +203,18 @@ final class Receiver: ControllerLinkDelegate {
         switch message.content {
         case .birth(let birth, let standing):
             display.show(.birth(message, birth, standing))
+            if message.keyChange == .unannounced {
+                display.note(
+                    .warning,
+                    "\(printable(message.device)) has another key, which the one before did not announce: "
+                        + "was it onboarded anew? If not, suspend it")
+            }
             if let verdict = message.journal, verdict.problem != nil { display.show(.audit(message, [], verdict)) }
         case .telemetry(let readings, let verdict): display.show(.telemetry(message, readings, verdict))
         case .gap(let gap): display.show(.gap(message, gap))
         case .event(let event): display.show(.event(message, event))
         case .receipt(let receipt): display.show(.receipt(message, receipt))
+        case .decommission: display.show(.decommission(message))
         case .checkpoint(let entries, _, let verdict):
             if entries.isEmpty && verdict.problem == nil { break }
             display.show(.audit(message, entries.map(words.line), verdict))

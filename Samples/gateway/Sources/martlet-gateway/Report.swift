@@ -10,6 +10,8 @@ enum Report {
     case gap(DeviceMessage, Gap)
     case event(DeviceMessage, Event)
     case receipt(DeviceMessage, Receipt)
+    /// The device's last word.
+    case decommission(DeviceMessage)
     /// New entries of the audit log, or what is wrong with it.
     case audit(DeviceMessage, [AuditLine], AuditVerdict)
     /// A later verdict on an envelope.

@@ -10,7 +10,7 @@ struct Run: ParsableCommand {
         abstract: "Starts broker and registrar, answers the devices, and shows what they say.",
         discussion: """
             On a terminal it is a table that changes; otherwise one JSON object a line, with the types birth, \
-            presence, reading, verdict, gap, boot, event, receipt, audit, refused and registrar. What is said of the \
+            presence, reading, verdict, gap, boot, event, receipt, audit, decommission, refused and registrar. What is said of the \
             gateway itself goes to standard error. SIGINT and SIGTERM end it, and broker and registrar with it.
 
             Verdicts on a reading's place in its lane: linked (its predecessor is here), first (the device names \
@@ -33,7 +33,7 @@ struct Run: ParsableCommand {
     @Option(help: "The same of the registrar, in the file 'registrar-port'.")
     var estPort: UInt16?
 
-    @Option(help: "The address that both listen on; 0.0.0.0 for devices on the network.")
+    @Option(help: "The address that both listen on, besides 127.0.0.1; 0.0.0.0 for devices on all networks.")
     var listen = "127.0.0.1"
 
     @Option(
@@ -60,6 +60,7 @@ struct Run: ParsableCommand {
 
     func validate() throws {
         if port == 0 { throw ValidationError("--port is from 1 to 65535; without it, a free one is found.") }
+        try ListenAddress.validate(listen)
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
         guard (1...3650).contains(certificateDays) else { throw ValidationError("--certificate-days is 1 to 3650.") }
         guard (0...3650).contains(renewExpired) else { throw ValidationError("--renew-expired is 0 to 3650 days.") }

@@ -90,6 +90,7 @@ final class Table: Display {
             say("\(printable(message.device)): event \(event.kind.text) \(values)")
         case .receipt(let message, let receipt):
             say("\(printable(message.device)): command \(hex(receipt.command)): \(receipt.outcome.words)")
+        case .decommission(let message): say("\(printable(message.device)): has retired")
         case .audit(let message, let lines, let verdict):
             let device = printable(message.device)
             for line in lines { say("\(device): audit \(line.entry.index): \(line.text)") }

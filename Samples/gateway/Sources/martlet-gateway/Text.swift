@@ -119,6 +119,15 @@ extension GapReason {
     }
 }
 
+extension KeyChange {
+    var text: String {
+        switch self {
+        case .announced: "announced"
+        case .unannounced: "unannounced"
+        }
+    }
+}
+
 extension EventKind {
     var text: String {
         switch self {
@@ -126,6 +135,7 @@ extension EventKind {
         case .rolledBack: "rolled-back"
         case .stateLost: "state-lost"
         case .clockTrusted: "clock-trusted"
+        case .nextKey: "next-key"
         }
     }
 }

@@ -8,7 +8,9 @@ enum WebServerFiles {
     /// Paths are relative to `directory`, the gateway's; that of the socket since the workers go there.
     static func configuration(directory: String, listen: String, port: UInt16, isRoot: Bool) -> String {
         typealias File = GatewayDirectory.File
-        let address = listen.utf8.contains(UInt8(ascii: ":")) ? "[\(listen)]" : listen
+        let listen = ListenAddress.all(listen).map { address in
+            "        listen \(address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]" : address):\(port) ssl;"
+        }
         let quoted = directory.replacing("\\", with: #"\\"#).replacing("\"", with: #"\""#)
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         let pass = """
@@ -46,7 +48,7 @@ enum WebServerFiles {
                 limit_conn_zone $binary_remote_addr zone=connections:1m;
                 limit_conn_status 429;
                 server {
-                    listen \(address):\(port) ssl;
+            \(listen.joined(separator: "\n"))
                     ssl_certificate \(File.registrar);
                     ssl_certificate_key \(File.registrarKey);
                     ssl_client_certificate \(File.authority);
