@@ -59,39 +59,51 @@ struct DeviceAdd: ParsableCommand {
     ) throws -> Certificate {
         let authority = try gateway.authority()
         let validity = Validity.now()
-        let key = try folder.generate(ed25519 ? .ed25519 : .p256, "device.key")
+        let key = try issue("a key") { () throws(OpenSSLError) in
+            try PrivateKey.generate(ed25519 ? .ed25519 : .p256)
+        }
         let certificate = try issue("the device's certificate") { () throws(OpenSSLError) in
             try authority.issueDevice(
                 key.publicKey, commonName: id, uri: uri, notBefore: validity.begin, notAfter: validity.end(years: 2))
         }
-        try folder.create("device.pem", try pem(certificate))
+        // One file, so that the device can renew both in one step.
+        try folder.createSecret("device.pem") { () throws(OpenSSLError) in try key.pem() + certificate.pem() }
         try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
         let trust = try TrustFiles(gateway).first()
         try folder.create("trust.cbor", trust.message)
         let configuration = Self.configuration(
-            id: id, host: options.host, port: port, root: try fingerprint(trust.root))
+            id: id, host: options.host, port: port, registrarPort: try gateway.registrarPort,
+            root: try fingerprint(trust.root))
         try folder.create("martlet.conf", Array(configuration.utf8))
         return certificate
     }
 
-    static func configuration(id: String, host: String, port: UInt16, root: String) -> String {
-        """
-        [device]
-        id = \(id)
+    /// `registrarPort` is nil if there never was a registrar.
+    static func configuration(
+        id: String, host: String, port: UInt16, registrarPort: UInt16?, root: String
+    ) -> String {
+        var text = """
+            [device]
+            id = \(id)
 
-        [mqtt]
-        host = \(host)
-        port = \(port)
+            [mqtt]
+            host = \(host)
+            port = \(port)
 
-        [identity]
-        key = device.key
-        certificate = device.pem
-        anchors = ca.pem
+            [identity]
+            key = device.pem
+            certificate = device.pem
+            anchors = ca.pem
 
-        [trust]
-        root = \(root)
-        document = trust.cbor
+            [trust]
+            root = \(root)
+            document = trust.cbor
 
-        """
+            """
+        if let registrarPort {
+            let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+            text += "\n[enrolment]\nregistrar = \(name):\(registrarPort)\n"
+        }
+        return text
     }
 }

@@ -45,4 +45,24 @@ import Testing
         let plain = BrokerFiles.configuration(directory: "/x", listen: "127.0.0.1", port: 1234, isRoot: false)
         #expect(!plain.contains("user root"))
     }
+
+    @Test(arguments: [
+        ("127.0.0.1", ["127.0.0.1"]), ("0.0.0.0", ["0.0.0.0"]), ("192.0.2.7", ["192.0.2.7", "127.0.0.1"]),
+        ("::", ["::", "127.0.0.1"]),
+    ])
+    func `the gateway reaches its servers wherever they listen`(listen: String, addresses: [String]) {
+        let broker = BrokerFiles.configuration(directory: "/x", listen: listen, port: 1234, isRoot: false)
+        let listeners = broker.split(separator: "\n").filter { $0.hasPrefix("listener ") }
+        #expect(listeners.map(String.init) == addresses.map { "listener 1234 \($0)" })
+        #expect(broker.split(separator: "require_certificate true").count == addresses.count + 1)
+        let server = WebServerFiles.configuration(directory: "/x", listen: listen, port: 1234, isRoot: false)
+        for address in addresses {
+            #expect(server.contains(" \(address == "::" ? "[::]" : address):1234 ssl;\n"))
+        }
+    }
+
+    @Test(arguments: ["", "localhost", "127.0.0.1:80", "0.0.0.0 ; x", "[::1]", "1.2.3"])
+    func `what is no address is refused`(listen: String) {
+        #expect(throws: (any Error).self) { try ListenAddress.validate(listen) }
+    }
 }
