@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# For tests with the sample gateway: builds it, starts and stops it, and prints a line for each check.
+# Sourced, with `root` set.
+
+work=$(mktemp -d)
+pids=()
+finish() {
+    local pid
+    for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null; done
+    for pid in ${pids[@]+"${pids[@]}"}; do wait "$pid" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap finish EXIT
+failed=0
+ok() { printf 'ok - %s\n' "$1"; }
+# not_ok WHAT FILE…
+not_ok() {
+    printf 'not ok - %s\n' "$1"
+    tail -qn 12 "${@:2}" 2>/dev/null | cut -c1-240 | sed 's/^/    /'
+    failed=1
+}
+# check WHAT COMMAND…
+check() {
+    local what=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then ok "$what"; else not_ok "$what" "$work/said" "$log"; fi
+}
+# refused WHAT COMMAND… : passes if the command does not.
+refused() {
+    local what=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then not_ok "$what" "$work/said" "$log"; else ok "$what"; fi
+}
+# eventually SECONDS COMMAND…
+eventually() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@" >"$work/said" 2>&1; do
+        ((tries-- > 0)) || return 1
+        sleep 0.2
+    done
+}
+
+if ! swift build --package-path "$root/Samples/gateway" --product martlet-gateway >"$work/build" 2>&1; then
+    not_ok 'the gateway is built' "$work/build"
+    exit 1
+fi
+program=$(swift build --package-path "$root/Samples/gateway" --show-bin-path)/martlet-gateway
+place=$work/gateway shown=$work/shown log=$work/log
+gateway() { "$program" "$@" --directory "$place"; }
+
+# start [WRAPPER… --] OPTION…
+start() {
+    wrapper=()
+    while [[ $# -gt 0 && $1 != -- ]]; do wrapper+=("$1"); shift; done
+    shift
+    : >"$log"
+    "${wrapper[@]}" "$program" run --directory "$place" --json "$@" >>"$shown" 2>"$log" &
+    gateway_pid=$!
+    pids+=("$gateway_pid")
+    if ! eventually 30 grep -q 'connected to the broker' "$log"; then
+        not_ok 'the gateway starts' "$log" "$place/nginx.log" "$place/mosquitto.log"
+        exit 1
+    fi
+    # faketime waits for the program, which is the one to signal.
+    read -r started _ <"/proc/$gateway_pid/task/$gateway_pid/children"
+    ((${#wrapper[@]})) || started=$gateway_pid
+    pids+=("$started")
+    est=https://localhost:$(<"$place/registrar-port")/.well-known/est
+    broker=$(<"$place/port")
+}
+stop() {
+    kill "$started"
+    wait "$gateway_pid"
+}
