@@ -96,6 +96,10 @@ int CPosix_rename_at(int directory, const char *from, const char *to) {
     return result(renameat(directory, from, directory, to));
 }
 
+int CPosix_exchange_at(int directory, const char *one, const char *other) {
+    return result(renameat2(directory, one, directory, other, RENAME_EXCHANGE));
+}
+
 int CPosix_unlink_at(int directory, const char *name) { return result(unlinkat(directory, name, 0)); }
 
 int CPosix_make_directory(const char *path) { return result(mkdir(path, 0700)); }

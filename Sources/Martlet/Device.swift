@@ -26,7 +26,7 @@ public import MartletSession
 ///     protocol = 5                    or 3.1.1, which cannot tell whether a message was kept
 ///     keep-alive = 60                 seconds, 5 to 3600
 ///     [identity]
-///     key = device.key                PEM, 0600 in a directory 0700
+///     key = device.pem                PEM, 0600 in a directory 0700; may be the same file as
 ///     certificate = device.pem        PEM, the device's first, then its intermediates
 ///     anchors = ca.pem                PEM, the only authorities that are trusted
 ///     [trust]

@@ -84,7 +84,9 @@ final class Identity {
     }
 
     private static func certificates(_ path: String) throws(MartletError) -> [Certificate] {
-        let text = try publicFile(path)
+        var text = try publicFile(path)
+        // The key may be in it.
+        defer { secureZero(&text) }
         do throws(OpenSSLError) { return try Certificate.all(inPEM: text.span) } catch {
             throw fault(path, "not a file of PEM certificates")
         }

@@ -5,18 +5,26 @@ import MartletEnvelope
 
 /// The files of a device in its directory, and what they may hold.
 public enum DeviceFiles {
-    /// The key before it has a certificate.
+    /// The first key before it has a certificate.
     public static let pendingKey = "pending.key"
+    /// The private key, its certificate and the intermediates: a credential changes as one.
+    public static let credential = "device.pem"
+    /// The next key before it has a certificate.
+    public static let nextKey = "next.key"
+    /// The next credential before it takes the place of the one before, which then has this name until it is overwritten.
+    public static let nextCredential = "next.pem"
+    /// The private key where a credential has two files: made by hand.
     public static let key = "device.key"
-    public static let certificate = "device.pem"
     public static let anchors = "anchors.pem"
     public static let configuration = "martlet.conf"
 
     /// Bytes of a chain in DER that a device takes.
     static let maximumChainSize = 12 * 1024
 
-    /// `martlet.conf` of the device that the label is for, which says where its broker is.
-    public static func configuration(_ label: EnrolmentLabel, broker: ServerAddress) -> [UInt8] {
+    /// `martlet.conf` of the device that the label is for, which says where its servers are.
+    public static func configuration(
+        _ label: EnrolmentLabel, broker: ServerAddress, registrar: ESTServer
+    ) -> [UInt8] {
         var text: [UInt8] = []
         append("[device]\nid = ", to: &text)
         text += label.id
@@ -24,9 +32,11 @@ public enum DeviceFiles {
         text += broker.host
         append("\nport = ", to: &text)
         text += broker.portText
-        append("\n[identity]\nkey = device.key\ncertificate = device.pem\nanchors = anchors.pem\n", to: &text)
+        append("\n[identity]\nkey = device.pem\ncertificate = device.pem\nanchors = anchors.pem\n", to: &text)
         append("[trust]\n", to: &text)
         text += rootLine(label)
+        append("\n[enrolment]\nregistrar = ", to: &text)
+        text += registrar.text
         append("\n", to: &text)
         return text
     }

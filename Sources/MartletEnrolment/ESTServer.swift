@@ -43,6 +43,9 @@ public struct ESTServer: Hashable, Sendable {
         guard label.isEmpty || Self.isLabel(label) else { return nil }
     }
 
+    /// `host:port/label`, as `init(parsing:)` reads it.
+    public var text: [UInt8] { label.isEmpty ? address.text : address.text + [UInt8(ascii: "/")] + label }
+
     /// The URL of an operation.
     public func url(_ operation: Operation) -> [UInt8] {
         var url: [UInt8] = []

@@ -35,12 +35,17 @@ public final class Certificate: @unchecked Sendable {
         self.handle = handle
     }
 
-    /// All certificates of a PEM text, 1 to 16. Text around the blocks is ignored; any other block is refused.
+    /// All certificates of a PEM text, 1 to 16. Text around the blocks is ignored, and so is an unencrypted private key:
+    /// one file may hold both. Any other block is refused.
     public static func all(inPEM text: Span<UInt8>) throws(OpenSSLError) -> [Certificate] {
         try text.withUnsafeBufferPointer { text throws(OpenSSLError) in
             let reader = try PEMReader(text)
             var certificates: [Certificate] = []
-            while let block = try reader.next() {
+            while var block = try reader.next() {
+                if block.isLabelled("PRIVATE KEY") || block.isLabelled("EC PRIVATE KEY") {
+                    secureZero(&block.content)
+                    continue
+                }
                 guard block.isLabelled("CERTIFICATE"), !block.hasHeaders else { throw .malformed }
                 guard certificates.count < maximumPEMCount else { throw .tooLarge }
                 certificates.append(try Certificate(der: block.content.span))

@@ -29,8 +29,8 @@ public final class PrivateKey {
         return try PrivateKey(Handle(key, EVP_PKEY_free))
     }
 
-    /// Reads one unencrypted private key: PKCS#8 (RFC 5958) or SEC 1 (RFC 5915), with nothing but white space around
-    /// it. A block with curve parameters may precede SEC 1, as `openssl ecparam` writes it.
+    /// Reads one unencrypted private key: PKCS#8 (RFC 5958) or SEC 1 (RFC 5915). Certificates and curve parameters, as
+    /// `openssl ecparam` writes them, may stand beside it; text around the blocks is ignored, any other block refused.
     public convenience init(pem: Span<UInt8>) throws(OpenSSLError) {
         try self.init(pem.withUnsafeBufferPointer { text throws(OpenSSLError) in try PrivateKey.read(text) })
     }
@@ -101,15 +101,19 @@ public final class PrivateKey {
     }
 
     private static func read(_ text: UnsafeBufferPointer<UInt8>) throws(OpenSSLError) -> Handle {
-        guard PEMReader.startsWithBoundary(text) else { throw .malformed }
         let reader = try PEMReader(text)
-        guard var block = try reader.next() else { throw .malformed }
-        if block.isLabelled("EC PARAMETERS") {
-            guard let next = try reader.next(), next.isLabelled("EC PRIVATE KEY") else { throw .malformed }
-            block = next
+        var key: Handle?
+        while var block = try reader.next() {
+            defer { secureZero(&block.content) }
+            if block.isLabelled("CERTIFICATE") || block.isLabelled("EC PARAMETERS") { continue }
+            guard key == nil else { throw .malformed }
+            key = try decode(block)
         }
-        defer { secureZero(&block.content) }
-        guard PEMReader.isBlank(reader.rest) else { throw .malformed }
+        guard let key else { throw .malformed }
+        return key
+    }
+
+    private static func decode(_ block: PEMReader.Block) throws(OpenSSLError) -> Handle {
         if block.hasHeaders || block.isLabelled("ENCRYPTED PRIVATE KEY") { throw .encrypted }
         if block.isLabelled("PRIVATE KEY") { return try pkcs8(block.content.span) }
         if block.isLabelled("EC PRIVATE KEY") {

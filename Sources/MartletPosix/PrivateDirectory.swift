@@ -81,6 +81,16 @@ public final class PrivateDirectory: Sendable {
         try descriptor.sync()
     }
 
+    /// Gives each of two files the other's name in one step. Durable on return. False, and nothing was done, if the file
+    /// system cannot.
+    public func exchange(_ name: String, _ other: String) throws(PosixError) -> Bool {
+        let result = CPosix_exchange_at(descriptor.number, try cString(name), try cString(other))
+        if result == -EINVAL || result == -ENOSYS { return false }
+        _ = try check(result, "rename")
+        try descriptor.sync()
+        return true
+    }
+
     /// Takes the directory for this process, until the returned lock is released. A lock left by a killed
     /// process is gone with it.
     public func lock(_ name: String) throws(PosixError) -> DirectoryLock {

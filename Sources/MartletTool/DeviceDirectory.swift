@@ -5,63 +5,99 @@ import MartletEnrolment
 import MartletOpenSSL
 import MartletPosix
 
-/// The directory of a device, which this process has locked. Its files tell how far onboarding came:
+/// The directory of a device, which this process has locked. Its files tell how far onboarding and renewal came:
 ///
 ///     pending.key                     a request for this key may be under way
-///     pending.key and device.pem      it is certified: what is missing is the key's new name
-///     device.key and device.pem       onboarded
+///     pending.key and device.pem      onboarded, if device.pem has the same key: the label is yet to be erased
+///     device.pem                      onboarded
+///     next.key                        a request for this key may be under way
+///     next.pem of a later generation  certified, and yet to be tried
+///     next.pem of an earlier one      that was device.pem before, and is yet to be erased
 ///
-/// One rename is the step from not to onboarded. The key has one file at any time, so that none is left to be wiped.
+/// One rename is the step from not to onboarded, and from one credential to the next.
 struct DeviceDirectory {
-    enum Credential {
-        case none
-        case pending(PrivateKey)
-        /// Of the device with this id.
-        case issued([UInt8])
-        case complete([UInt8])
+    enum Use {
+        /// The directory is made if it is missing. A device that runs has its own locked.
+        case onboarding
+        /// The device may run.
+        case renewal
     }
 
     static let maximumFileSize = 64 * 1024
 
     let path: [UInt8]
     private let files: PrivateDirectory
-    private let lock: DirectoryLock
+    private var locks: [DirectoryLock] = []
 
-    /// Makes the directory if it is missing; what is found in it is durable. A device that runs has its own locked.
-    init(_ path: [UInt8]) throws(Failure) {
+    /// What is found in it is durable.
+    init(_ path: [UInt8], for use: Use) throws(Failure) {
         self.path = path
+        let text = String(decoding: path, as: UTF8.self)
         do throws(PosixError) {
-            files = try PrivateDirectory(creating: String(decoding: path, as: UTF8.self))
-            lock = try files.lock("martlet.lock")
+            switch use {
+            case .onboarding:
+                files = try PrivateDirectory(creating: text)
+                locks.append(try files.lock("martlet.lock"))
+            case .renewal: files = try PrivateDirectory(path: text)
+            }
+            locks.append(try files.lock("renewal.lock"))
             try files.syncNames()
         } catch { throw Failure(path, error) }
     }
 
-    func credential() throws(Failure) -> Credential {
-        let leaf = certificate()
-        if let key = try key(DeviceFiles.key) {
-            guard let leaf, Self.isFor(key, leaf), let id = leaf.commonName else {
-                throw Failure(
-                    .usage, "", path(of: DeviceFiles.key),
-                    ": device.pem beside it is not its certificate: use another directory, or move the key away")
-            }
-            return .complete(id)
+    /// The device's credential; nil if there is none.
+    func credential() throws(Failure) -> Credential? {
+        if let whole = try credential(DeviceFiles.credential) { return whole }
+        // Two files.
+        guard var text = try secret(DeviceFiles.key) else { return nil }
+        defer { secureZero(&text) }
+        let key = try privateKey(text, DeviceFiles.key)
+        let chain = (try? read(DeviceFiles.credential)).flatMap { try? Certificate.all(inPEM: $0.span) }
+        guard let both = Credential(key, chain ?? [], generation: 0) else {
+            throw Failure(
+                .usage, "", path(of: DeviceFiles.key),
+                ": device.pem beside it is not its certificate: use another directory, or move the key away")
         }
-        guard let key = try key(DeviceFiles.pendingKey) else { return .none }
-        if let leaf, Self.isFor(key, leaf), let id = leaf.commonName { return .issued(id) }
-        return .pending(key)
+        return both
     }
 
-    /// A new key, durable before it is used.
-    func makeKey() throws(Failure) -> PrivateKey {
+    /// What the file holds; nil if it is missing, or has no key.
+    func credential(_ name: String) throws(Failure) -> Credential? {
+        guard var text = try? read(name) else { return nil }
+        defer { secureZero(&text) }
+        guard (try? PrivateKey(pem: text.span)) != nil else { return nil }
+        // Only now it is known to be a secret, which has to be private.
+        var again = try secret(name) ?? []
+        secureZero(&again)
+        guard let credential = Credential(text) else {
+            throw Failure(
+                .usage, "", path(of: name), " does not begin with the certificate of its key: move it away")
+        }
+        return credential
+    }
+
+    /// A key that has no certificate yet, and the id of the label that began it, if it is known. nil also for what is left
+    /// of one that was overwritten.
+    func key(_ name: String) throws(Failure) -> (key: PrivateKey, id: [UInt8])? {
+        guard var text = try secret(name), !text.contains(0) else { return nil }
+        defer { secureZero(&text) }
+        return (try privateKey(text, name), Credential.line("id = ", of: text))
+    }
+
+    /// A new key, durable before it is used, for the device with this id.
+    func makeKey(_ name: String, id: [UInt8]) throws(Failure) -> PrivateKey {
         let key: PrivateKey
-        var pem: [UInt8]
+        var text = [UInt8]("id = ") + id + [UInt8(ascii: "\n")]
+        // A growing array would leave copies behind.
+        text.reserveCapacity(1024)
+        defer { secureZero(&text) }
         do throws(OpenSSLError) {
             key = try PrivateKey.generate(.p256)
-            pem = try key.pem()
+            var pem = try key.pem()
+            defer { secureZero(&pem) }
+            text += pem
         } catch { throw Failure(.system, "OpenSSL made no key") }
-        defer { secureZero(&pem) }
-        try write(DeviceFiles.pendingKey, pem)
+        try write(name, text)
         return key
     }
 
@@ -70,33 +106,76 @@ struct DeviceDirectory {
         do throws(PosixError) { try files.replace(name, bytes.span) } catch { throw Failure(path(of: name), error) }
     }
 
-    /// What `issued` lacks.
-    func complete() throws(Failure) {
-        do throws(PosixError) { try files.rename(DeviceFiles.pendingKey, to: DeviceFiles.key) } catch {
-            throw Failure(path(of: DeviceFiles.pendingKey), error)
+    func write(_ name: String, _ credential: Credential) throws(Failure) {
+        var text = try credential.text()
+        defer { secureZero(&text) }
+        try write(name, text)
+    }
+
+    /// Puts what is in next.pem in the place of device.pem, in one step, and overwrites what was there before. False if
+    /// the file system cannot exchange names: then nothing can reach the blocks of the key before.
+    func installNext() throws(Failure) -> Bool {
+        let (next, current) = (DeviceFiles.nextCredential, DeviceFiles.credential)
+        do throws(PosixError) {
+            guard try files.exchange(next, current) else {
+                try files.rename(next, to: current)
+                return false
+            }
+        } catch { throw Failure(path(of: next), error) }
+        try erase(next)
+        return true
+    }
+
+    /// Overwrites and removes a file, if there is one.
+    func erase(_ name: String) throws(Failure) {
+        do throws(PosixError) { try SpentFile.erase(String(decoding: path(of: name), as: UTF8.self)) } catch {
+            if !error.isMissingFile { throw Failure(path(of: name), error) }
         }
     }
 
-    /// Whether what is here was made by this label, or one that says the same, and is good at `time`.
-    func isMade(by label: EnrolmentLabel, time: Int64) throws(Failure) -> Bool {
-        guard let configuration = try? read(DeviceFiles.configuration), let leaf = certificate() else { return false }
+    /// Whether a run ended before it erased its label: the key of the credential still has its first name.
+    func isUnfinished(_ credential: Credential) throws(Failure) -> Bool {
+        try key(DeviceFiles.pendingKey)?.key.publicKey.spki == credential.key.publicKey.spki
+    }
+
+    /// Whether a run was cut short while it erased this file.
+    func isOverwritten(_ name: String) -> Bool { (try? read(name))?.contains(0) ?? false }
+
+    /// Erases what is of no use any more beside this credential. False if there was no credential that it replaced.
+    func sweep(_ credential: Credential) throws(Failure) -> Bool {
+        if try isUnfinished(credential) || isOverwritten(DeviceFiles.pendingKey) { try erase(DeviceFiles.pendingKey) }
+        if isOverwritten(DeviceFiles.nextKey) { try erase(DeviceFiles.nextKey) }
+        let before = try self.credential(DeviceFiles.nextCredential)
+        if let before, before.generation > credential.generation { return false }
+        guard before != nil || isOverwritten(DeviceFiles.nextCredential) else { return false }
+        try erase(DeviceFiles.nextCredential)
+        return true
+    }
+
+    /// Whether the device obeys the root that the label names.
+    func hasRoot(of label: EnrolmentLabel) -> Bool {
+        guard let configuration = try? read(DeviceFiles.configuration) else { return false }
         let root = DeviceFiles.rootLine(label)
-        guard configuration.split(separator: UInt8(ascii: "\n")).contains(where: { $0.elementsEqual(root) }),
-            leaf.notAfter >= time
-        else { return false }
+        return configuration.split(separator: UInt8(ascii: "\n")).contains { $0.elementsEqual(root) }
+    }
+
+    /// Whether the authority that the label names, if it names one, is installed.
+    func hasAuthority(of label: EnrolmentLabel) throws(Failure) -> Bool {
         guard let authority = label.authority else { return true }
         return try installedAnchors()?.contains { (try? $0.sha256).map { Digest($0) } == authority } ?? false
     }
 
-    /// Refuses a configuration of somebody else's, which would be replaced.
-    func requireNoConfiguration() throws(Failure) {
-        do throws(PosixError) { _ = try read(DeviceFiles.configuration) } catch {
-            if error.isMissingFile { return }
-            throw Failure(path(of: DeviceFiles.configuration), error)
+    /// Refuses files of somebody else's, which would be replaced.
+    func requireEmpty() throws(Failure) {
+        for name in [DeviceFiles.configuration, DeviceFiles.credential] {
+            do throws(PosixError) { _ = try read(name) } catch {
+                if error.isMissingFile { continue }
+                throw Failure(path(of: name), error)
+            }
+            throw Failure(
+                .usage, "", path(of: name),
+                " is there already, and would be replaced: move it away, or use another directory")
         }
-        throw Failure(
-            .usage, "", path(of: DeviceFiles.configuration),
-            " is there already, and would be replaced: move it away, or use another directory")
     }
 
     /// The authorities that were installed; nil if there is no such file.
@@ -113,30 +192,22 @@ struct DeviceDirectory {
 
     func path(of name: String) -> [UInt8] { path + [UInt8(ascii: "/")] + Array(name.utf8) }
 
-    /// What cannot be read counts as missing: it is no certificate of the key beside it.
-    private func certificate() -> Certificate? {
-        guard let text = try? read(DeviceFiles.certificate) else { return nil }
-        return (try? Certificate.all(inPEM: text.span))?.first
-    }
-
-    /// Certificates may be readable for everybody.
+    /// What may be readable for everybody.
     private func read(_ name: String) throws(PosixError) -> [UInt8] {
         try PublicFile.read(String(decoding: path(of: name), as: UTF8.self), limit: Self.maximumFileSize)
     }
 
-    private func key(_ name: String) throws(Failure) -> PrivateKey? {
-        var pem: [UInt8]
-        do throws(PosixError) { pem = try files.read(name, limit: Self.maximumFileSize) } catch {
+    /// nil if it is missing. To be wiped.
+    private func secret(_ name: String) throws(Failure) -> [UInt8]? {
+        do throws(PosixError) { return try files.read(name, limit: Self.maximumFileSize) } catch {
             if error.isMissingFile { return nil }
             throw Failure(path(of: name), error)
         }
-        defer { secureZero(&pem) }
-        do throws(OpenSSLError) { return try PrivateKey(pem: pem.span) } catch {
-            throw Failure(.usage, "", path(of: name), ": not an unencrypted PEM private key: move it away")
-        }
     }
 
-    private static func isFor(_ key: PrivateKey, _ certificate: Certificate) -> Bool {
-        (try? certificate.publicKey)?.spki == key.publicKey.spki
+    private func privateKey(_ text: [UInt8], _ name: String) throws(Failure) -> PrivateKey {
+        do throws(OpenSSLError) { return try PrivateKey(pem: text.span) } catch {
+            throw Failure(.usage, "", path(of: name), ": not an unencrypted PEM private key: move it away")
+        }
     }
 }

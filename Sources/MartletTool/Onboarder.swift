@@ -12,53 +12,59 @@ struct Onboarder {
     init(_ options: Onboard.Options) throws(Failure) {
         self.options = options
         source = try LabelSource(path: options.label)
-        directory = try DeviceDirectory(options.directory)
+        directory = try DeviceDirectory(options.directory, for: .onboarding)
     }
 
     func run() throws(Failure) {
-        let credential = try directory.credential()
+        let current = try directory.credential()
         guard let label = source.label else {
-            // Gone: the last thing that onboarding does.
-            switch credential {
-            case .complete(let id): return try finish(id)
-            case .issued(let id):
-                try directory.complete()
-                return try finish(id)
-            case .pending, .none:
-                throw Failure(.usage, "", options.label ?? [], ": there is no label, and the device is not onboarded")
-            }
+            // Gone: one of the last things that onboarding does.
+            if let current { return try finish(current) }
+            throw Failure(.usage, "", options.label ?? [], ": there is no label, and the device is not onboarded")
         }
         tell("label", "the label is that of", label.id)
-        switch credential {
-        case .complete(let id):
-            try requireMade(by: label, id)
-            try finish(id)
-        case .issued(let id):
-            try requireMade(by: label, id)
-            try directory.complete()
-            try finish(id)
-        case .pending(let key):
-            tell("key", "goes on with the key of an earlier run")
-            try enrol(label, key)
-        case .none:
-            try directory.requireNoConfiguration()
-            try enrol(label, nil)
-        }
+        if let current, try isDone(current, label) { return try finish(current) }
+        try enrol(label, replacing: current)
     }
 
-    /// A label that says something else is not used up.
-    private func requireMade(by label: EnrolmentLabel, _ id: [UInt8]) throws(Failure) {
-        guard id == label.id else {
-            throw Failure(.usage, "the directory belongs to ", id, ", the label does not: use another directory")
+    /// Whether this label made what is there, which is good. False if the label is to make it anew. Throws if it is not for
+    /// this directory: a label that says something else is not used up.
+    private func isDone(_ current: Credential, _ label: EnrolmentLabel) throws(Failure) -> Bool {
+        guard current.id == label.id else {
+            throw Failure(
+                .usage, "the directory belongs to ", current.id, ", the label does not: use another directory")
         }
-        if try directory.isMade(by: label, time: Registrar.time) { return }
+        let hasRoot = directory.hasRoot(of: label)
+        // A clock that is before its beginning does not tell.
+        let mayHaveEnded = current.hasEnded(at: Registrar.time) || Registrar.systemTime < current.leaf.notBefore
+        let isUnfinished = try directory.isUnfinished(current)
+        if hasRoot, try directory.hasAuthority(of: label), isUnfinished || !mayHaveEnded { return true }
+        // Of two files one would be left.
+        if hasRoot, mayHaveEnded, try directory.credential(DeviceFiles.credential) != nil { return false }
         throw Failure(
-            .usage, "", directory.path(of: DeviceFiles.key),
-            " is of another label, or its certificate has ended: to begin anew, move it and martlet.conf away")
+            .usage, "", directory.path(of: DeviceFiles.credential),
+            " is of another label, has not ended, or lacks its key: to begin anew, move it and martlet.conf away")
     }
 
-    /// `key` is nil before the first request.
-    private func enrol(_ label: EnrolmentLabel, _ kept: PrivateKey?) throws(Failure) {
+    /// The key that an earlier run of this label made.
+    private func keptKey(_ label: EnrolmentLabel, _ current: Credential?) throws(Failure) -> PrivateKey? {
+        guard let kept = try directory.key(DeviceFiles.pendingKey) else {
+            if current == nil { try directory.requireEmpty() }
+            return nil
+        }
+        // It is certified, and what it was certified for has ended.
+        if kept.key.publicKey.spki == current?.key.publicKey.spki { return nil }
+        guard kept.id.isEmpty || kept.id == label.id else {
+            throw Failure(
+                .usage, "", directory.path(of: DeviceFiles.pendingKey),
+                " was begun with the label of another device: use another directory, or remove it")
+        }
+        tell("key", "goes on with the key of an earlier run")
+        return kept.key
+    }
+
+    private func enrol(_ label: EnrolmentLabel, replacing current: Credential?) throws(Failure) {
+        let kept = try keptKey(label, current)
         var anchors: [Certificate] = []
         if label.authority == nil {
             guard let installed = try directory.installedAnchors() else {
@@ -77,7 +83,7 @@ struct Onboarder {
         if let kept {
             key = kept
         } else {
-            key = try directory.makeKey()
+            key = try directory.makeKey(DeviceFiles.pendingKey, id: label.id)
             tell("key", "made a key:", directory.path(of: DeviceFiles.pendingKey))
         }
 
@@ -113,7 +119,12 @@ struct Onboarder {
                     .pending, "the registrar says later: run this again in ", decimal(seconds), " seconds")
             case .judge(let bag):
                 let issued = try registrar.issued(bag, intermediates ?? [], anchors)
-                return try store(issued, label, servers.broker, anchors: label.authority == nil ? nil : anchors)
+                tell("issued", "the device is certified as", issued.first?.uris.first ?? [])
+                guard let credential = Credential(key, issued, generation: (current?.generation ?? 0) + 1) else {
+                    throw Failure(.system, "OpenSSL took a certificate for that of another key")
+                }
+                if label.authority != nil { try directory.write(DeviceFiles.anchors, try Credential.pem(anchors)) }
+                return try store(credential, label, servers, replacing: current)
             }
         }
     }
@@ -129,29 +140,28 @@ struct Onboarder {
         }
     }
 
-    /// Nothing is used before the key has its new name, and everything it needs is there by then.
+    /// A device's configuration is what its owner made of it: only the first one is written.
     private func store(
-        _ chain: [Certificate], _ label: EnrolmentLabel, _ broker: ServerAddress, anchors: [Certificate]?
+        _ credential: Credential, _ label: EnrolmentLabel, _ servers: Servers, replacing current: Credential?
     ) throws(Failure) {
-        tell("issued", "the device is certified as", chain.first?.uris.first ?? [])
-        if let anchors { try directory.write(DeviceFiles.anchors, try pem(anchors)) }
-        try directory.write(DeviceFiles.configuration, DeviceFiles.configuration(label, broker: broker))
-        try directory.write(DeviceFiles.certificate, try pem(chain))
-        try directory.complete()
-        try finish(label.id)
+        if current == nil {
+            try directory.write(
+                DeviceFiles.configuration,
+                DeviceFiles.configuration(label, broker: servers.broker, registrar: servers.registrar))
+            try directory.write(DeviceFiles.credential, credential)
+        } else {
+            try directory.erase(DeviceFiles.nextCredential)
+            try directory.write(DeviceFiles.nextCredential, credential)
+            _ = try directory.installNext()
+        }
+        try finish(credential)
     }
 
-    private func finish(_ id: [UInt8]) throws(Failure) {
+    /// The key's first name goes last: as long as it is there, the label may be.
+    private func finish(_ credential: Credential) throws(Failure) {
         try source.erase()
+        _ = try directory.sweep(credential)
         tell("done", "onboarded; the device's configuration:", directory.path(of: DeviceFiles.configuration))
-    }
-
-    private func pem(_ certificates: [Certificate]) throws(Failure) -> [UInt8] {
-        var text: [UInt8] = []
-        do throws(OpenSSLError) {
-            for certificate in certificates { text += try certificate.pem() }
-        } catch { throw Failure(.system, "OpenSSL did not encode a certificate") }
-        return text
     }
 
     private func decimal(_ number: UInt32) -> [UInt8] {

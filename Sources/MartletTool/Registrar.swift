@@ -113,7 +113,8 @@ struct Registrar {
     }
 
     /// Seconds since 1970: not before this release.
-    static var time: Int64 { max(SystemClock.unixMilliseconds() / 1000, Tool.buildTime) }
+    static var time: Int64 { max(systemTime, Tool.buildTime) }
+    static var systemTime: Int64 { SystemClock.unixMilliseconds() / 1000 }
 
     static func certificates(_ bag: [UInt8]) throws(Failure) -> [Certificate] {
         do throws(OpenSSLError) { return try CertificateBag.certificates(in: bag.span) } catch {

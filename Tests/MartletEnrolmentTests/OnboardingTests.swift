@@ -73,8 +73,9 @@ import Testing
     }
 
     @Test func `the configuration says what the label says, and not its token`() throws {
-        let label = try label("&mqtt=[fd00::1]&token=\(EnrolmentLabelTests.token)")
-        let text = DeviceFiles.configuration(label, broker: try #require(label.broker))
+        let label = try label("&mqtt=[fd00::1]&est=est.example/plant&token=\(EnrolmentLabelTests.token)")
+        let text = DeviceFiles.configuration(
+            label, broker: try #require(label.broker), registrar: try #require(label.registrar))
         #expect(
             String(decoding: text, as: UTF8.self) == """
                 [device]
@@ -83,11 +84,13 @@ import Testing
                 host = fd00::1
                 port = 8883
                 [identity]
-                key = device.key
+                key = device.pem
                 certificate = device.pem
                 anchors = anchors.pem
                 [trust]
                 root = \(EnrolmentLabelTests.root.lowercased())
+                [enrolment]
+                registrar = est.example:443/plant
 
                 """)
     }

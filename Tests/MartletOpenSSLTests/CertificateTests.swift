@@ -141,7 +141,7 @@ import Testing
         expect(.invalidTime) { try ca.device(from: .min, to: .max) }
     }
 
-    @Test func `a PEM text holds 1 to 16 certificates and no other block`() throws {
+    @Test func `a PEM text holds 1 to 16 certificates, perhaps their key, and no other block`() throws {
         let pem = try ca.device().pem()
         let sixteen = (0..<16).flatMap { _ in Array("# a comment\n".utf8) + pem }
         #expect(try Certificate.all(inPEM: sixteen.span).count == 16)
@@ -149,8 +149,15 @@ import Testing
         expect(.tooLarge) { try Certificate.all(inPEM: seventeen.span) }
         let none: [UInt8] = Array("no block here\n".utf8)
         expect(.malformed) { try Certificate.all(inPEM: none.span) }
-        let withKey = try pem + ca.key.pem()
-        expect(.malformed, "a private key") { try Certificate.all(inPEM: withKey.span) }
+        let key = try ca.key.pem()
+        for withKey in [pem + key, key + pem, try pem + Forge.sec1PEM(Forge.key("EC", group: "P-256"))] {
+            #expect(try Certificate.all(inPEM: withKey.span).count == 1)
+        }
+        expect(.malformed, "a private key alone") { try Certificate.all(inPEM: key.span) }
+        let cut = key.dropLast(30) + pem
+        expect(.malformed, "half a private key") { try Certificate.all(inPEM: cut.span) }
+        let other = pem + Array("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n".utf8)
+        expect(.malformed, "another block") { try Certificate.all(inPEM: other.span) }
     }
 
     @Test func `a PEM text that is cut off is refused, not shortened`() throws {

@@ -35,10 +35,17 @@ import Testing
         #expect(try PrivateKey(pem: both.span).publicKey.spki == expected)
     }
 
-    @Test func `white space around a key is harmless`() throws {
+    @Test func `text and certificates around a key are harmless`() throws {
         let key = try PrivateKey.generate(.p256)
-        let pem = try Array("\r\n \n".utf8) + key.pem() + Array("\n\n\t ".utf8)
-        #expect(try PrivateKey(pem: pem.span).publicKey.spki == key.publicKey.spki)
+        let ca = try TestCertificates()
+        let certificate = try ca.device().pem()
+        for (before, after) in [
+            (Array("\r\n \n".utf8), Array("\n\n\t ".utf8)), (Array("id = pump-7\n".utf8), certificate),
+            (certificate + certificate, []),
+        ] {
+            let pem = try before + key.pem() + after
+            #expect(try PrivateKey(pem: pem.span).publicKey.spki == key.publicKey.spki)
+        }
     }
 
     @Test(arguments: ["P-224", "P-384", "P-521", "secp256k1", "brainpoolP256r1"])
@@ -79,15 +86,19 @@ import Testing
         }
     }
 
-    @Test func `anything beside one key is refused`() throws {
+    @Test func `a second key, another block and a boundary that is left over are refused`() throws {
         let pem = try PrivateKey.generate(.p256).pem()
         let other = try PrivateKey.generate(.p256).pem()
-        for (before, after) in [("x", ""), ("", "x"), ("comment\n", ""), ("", "-----")] {
-            let text = Array(before.utf8) + pem + Array(after.utf8)
-            expect(.malformed, "\(before)…\(after)") { try PrivateKey(pem: text.span) }
+        let request = Array("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n".utf8)
+        for (what, beside) in [
+            ("another key", other), ("the same key", pem), ("a request", request), ("dashes", Array("-----".utf8)),
+            ("a key that is cut off", Array(other.dropLast(20))),
+        ] {
+            let text = pem + beside
+            expect(.malformed, "\(what)") { try PrivateKey(pem: text.span) }
         }
-        let both = pem + other
-        expect(.malformed, "two keys") { try PrivateKey(pem: both.span) }
+        let text = request + pem
+        expect(.malformed, "a request first") { try PrivateKey(pem: text.span) }
     }
 
     @Test func `bytes after the key inside its block are refused`() throws {

@@ -287,6 +287,15 @@ import Testing
         #expect(plant.requests.isEmpty && plant.hasLabel)
     }
 
+    @Test("OB-03 a key that another device's label began is not used") func otherPending() throws {
+        let plant = try Plant()
+        try plant.put("pending.key", Array("id = pump-8\n".utf8) + PrivateKey.generate(.p256).pem())
+        let result = try plant.onboard().result()
+        #expect(result.status == 2 && result.error.contains("with the label of another device"), "\(result)")
+        plant.expectPending()
+        #expect(plant.requests.isEmpty)
+    }
+
     @Test func `a label that cannot be removed is told, with what to do`() throws {
         let plant = try Plant()
         try plant.certifyAnything()

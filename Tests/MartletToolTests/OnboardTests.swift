@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MartletEnrolment
 import MartletOpenSSL
 import TestSupport
 import Testing
@@ -29,7 +30,7 @@ import Testing
         #expect(!before.contains("uthorization"))
         let anchors = try #require(plant.content("anchors.pem"))
         #expect(try Array(anchors.utf8) == plant.authority.authority.certificate.pem())
-        for name in ["device.key", "device.pem", "anchors.pem", "martlet.conf"] {
+        for name in ["device.pem", "anchors.pem", "martlet.conf"] {
             let path = plant.directory.appending(path: name).path
             #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
         }
@@ -56,7 +57,8 @@ import Testing
         // The next run asks for the same key.
         try plant.certifyAnything()
         #expect(try plant.onboard().result().status == 0)
-        #expect(plant.content("device.key").map { Array($0.utf8) } == pem)
+        let credential = Array(try #require(plant.content("device.pem")).utf8)
+        #expect(try PrivateKey(pem: credential.span).publicKey.spki == request.publicKey.spki)
         try plant.expectOnboarded()
     }
 
@@ -187,7 +189,7 @@ import Testing
         try plant.certifyAnything()
         #expect(try plant.onboard().result().status == 0)
         let asked = plant.requests.count
-        let key = plant.content("device.key")
+        let credential = plant.content("device.pem")
         // With the label gone, there again, and overwritten, all of it or its end, by a run that was cut short.
         let zeros = String(repeating: "\0", count: 300)
         for text in [nil, plant.labelText, zeros, plant.labelText + zeros] {
@@ -196,7 +198,7 @@ import Testing
             #expect(result.status == 0 && result.output.contains("onboarded"), "\(result)")
             #expect(!plant.hasLabel)
         }
-        #expect(plant.requests.count == asked && plant.content("device.key") == key)
+        #expect(plant.requests.count == asked && plant.content("device.pem") == credential)
         try plant.expectOnboarded()
     }
 
@@ -209,7 +211,7 @@ import Testing
             let before = try #require(plant.label.first { $0.key == key }).value
             try plant.set(key, value)
             let result = try plant.onboard().result()
-            #expect(result.status == 2 && result.error.contains("device.key is of another label"), "\(result)")
+            #expect(result.status == 2 && result.error.contains("device.pem is of another label"), "\(result)")
             #expect(plant.hasLabel && plant.files == files)
             try plant.set(key, before)
         }
@@ -230,15 +232,62 @@ import Testing
         #expect(calls[..<zeros].count { $0.contains("fsync(") } == 2, "\(calls)")
     }
 
-    @Test func `a key that lacks nothing but its name gets it, also without a label`() throws {
+    @Test func `a credential of two files counts as onboarded, and its label goes`() throws {
+        let plant = try Plant()
+        let device = try plant.authority.device(Plant.id)
+        let labelText = Array(plant.labelText.utf8)
+        let label = try EnrolmentLabel(parsing: labelText.span)
+        let (broker, registrar) = (try #require(label.broker), try #require(label.registrar))
+        var text = DeviceFiles.configuration(label, broker: broker, registrar: registrar)
+        text = Array(String(decoding: text, as: UTF8.self).replacing("key = device.pem", with: "key = device.key").utf8)
+        try plant.put("martlet.conf", text)
+        try plant.put("anchors.pem", plant.authority.authority.certificate.pem())
+        try plant.put("device.key", device.key.pem())
+        try plant.put("device.pem", device.certificate.pem())
+        try plant.expectUsable()
+        #expect(try plant.onboard().result().status == 0)
+        #expect(!plant.hasLabel && plant.requests.isEmpty)
+        #expect(plant.files == ["anchors.pem", "device.key", "device.pem", "martlet.conf"])
+    }
+
+    @Test func `a credential that has ended gives way to that of a new label, for the same id and root`() throws {
         let plant = try Plant()
         try plant.certifyAnything()
         #expect(try plant.onboard().result().status == 0)
-        let place = plant.directory.path
-        try FileManager.default.moveItem(atPath: place + "/device.key", toPath: place + "/pending.key")
-        let result = try plant.onboard().result()
-        #expect(result.status == 0, "\(result)")
+        let credential = try #require(plant.content("device.pem"))
+        let configuration = try #require(plant.content("martlet.conf")) + "[mine]\nx = 1\n"
+        try plant.put("martlet.conf", Array(configuration.utf8))
+        let ended = try OnboardTests.ended(plant)
+        try plant.put("device.pem", ended)
+        try plant.writeLabel()
+
+        try plant.set("root", String(repeating: "0", count: 64))
+        var result = try plant.onboard().result()
+        #expect(result.status == 2 && result.error.contains("is of another label"), "\(result)")
+        try plant.set("root", String(repeating: "0a", count: 32))
+        try plant.answer("simpleenroll", status: 401)
+        let program = plant.authority.folder.path + "/simpleenroll.run"
+        try FileManager.default.moveItem(atPath: program, toPath: program + "-not")
+        result = try plant.onboard().result()
+        #expect(result.status == 1 && result.error.contains("refused the token"), "\(result)")
+        #expect(plant.content("device.pem").map { Array($0.utf8) } == ended && plant.hasLabel)
+
+        try FileManager.default.moveItem(atPath: program + "-not", toPath: program)
+        result = try plant.onboard().result()
+        #expect(result.status == 0 && result.output.contains("goes on with the key"), "\(result)")
         try plant.expectOnboarded()
+        #expect(plant.content("martlet.conf") == configuration, "what its owner wrote stays")
+        let new = try #require(plant.content("device.pem"))
+        #expect(new.hasPrefix("generation = 8\n") && new != credential)
+    }
+
+    /// A device's credential of the seventh generation, which has ended.
+    static func ended(_ plant: Plant) throws -> [UInt8] {
+        let key = try PrivateKey.generate(.p256)
+        let certificate = try plant.authority.authority.issueDevice(
+            key.publicKey, commonName: Plant.id, uri: "urn:dev:mac:0024befffe804ff1",
+            notBefore: plant.authority.notBefore, notAfter: plant.authority.notBefore + 3600)
+        return try Array("generation = 7\n".utf8) + key.pem() + certificate.pem()
     }
 
     @Test func `the time before which no clock is right is the device's`() {

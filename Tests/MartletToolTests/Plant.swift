@@ -119,21 +119,26 @@ final class Plant {
         }
     }
 
+    /// Those of its identity.
     var files: [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []).filter { $0 != "martlet.lock" }
-            .sorted()
+        ((try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? [])
+            .filter { !$0.hasSuffix(".lock") && $0 != "master.key" }.sorted()
     }
 
     var hasLabel: Bool { FileManager.default.fileExists(atPath: labelFile.path) }
 
-    /// Onboarded: the SDK takes the directory as it is, and nothing is left of label and request.
+    /// Onboarded, and nothing is left of label and request.
     func expectOnboarded(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) throws {
-        #expect(
-            files == ["anchors.pem", "device.key", "device.pem", "martlet.conf"], comment,
-            sourceLocation: sourceLocation)
+        #expect(files == ["anchors.pem", "device.pem", "martlet.conf"], comment, sourceLocation: sourceLocation)
         #expect(!hasLabel, comment, sourceLocation: sourceLocation)
-        let device = try Device(configuration: directory.appending(path: "martlet.conf").path)
-        device.stop()
+        try expectUsable(comment, sourceLocation: sourceLocation)
+    }
+
+    /// The SDK takes the directory as it is.
+    func expectUsable(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        #expect(throws: Never.self, comment, sourceLocation: sourceLocation) {
+            try Device(configuration: directory.appending(path: "martlet.conf").path).stop()
+        }
     }
 
     /// Not onboarded: nothing but the key, and the label as it was.

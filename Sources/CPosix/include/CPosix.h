@@ -54,6 +54,9 @@ int CPosix_open(const char *path);
 int CPosix_create_at(int directory, const char *name);
 
 int CPosix_rename_at(int directory, const char *from, const char *to);
+
+/// Gives each of two files the other's name in one step. -EINVAL if the file system cannot.
+int CPosix_exchange_at(int directory, const char *one, const char *other);
 int CPosix_unlink_at(int directory, const char *name);
 int CPosix_make_directory(const char *path);
 
