@@ -132,7 +132,8 @@ let package = Package(
         .executableTarget(
             name: "MartletTool",
             dependencies: [
-                "CTool", "MartletPosix", "MartletOpenSSL", "MartletCurl", "MartletHTTPS", "MartletCOSE", "MartletDNS",
+                "CTool", "Martlet", "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletCurl", "MartletHTTPS",
+                "MartletAdapters", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletSession", "MartletDNS",
                 "MartletDiscovery", "MartletEnrolment",
             ],
             swiftSettings: settings),

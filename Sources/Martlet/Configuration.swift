@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletCOSE
+package import MartletCOSE
 internal import MartletEnvelope
 internal import MartletINI
 internal import MartletMessages
@@ -10,33 +10,33 @@ internal import MartletTelemetry
 
 /// What the configuration file says; see `Device.init` for its keys. Sections of other names are the program's own.
 /// A class, because it is large.
-final class Configuration {
+package final class Configuration {
     /// The file, for messages.
-    let file: String
+    package let file: String
     /// The directory that relative paths begin at.
     private let directory: [UInt8]
 
-    private(set) var id: [UInt8] = []
-    private(set) var stateDirectory = ""
-    private(set) var host = ""
-    private(set) var port: UInt16 = 8883
-    private(set) var prefix: [UInt8]
-    private(set) var usesVersion311 = false
+    package private(set) var id: [UInt8] = []
+    package private(set) var stateDirectory = ""
+    package private(set) var host = ""
+    package private(set) var port: UInt16 = 8883
+    package private(set) var prefix: [UInt8]
+    package private(set) var usesVersion311 = false
     private(set) var keepAlive: UInt16 = 60
-    private(set) var key = ""
-    private(set) var certificate = ""
-    private(set) var anchors = ""
+    package private(set) var key = ""
+    package private(set) var certificate = ""
+    package private(set) var anchors = ""
     /// SHA-256 of a root's public key.
-    private(set) var root = noRoot
+    package private(set) var root = noRoot
     private static let noRoot = Digest(InlineArray(repeating: 0))
     /// The first trust document; empty: it comes over the network.
-    private(set) var document = ""
+    package private(set) var document = ""
     private(set) var batch = ReadingBatch.Limits()
     private(set) var queueBytes = 256 * 1024
 
     static let maximumFileSize = 64 * 1024
 
-    init(path: String) throws(MartletError) {
+    package init(path: String) throws(MartletError) {
         file = path
         var directory: [UInt8] = []
         let bytes = path.bytes

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletMosquitto
-internal import MartletOpenSSL
+package import MartletMosquitto
+package import MartletOpenSSL
 internal import MartletPosix
-internal import MartletSession
+package import MartletSession
 
 /// Why a connection ended, in words. A server that refuses our certificate after a TLS 1.3 handshake may or may not
 /// get its alert through before it resets the connection: both read the same.
-enum FailureText {
+package enum FailureText {
     static let refusedByServer: StaticString =
         "the server closed the connection before accepting us: it may have refused our certificate"
 
-    static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool) -> LinkFailure {
+    package static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool) -> LinkFailure {
         if let tls, let failure = describe(tls) { return failure }
         switch error {
         case nil: return LinkFailure("disconnected")

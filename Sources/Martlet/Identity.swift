@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAdapters
-internal import MartletCOSE
+package import MartletCOSE
 internal import MartletCommands
 internal import MartletEnvelope
 internal import MartletMessages
-internal import MartletOpenSSL
+package import MartletOpenSSL
 internal import MartletPosix
 internal import MartletSession
 
 /// The keys and certificates that the configuration names, read and checked against each other.
-final class Identity {
-    let key: PrivateKey
-    let chain: [Certificate]
-    let anchors: [Certificate]
+package final class Identity {
+    package let key: PrivateKey
+    package let chain: [Certificate]
+    package let anchors: [Certificate]
     let root: TrustRoot
     /// The trust document that the configuration names.
     let policy: TrustPolicy?
@@ -23,7 +23,7 @@ final class Identity {
     /// Bytes of the chain in DER: with them a birth is well within the size of an envelope.
     static let maximumChainSize = 12 * 1024
 
-    init(_ configuration: Configuration, hashing: any Hashing) throws(MartletError) {
+    package init(_ configuration: Configuration, hashing: any Hashing) throws(MartletError) {
         key = try Self.key(configuration.key)
         chain = try Self.certificates(configuration.certificate)
         anchors = try Self.certificates(configuration.anchors)

@@ -3,11 +3,11 @@
 internal import MartletMosquitto
 internal import MartletOpenSSL
 internal import MartletPosix
-internal import MartletSession
+package import MartletSession
 
 extension TimeSample {
     /// Both clocks, now.
-    static func now() -> TimeSample {
+    package static func now() -> TimeSample {
         TimeSample(system: SystemClock.unixMilliseconds(), boot: SystemClock.bootMilliseconds())
     }
 }

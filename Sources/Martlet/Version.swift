@@ -6,5 +6,5 @@ public enum MartletVersion {
 
     /// Milliseconds since 1970 before which this release did not exist (2026-11-01): the earliest time that a clock
     /// can show and be right.
-    static let buildTime: Int64 = 1_793_491_200_000
+    package static let buildTime: Int64 = 1_793_491_200_000
 }

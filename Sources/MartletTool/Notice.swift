@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletAdapters
+import MartletEnvelope
+import MartletMessages
+import MartletOpenSSL
+import MartletPosix
+import MartletSession
+
+/// An event that the tool sends in the name of a device.
+enum Notice {
+    /// Sends the event, signed by `key`, and returns when the broker has taken it. The connection may be that of
+    /// another key of the same device: its new one, which the old one announces.
+    static func send(_ event: Event, signedBy key: PrivateKey, over broker: BrokerConnection) throws(Failure) {
+        let clock = DeviceClock(buildTime: MartletVersion.buildTime)
+        let now = TimeSample.now()
+        var claims = Claims(purpose: .event)
+        claims.clock = clock.state(now)
+        if clock.wallClock(now) != nil { claims.issuedAt = UInt64(clamping: now.system / 1000) }
+        claims.boot = SystemClock.bootID().map { BootTime(id: Bytes16($0), milliseconds: now.boot) }
+        guard let payload = event.encoded() else { throw Failure(.system, "the event has too many values") }
+        let hashing: OpenSSLHashing
+        do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
+            throw Failure(.system, "OpenSSL has no SHA-256")
+        }
+        let publicKey = key.publicKey.spki
+        let sealer = EnvelopeSealer(
+            issuer: broker.issuer, publicKey: publicKey.span, signer: KeySigner(key), hashing: hashing)
+        var envelope: [UInt8] = []
+        do throws(EnvelopeError) {
+            _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)
+        } catch { throw Failure(.system, "the event could not be signed") }
+        try broker.publish(.signed(.event), envelope)
+    }
+}
