@@ -134,7 +134,7 @@ let package = Package(
             dependencies: [
                 "CTool", "Martlet", "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletCurl", "MartletHTTPS",
                 "MartletAdapters", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletSession", "MartletDNS",
-                "MartletDiscovery", "MartletEnrolment",
+                "MartletDiscovery", "MartletEnrolment", "MartletINI",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -186,7 +186,7 @@ let package = Package(
             "MartletToolTests",
             [
                 "MartletTool", "Martlet", "MartletOpenSSL", "MartletDNS", "MartletDiscovery", "MartletEnrolment",
-                "TestSupport",
+                "MartletAdapters", "MartletEnvelope", "MartletMessages", "TestSupport",
             ]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(

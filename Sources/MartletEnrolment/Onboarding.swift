@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a device does next to get its first certificate, as far as the registrar's answers decide it (RFC 7030 §4).
+/// What a device does next to get its first or next certificate, as far as the registrar's answers decide it (RFC 7030
+/// §4).
 ///
 /// The authorities are asked for before the certificate: so a path that is wrong is found out before the token is sent,
 /// and intermediate certificates that come with no enrolment are known. What attributes the registrar would like
@@ -11,7 +12,7 @@ public struct Onboarding: Sendable {
         case bootstrap
         /// The certificate that the label names is looked for in this PKCS #7, then `proceed`.
         case trust([UInt8])
-        /// The registrar, verified, is asked. The token goes with `enrol` alone.
+        /// The registrar, verified, is asked. A token goes with `enrol` alone.
         case ask(ESTServer.Operation)
         /// So many seconds pass, then `proceed`.
         case wait(UInt32)
@@ -28,6 +29,8 @@ public struct Onboarding: Sendable {
     private var next: Step
     /// Seconds that may still be waited.
     private var patience: UInt32
+    /// What is asked for at last.
+    private let goal: ESTServer.Operation
 
     /// - Parameters:
     ///   - isPinned: whether the authority is known by its fingerprint alone, so that its certificate must be fetched.
@@ -35,6 +38,15 @@ public struct Onboarding: Sendable {
     public init(isPinned: Bool, patience: UInt32) {
         step = isPinned ? .bootstrap : .ask(.authorities)
         next = step
+        goal = .enrol
+        self.patience = patience
+    }
+
+    /// Of a device that has a certificate.
+    public init(renewing patience: UInt32) {
+        step = .ask(.authorities)
+        next = step
+        goal = .renew
         self.patience = patience
     }
 
@@ -57,7 +69,7 @@ public struct Onboarding: Sendable {
                 next = .ask(.authorities)
             } else if operation == .authorities {
                 authorities = bag
-                step = .ask(.enrol)
+                step = .ask(goal)
             } else {
                 step = .judge(bag)
             }

@@ -88,6 +88,13 @@ public final class Certificate: @unchecked Sendable {
         return Names.uris(in: OpaquePointer(names))
     }
 
+    /// Whether it is that of an authority, signed by its own key.
+    public var isRoot: Bool {
+        let result = X509_check_ca(handle.pointer) == 1 && X509_self_signed(handle.pointer, 1) == 1
+        ERR_clear_error()
+        return result
+    }
+
     /// The fingerprint: SHA-256 of the DER form.
     public var sha256: InlineArray<32, UInt8> {
         get throws(OpenSSLError) {

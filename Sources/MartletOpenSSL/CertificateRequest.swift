@@ -29,6 +29,26 @@ public final class CertificateRequest {
         guard X509_REQ_sign(handle.pointer, key.key.pointer, key.kind.digest) > 0 else { throw cleared(.failed) }
     }
 
+    /// Asks for the next certificate of a holder, for `key`: with the subject and the alternative names of the one it has,
+    /// byte for byte (RFC 7030 §4.2.2).
+    public init(key: PrivateKey, renewing certificate: Certificate) throws(OpenSSLError) {
+        handle = try Handle(X509_REQ_new(), X509_REQ_free)
+        publicKey = key.publicKey
+        let old = certificate.handle.pointer
+        try check(X509_REQ_set_subject_name(handle.pointer, X509_get_subject_name(old)))
+        try check(X509_REQ_set_pubkey(handle.pointer, key.key.pointer))
+        let index = X509_get_ext_by_NID(old, NID_subject_alt_name, -1)
+        if index >= 0 {
+            // The extension stays the certificate's.
+            let list = try Handle(OPENSSL_sk_new_null(), OPENSSL_sk_free)
+            guard OPENSSL_sk_push(list.pointer, UnsafeRawPointer(X509_get_ext(old, index))) > 0 else {
+                throw cleared(.failed)
+            }
+            try check(X509_REQ_add_extensions(handle.pointer, list.pointer))
+        }
+        guard X509_REQ_sign(handle.pointer, key.key.pointer, key.kind.digest) > 0 else { throw cleared(.failed) }
+    }
+
     /// Reads exactly one request in DER, and checks that the key it names signed it.
     public init(der: Span<UInt8>) throws(OpenSSLError) {
         guard der.count <= CertificateRequest.maximumCount else { throw .tooLarge }

@@ -126,6 +126,16 @@ struct DeviceDirectory {
         return true
     }
 
+    /// Erases a next credential that is of no use. Under another name, because a next.pem that is overwritten in part is
+    /// what device.pem was before.
+    func discardNext() throws(Failure) {
+        do throws(PosixError) { try files.rename(DeviceFiles.nextCredential, to: DeviceFiles.nextKey) } catch {
+            if error.isMissingFile { return }
+            throw Failure(path(of: DeviceFiles.nextCredential), error)
+        }
+        try erase(DeviceFiles.nextKey)
+    }
+
     /// Overwrites and removes a file, if there is one.
     func erase(_ name: String) throws(Failure) {
         do throws(PosixError) { try SpentFile.erase(String(decoding: path(of: name), as: UTF8.self)) } catch {

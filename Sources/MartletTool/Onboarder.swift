@@ -87,7 +87,12 @@ struct Onboarder {
             tell("key", "made a key:", directory.path(of: DeviceFiles.pendingKey))
         }
 
-        var registrar = Registrar(servers, label, key)
+        let request: CertificateRequest
+        do throws(OpenSSLError) {
+            let id = String(decoding: label.id, as: UTF8.self)
+            request = try CertificateRequest(key: key, commonName: id, uri: nil)
+        } catch { throw Failure(.system, "OpenSSL made no request") }
+        var registrar = Registrar(servers.registrar, isFound: servers.isRegistrarFound)
         var intermediates: [Certificate]?
         var onboarding = Onboarding(isPinned: label.authority != nil, patience: options.wait)
         while true {
@@ -96,7 +101,7 @@ struct Onboarder {
                 tell(
                     "bootstrap", "asks for the authority's certificate, whoever answers:",
                     servers.registrar.url(.authorities))
-                try take(try registrar.bootstrap(), &onboarding)
+                try onboarding.accept(try registrar.bootstrap())
             case .trust(let bag):
                 anchors = [try Registrar.anchor(in: bag, label)]
                 tell("anchor", "found the authority that the label names")
@@ -105,7 +110,12 @@ struct Onboarder {
                 tell(
                     operation == .enrol ? "enrol" : "authorities", "asks the registrar:",
                     servers.registrar.url(operation))
-                try take(try registrar.ask(operation, trusting: anchors), &onboarding)
+                // The token goes with the request alone.
+                let answer =
+                    try operation == .enrol
+                    ? registrar.ask(.enrol, trusting: anchors, request: request, authorization: label.authorization)
+                    : registrar.ask(operation, trusting: anchors)
+                try onboarding.accept(answer)
                 // What cannot be read is found out before the token is sent.
                 if intermediates == nil, case .ask(.enrol) = onboarding.step {
                     intermediates = try Registrar.certificates(onboarding.authorities)
@@ -114,11 +124,11 @@ struct Onboarder {
                 tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
                 try registrar.pause(seconds)
                 onboarding.proceed()
-            case .pending(let seconds):
-                throw Failure(
-                    .pending, "the registrar says later: run this again in ", decimal(seconds), " seconds")
+            case .pending(let seconds): throw Registrar.later(seconds)
             case .judge(let bag):
-                let issued = try registrar.issued(bag, intermediates ?? [], anchors)
+                let issued = try Registrar.issued(
+                    try Registrar.certificates(bag) + (intermediates ?? []), for: key, id: label.id, uri: nil,
+                    anchors: anchors, time: Registrar.time)
                 tell("issued", "the device is certified as", issued.first?.uris.first ?? [])
                 guard let credential = Credential(key, issued, generation: (current?.generation ?? 0) + 1) else {
                     throw Failure(.system, "OpenSSL took a certificate for that of another key")
@@ -126,17 +136,6 @@ struct Onboarder {
                 if label.authority != nil { try directory.write(DeviceFiles.anchors, try Credential.pem(anchors)) }
                 return try store(credential, label, servers, replacing: current)
             }
-        }
-    }
-
-    private func take(_ answer: ESTAnswer, _ onboarding: inout Onboarding) throws(Failure) {
-        do throws(EnrolmentError) { try onboarding.take(answer) } catch {
-            var detail = [UInt8](error.text)
-            if case .status(let status) = error {
-                detail.add(": HTTP status ")
-                detail += decimal(UInt32(clamping: status))
-            }
-            throw Failure(.negative, "", detail)
         }
     }
 
@@ -150,7 +149,7 @@ struct Onboarder {
                 DeviceFiles.configuration(label, broker: servers.broker, registrar: servers.registrar))
             try directory.write(DeviceFiles.credential, credential)
         } else {
-            try directory.erase(DeviceFiles.nextCredential)
+            try directory.discardNext()
             try directory.write(DeviceFiles.nextCredential, credential)
             _ = try directory.installNext()
         }

@@ -8,7 +8,7 @@ extension TLSFailure {
     var text: StaticString {
         switch self {
         case .certificate(let reason): reason.text
-        case .certificateRefused: "it asks for a certificate, which this device does not have yet"
+        case .certificateRefused: "it refuses this device's certificate, or that it has none"
         case .protocolVersion: "it offers no TLS version from 1.2 on"
         case .noSharedCipher: "it offers no cipher suite, group or key type that is accepted"
         case .notTLS: "it does not speak TLS"
@@ -21,11 +21,12 @@ extension TLSFailure {
 extension CertificateFailure {
     var text: StaticString {
         switch self {
-        case .hostName: "its certificate is not for the name that est in the label has"
-        case .untrustedIssuer, .selfSigned, .badSignature: "its certificate is not from the label's authority"
+        case .hostName: "its certificate is not for the name that it is asked by"
+        case .untrustedIssuer, .selfSigned, .badSignature:
+            "its certificate is not from an authority that is trusted here"
         case .expired: "its certificate, or that of its authority, has expired"
         case .notYetValid: "its certificate is not valid yet: is this device's clock right?"
-        case .wrongPurpose: "its certificate is not one for servers, or for registrars if the label names none"
+        case .wrongPurpose: "its certificate is not one for servers, or for registrars if the network proposed it"
         case .weak: "its certificate uses a weak key or signature"
         case .forbiddenByIssuer, .chainTooLong, .notUnderstood, .other: "its certificate breaks a rule of its authority"
         }
@@ -44,7 +45,7 @@ extension IssuedCertificateError {
         case .chain(.expired): "it, or that of its authority, has expired"
         case .chain(.wrongPurpose): "it is not for a TLS client"
         case .chain(.untrustedIssuer), .chain(.selfSigned), .chain(.badSignature):
-            "it is not from the label's authority"
+            "it is not from an authority that is trusted here"
         case .chain(.weak): "it uses a weak key or signature"
         case .chain: "its chain breaks a rule"
         }

@@ -7,20 +7,23 @@ import MartletHTTPS
 import MartletOpenSSL
 import MartletPosix
 
-/// The registrar of one label: what it is asked, and what comes of its answers.
+/// A registrar: what it is asked, and what comes of its answers.
 struct Registrar {
     private let server: ESTServer
     private let isFound: Bool
-    private let label: EnrolmentLabel
-    private let key: PrivateKey
+    private let own: Credential?
     private let cancellation = HTTPSCancellation()
     private var https: VerifiedHTTPS?
+    /// Its clock at the last answer over a verified connection, in seconds since 1970.
+    private(set) var date: Int64?
 
-    init(_ servers: Servers, _ label: EnrolmentLabel, _ key: PrivateKey) {
-        server = servers.registrar
-        isFound = servers.isRegistrarFound
-        self.label = label
-        self.key = key
+    /// - Parameters:
+    ///   - isFound: whether the network proposed it.
+    ///   - own: what is shown to it once it is verified.
+    init(_ server: ESTServer, isFound: Bool = false, showing own: Credential? = nil) {
+        self.server = server
+        self.isFound = isFound
+        self.own = own
     }
 
     /// The authorities, from whoever answers: worth nothing but for `anchor`.
@@ -49,19 +52,27 @@ struct Registrar {
             [], "Is the label old, or est wrong?")
     }
 
-    /// Asks over a connection that is verified by `anchors`. The token goes with a request for a certificate alone.
-    mutating func ask(_ operation: ESTServer.Operation, trusting anchors: [Certificate]) throws(Failure) -> ESTAnswer {
+    /// Asks over a connection that is verified by `anchors`: for a certificate with the request for it, and perhaps with
+    /// the header that shows a token.
+    mutating func ask(
+        _ operation: ESTServer.Operation, trusting anchors: [Certificate], request wanted: CertificateRequest? = nil,
+        authorization: [UInt8]? = nil
+    ) throws(Failure) -> ESTAnswer {
         var request = HTTPSRequest(url: try url(operation), limits: HTTPSLimits(body: ESTAnswer.maximumBody))
-        if operation == .enrol {
-            request.body = HTTPSBody(contentType: "application/pkcs10", bytes: try certificateRequest())
-            if let authorization = label.authorization {
-                request.headers = [HTTPSHeader(name: "Authorization", value: authorization)]
+        if let wanted {
+            let der: [UInt8]
+            do throws(OpenSSLError) { der = try wanted.der } catch {
+                throw Failure(.system, "OpenSSL did not encode the request")
             }
+            request.body = HTTPSBody(contentType: "application/pkcs10", bytes: Base64.encoded(der.span))
         }
+        if let authorization { request.headers = [HTTPSHeader(name: "Authorization", value: authorization)] }
         let https = try connection(request.url.host, anchors)
         do throws(HTTPSFailure) {
             let response = try https.perform(
-                request, time: Self.time, boottime: SystemClock.bootMilliseconds(), acceptNotYetValid: true)
+                request, time: max(Self.time, own?.leaf.notBefore ?? 0), boottime: SystemClock.bootMilliseconds(),
+                acceptNotYetValid: true)
+            date = response.date
             return ESTAnswer(
                 status: response.status, contentType: response.contentType,
                 retryAfter: response.retryAfter.map { UInt64($0) }, body: response.body)
@@ -87,17 +98,16 @@ struct Registrar {
         } catch { throw Failure(.system, "cannot wait: ", error.text) }
     }
 
-    /// The device's certificate and its intermediates, from what was issued; the authorities that the registrar told
-    /// may be among them.
-    func issued(
-        _ bag: [UInt8], _ authorities: [Certificate], _ anchors: [Certificate]
+    /// The certificate of a device and its intermediates, among what was issued and the authorities that the registrar told.
+    static func issued(
+        _ candidates: [Certificate], for key: PrivateKey, id: [UInt8], uri: [UInt8]?, anchors: [Certificate],
+        time: Int64
     ) throws(Failure) -> [Certificate] {
-        let candidates = try Self.certificates(bag) + authorities
         let chain: [Certificate]
         do throws(IssuedCertificateError) {
             // Time may be behind until a back end has told it.
             chain = try IssuedCertificate(
-                among: candidates, for: key.publicKey, id: label.id, uri: nil, anchors: anchors, time: Self.time,
+                among: candidates, for: key.publicKey, id: id, uri: uri, anchors: anchors, time: time,
                 isTimeTrusted: false
             ).chain
         } catch {
@@ -116,6 +126,12 @@ struct Registrar {
     static var time: Int64 { max(systemTime, Tool.buildTime) }
     static var systemTime: Int64 { SystemClock.unixMilliseconds() / 1000 }
 
+    static func later(_ seconds: UInt32) -> Failure {
+        var text: [UInt8] = []
+        text.add(seconds)
+        return Failure(.pending, "the registrar says later: run this again in ", text, " seconds")
+    }
+
     static func certificates(_ bag: [UInt8]) throws(Failure) -> [Certificate] {
         do throws(OpenSSLError) { return try CertificateBag.certificates(in: bag.span) } catch {
             throw Failure(.negative, "the registrar's answer has no certificates that can be read (PKCS #7)")
@@ -126,20 +142,14 @@ struct Registrar {
         do throws(HTTPSError) { return try HTTPSURL(bytes: server.url(operation)) } catch { throw failure(error) }
     }
 
-    private func certificateRequest() throws(Failure) -> [UInt8] {
-        do throws(OpenSSLError) {
-            let id = String(decoding: label.id, as: UTF8.self)
-            let request = try CertificateRequest(key: key, commonName: id, uri: nil).der
-            return Base64.encoded(request.span)
-        } catch { throw Failure(.system, "OpenSSL made no request") }
-    }
-
     /// The connection is kept from one request to the next.
     private mutating func connection(_ host: String, _ anchors: [Certificate]) throws(Failure) -> VerifiedHTTPS {
         if let https { return https }
         let tls: TLSContext
-        do throws(OpenSSLError) { tls = try TLSContext(serverName: host, anchors: anchors) } catch {
-            throw Failure(.usage, "est in the label is neither a DNS name nor an IP address: ", Array(host.utf8))
+        do throws(OpenSSLError) {
+            tls = try TLSContext(serverName: host, anchors: anchors, chain: own?.chain ?? [], key: own?.key)
+        } catch {
+            throw Failure(.usage, "the registrar's name is neither a DNS name nor an IP address: ", Array(host.utf8))
         }
         do throws(HTTPSError) {
             let new = try VerifiedHTTPS(tls: tls, cancellation: cancellation, isRegistrar: isFound)
@@ -152,11 +162,25 @@ struct Registrar {
         let text = [UInt8](error.text)
         switch error {
         case .tls, .notHTTP, .tooLarge, .status: return Failure(.negative, "the registrar: ", text)
-        case .invalidURL, .invalidRequest, .otherServer: return Failure(.usage, "est in the label: ", text)
+        case .invalidURL, .invalidRequest, .otherServer: return Failure(.usage, "the registrar's address: ", text)
         default:
             var detail = server.address.text
             detail.add(": ")
             return Failure(.system, "the registrar ", detail + text)
+        }
+    }
+}
+
+extension Onboarding {
+    /// `take`, with a refusal in words.
+    mutating func accept(_ answer: ESTAnswer) throws(Failure) {
+        do throws(EnrolmentError) { try take(answer) } catch {
+            var detail = [UInt8](error.text)
+            if case .status(let status) = error {
+                detail.add(": HTTP status ")
+                detail.add(UInt32(clamping: status))
+            }
+            throw Failure(.negative, "", detail)
         }
     }
 }

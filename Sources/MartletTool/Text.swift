@@ -18,6 +18,29 @@ extension [UInt8] {
         append(contentsOf: digits.reversed())
     }
 
+    /// A time of the years 1970 to 9999 in UTC (RFC 3339), given in seconds since 1970.
+    mutating func add(date seconds: Int64) {
+        let second = Swift.min(Swift.max(seconds, 0), 253_402_300_799)
+        // In years that begin in March, so that a leap day is the last: 153 days are five months.
+        let days = second / 86_400 + 719_468
+        let (era, dayOfEra) = days.quotientAndRemainder(dividingBy: 146_097)
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        add(UInt32(era * 400 + yearOfEra + (month < 10 ? 0 : 1)))
+        for (mark, number): (UInt8, Int64) in [
+            (UInt8(ascii: "-"), month < 10 ? month + 3 : month - 9), (UInt8(ascii: "-"), day),
+            (UInt8(ascii: "T"), second / 3600 % 24), (UInt8(ascii: ":"), second / 60 % 60),
+            (UInt8(ascii: ":"), second % 60),
+        ] {
+            append(mark)
+            append(UInt8(ascii: "0") + UInt8(number / 10))
+            append(UInt8(ascii: "0") + UInt8(number % 10))
+        }
+        append(UInt8(ascii: "Z"))
+    }
+
     /// A JSON string of text without controls.
     mutating func add(quoting text: [UInt8]) {
         append(UInt8(ascii: "\""))

@@ -10,7 +10,10 @@ enum Status: Int32 {
     case negative = 1
     case usage = 2
     case system = 3
+    /// It takes longer: to be run again.
     case pending = 4
+    /// There is nothing to do yet.
+    case notDue = 5
 }
 
 /// Why a verb ended, for the person who ran it: what, where, what to do. `detail` may come from outside; it is no secret.
@@ -26,6 +29,9 @@ struct Failure: Error {
         self.detail = detail
         self.after = after
     }
+
+    /// The whole of it.
+    var text: [UInt8] { [UInt8](before) + detail + [UInt8](after) }
 
     init(_ path: [UInt8], _ error: PosixError) {
         self.init(.system, "", path + [UInt8](": ") + error.text)
@@ -45,7 +51,10 @@ struct Verb {
     static let buildTime: Int64 = 1_793_491_200
 
     private static var verbs: [Verb] {
-        [Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run)]
+        [
+            Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run),
+            Verb(name: "renew", run: Renew.run),
+        ]
     }
 
     static let help: StaticString = """
@@ -53,6 +62,7 @@ struct Verb {
 
           discover   look for gateways and registrars on this network
           onboard    get this device its first certificate, as its label says
+          renew      get this device its next certificate, in time
 
           martlet VERB --help says more; martlet --version prints the version.
 

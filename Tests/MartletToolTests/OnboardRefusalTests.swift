@@ -88,12 +88,12 @@ import Testing
         },
         stranger("nothing below the path", "no such service") { try $0.answer("cacerts", status: 404) },
         stranger(
-            "another name", "not for the name that est", identity: { try $0.server(names: ["other.example"]) },
+            "another name", "not for the name that it is asked by", identity: { try $0.server(names: ["other.example"]) },
             { _ in }),
         stranger(
             "an expired certificate", "has expired",
             identity: { try $0.server(notBefore: $0.notBefore, notAfter: $0.notBefore + 3600) }, { _ in }),
-        stranger("another authority's certificate", "not from the label's authority") { plant in
+        stranger("another authority's certificate", "not from an authority that is trusted here") { plant in
             let other = try TestAuthority().authority.certificate
             try plant.set("ca", Plant.hex(other.sha256))
             try plant.answer("cacerts", bag: [other])
@@ -168,7 +168,7 @@ import Testing
             try forged($0, ["keyUsage": "critical,keyAgreement"])
         },
         issued("a server's", "not for a TLS client") { try forged($0, ["extendedKeyUsage": "serverAuth"]) },
-        issued("another authority's", "not from the label's authority") { [try device($0, of: TestAuthority())] },
+        issued("another authority's", "not from an authority that is trusted here") { [try device($0, of: TestAuthority())] },
         issued("one that has ended", "has expired") { try forged($0, clock: "2 years ago") },
         issued("an authority that nobody asked for", "it is not for this device's key") {
             [$0.authority.authority.certificate]

@@ -17,10 +17,18 @@ final class Plant {
     /// What the label says beside the id.
     var label: [(key: String, value: String)] = []
 
-    /// - Parameter identity: the registrar's.
-    init(_ identity: (TestAuthority) throws -> TestAuthority.Identity = { $0.server }) throws {
+    /// - Parameters:
+    ///   - asksForCertificate: whether the registrar does.
+    ///   - takesEnded: also one that has ended.
+    ///   - identity: the registrar's.
+    init(
+        asksForCertificate: Bool = false, takesEnded: Bool = false,
+        _ identity: (TestAuthority) throws -> TestAuthority.Identity = { $0.server }
+    ) throws {
         authority = try TestAuthority()
-        server = try HTTPSServer(authority, identity: identity(authority))
+        server = try HTTPSServer(
+            authority, identity: identity(authority), asksFor: asksForCertificate ? authority : nil,
+            takesEnded: takesEnded)
         root = FileManager.default.temporaryDirectory.appending(path: "martlet-onboard-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
             at: root, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
@@ -59,10 +67,10 @@ final class Plant {
         try server.answer(name, with: lines.joined(separator: "\r\n") + "\r\n\r\n")
     }
 
-    /// Certifies whatever key is asked for, by the program `openssl`.
-    func certifyAnything() throws {
-        let folder = authority.folder.path
-        _ = try authority.write(authority.authority.keyPEM(), to: "root.key")
+    /// Certifies whatever key is asked for, by the program `openssl`: answers `name`, as another authority if it is given.
+    func certifyAnything(_ name: String = "simpleenroll", by other: TestAuthority? = nil) throws {
+        let folder = (other ?? authority).folder.path
+        _ = try (other ?? authority).write((other ?? authority).authority.keyPEM(), to: "root.key")
         let script = """
             #!/bin/sh
             set -e
@@ -78,7 +86,7 @@ final class Plant {
             cat "$d/body"
 
             """
-        let path = try authority.write(Array(script.utf8), to: "simpleenroll.run")
+        let path = try authority.write(Array(script.utf8), to: name + ".run")
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
     }
 
@@ -159,7 +167,12 @@ final class Plant {
     }
 
     func onboard(_ more: [String] = [], before: [String] = [], input: String? = nil) throws -> Run {
-        try Run(self, more, before: before, input: input)
+        let label = input == nil ? ["--label", labelFile.path] : []
+        return try Run(self, "onboard", label + more, before: before, input: input)
+    }
+
+    func renew(_ more: [String] = [], before: [String] = []) throws -> Run {
+        try Run(self, "renew", more, before: before)
     }
 }
 
@@ -169,17 +182,13 @@ final class Run {
     private let plant: Plant
     private let (out, err) = (Pipe(), Pipe())
 
-    /// Begins it; with `input` the label comes by that way.
-    init(_ plant: Plant, _ more: [String], before: [String], input: String?) throws {
+    /// Begins it, with the plant's directory; `input` is its standard input.
+    init(_ plant: Plant, _ verb: String, _ more: [String], before: [String], input: String? = nil) throws {
         self.plant = plant
-        var command =
-            before + [
-                Bundle.main.bundleURL.appending(path: "martlet").path, "onboard", "--directory", plant.directory.path,
-            ]
-        if input == nil { command += ["--label", plant.labelFile.path] }
-        command += more
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = command
+        process.arguments =
+            before + [Bundle.main.bundleURL.appending(path: "martlet").path, verb, "--directory", plant.directory.path]
+            + more
         let pipe = Pipe()
         process.standardInput = pipe
         process.standardOutput = out
@@ -190,6 +199,9 @@ final class Run {
     }
 
     var pid: Int32 { process.processIdentifier }
+
+    /// Ends it as a power cut would.
+    func kill() { Foundation.kill(process.processIdentifier, SIGKILL) }
 
     struct Result {
         /// -1: a signal ended it.

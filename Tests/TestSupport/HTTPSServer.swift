@@ -13,15 +13,16 @@ public final class HTTPSServer: Sendable {
     ///   - identity: the server's; the authority's own server unless given.
     ///   - files: the server's, in the authority's folder, instead of `identity`.
     ///   - asksFor: the authority of the clients' certificates; nil: none is asked for.
+    ///   - takesEnded: also certificates that have ended.
     public init(
         _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, files: CertificateFiles? = nil,
-        asksFor clients: TestAuthority? = nil
+        asksFor clients: TestAuthority? = nil, takesEnded: Bool = false
     ) throws {
         folder = authority.folder
         let files = files ?? (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
         process = try ChildProcess(
-            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? []))
+            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? []) + (takesEnded ? ["ended"] : []))
         try process.waitForOutput(".\n", seconds: 30)
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
         port = UInt16(line.dropFirst(5).dropLast()) ?? 0

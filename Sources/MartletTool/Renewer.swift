@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Martlet
+import MartletCOSE
+import MartletEnrolment
+import MartletMessages
+import MartletOpenSSL
+
+/// One run of `martlet renew`.
+struct Renewer {
+    /// The most authorities that are kept.
+    static let maximumAnchors = 8
+
+    private let options: Renew.Options
+    private let directory: DeviceDirectory
+    private let settings: RenewalSettings
+    private let current: Credential
+    private let name: [UInt8]
+    private let due: Int64
+    /// Before it no clock can be right. Seconds since 1970.
+    private let earliest: Int64
+
+    init(_ options: Renew.Options) throws(Failure) {
+        self.options = options
+        directory = try DeviceDirectory(options.directory, for: .renewal)
+        settings = try RenewalSettings(directory)
+        let path = directory.path(of: DeviceFiles.credential)
+        guard let current = try directory.credential(DeviceFiles.credential) else {
+            throw Failure(.usage, "", path, " holds no private key: is the device onboarded?")
+        }
+        guard current.id == settings.configuration.id, current.leaf.uris.count == 1,
+            let name = current.leaf.uris.first, let fingerprint = try? current.leaf.sha256
+        else { throw Failure(.usage, "", path, " is not of the device that martlet.conf names") }
+        self.current = current
+        self.name = name
+        due = RenewalTime.due(
+            notBefore: current.leaf.notBefore, notAfter: current.leaf.notAfter, fingerprint: Digest(fingerprint))
+        earliest = max(Tool.buildTime, current.leaf.notBefore)
+    }
+
+    func run() throws(Failure) -> Status {
+        // Where the one before is left, an earlier run ended behind its last step.
+        if try directory.sweep(current) { return done(current) }
+        if let next = try directory.credential(DeviceFiles.nextCredential) {
+            if next.id == current.id, next.leaf.uris == current.leaf.uris, !next.hasEnded(at: lowerTime) {
+                tell("next", "goes on with the certificate of an earlier run")
+                return try install(next, trusting: try anchors())
+            }
+            try directory.discardNext()
+        }
+        let system = Registrar.systemTime
+        if !options.isNow, system >= earliest, system < due { return notDue() }
+        return try renew()
+    }
+
+    // MARK: The registrar
+
+    /// A registrar's refusal of a certificate that has ended is no fault that passes.
+    private func renew() throws(Failure) -> Status {
+        var registrar = Registrar(settings.registrar, showing: current)
+        let next: Credential
+        let anchors: [Certificate]
+        do throws(Failure) {
+            guard let asked = try ask(&registrar) else { return notDue() }
+            (next, anchors) = asked
+        } catch {
+            let time = max(lowerTime, registrar.date ?? 0)
+            guard current.hasEnded(at: time), error.status == .negative || error.status == .system else { throw error }
+            tell("needs-operator", "the device needs its operator")
+            throw Failure(
+                error.status, "needs-operator: the certificate has ended, and was not renewed: ", error.text,
+                ". A new label helps: martlet onboard takes it in the same directory")
+        }
+        try directory.write(DeviceFiles.nextCredential, next)
+        return try install(next, trusting: anchors)
+    }
+
+    /// The next credential, and the authorities from now on; nil if the registrar's clock says that it is not due.
+    private func ask(_ registrar: inout Registrar) throws(Failure) -> (Credential, [Certificate])? {
+        var trusted = try anchors()
+        var authorities: [Certificate] = []
+        var key = current.key
+        var enrolment = Onboarding(renewing: options.wait)
+        while true {
+            switch enrolment.step {
+            case .ask(.authorities):
+                tell("authorities", "asks the registrar:", settings.registrar.url(.authorities))
+                try enrolment.accept(try registrar.ask(.authorities, trusting: trusted))
+                guard case .ask(.renew) = enrolment.step else { continue }
+                guard let time = try time(registrar) else { return nil }
+                authorities = try Registrar.certificates(enrolment.authorities)
+                trusted = try adopt(authorities, trusted, time)
+                if !options.keepsKey { key = try nextKey() }
+            case .ask(let operation):
+                tell("renew", "asks the registrar:", settings.registrar.url(operation))
+                let request: CertificateRequest
+                do throws(OpenSSLError) {
+                    request = try CertificateRequest(key: key, renewing: current.leaf)
+                } catch { throw Failure(.system, "OpenSSL made no request") }
+                try enrolment.accept(try registrar.ask(operation, trusting: trusted, request: request))
+            case .wait(let seconds):
+                tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
+                try registrar.pause(seconds)
+                enrolment.proceed()
+            case .judge(let bag):
+                return (try judge(bag, authorities, trusted, key), trusted)
+            case .pending(let seconds): throw Registrar.later(seconds)
+            // Of onboarding alone.
+            case .bootstrap, .trust: throw Failure(.system, "renewal does not begin without trust")
+            }
+        }
+    }
+
+    /// The time at which it is decided; nil if it is not due then.
+    ///
+    /// A clock that is before the certificate's beginning is wrong: then the registrar's counts, for what is decided in
+    /// this run alone. It proved its name on this very connection, and all that a wrong date of its could do is a renewal
+    /// too early or too late, which it may refuse or delay anyway.
+    private func time(_ registrar: Registrar) throws(Failure) -> Int64? {
+        let system = Registrar.systemTime
+        if system >= earliest { return system }
+        guard let date = registrar.date, date >= earliest else {
+            if options.isNow { return earliest }
+            throw Failure(.system, "neither this device's clock nor the registrar's can be right: set it, or use --now")
+        }
+        return options.isNow || date >= due ? date : nil
+    }
+
+    private func judge(
+        _ bag: [UInt8], _ authorities: [Certificate], _ anchors: [Certificate], _ key: PrivateKey
+    ) throws(Failure) -> Credential {
+        let chain = try Registrar.issued(
+            try Registrar.certificates(bag) + authorities, for: key, id: current.id, uri: name, anchors: anchors,
+            time: lowerTime)
+        guard let next = Credential(key, chain, generation: current.generation + 1),
+            let old = try? current.leaf.der, let new = try? next.leaf.der, old != new
+        else { throw Failure(.negative, "the registrar issued the certificate again that the device has already") }
+        tell("issued", "the next certificate ends", date(next.leaf.notAfter))
+        return next
+    }
+
+    /// The next key, durable before the registrar sees it: that of a run that was cut short, or a new one.
+    private func nextKey() throws(Failure) -> PrivateKey {
+        if let kept = try directory.key(DeviceFiles.nextKey), kept.id == current.id,
+            kept.key.publicKey.spki != current.key.publicKey.spki
+        {
+            tell("key", "goes on with the key of an earlier run")
+            return kept.key
+        }
+        try directory.erase(DeviceFiles.nextKey)
+        let key = try directory.makeKey(DeviceFiles.nextKey, id: current.id)
+        tell("key", "made a key:", directory.path(of: DeviceFiles.nextKey))
+        return key
+    }
+
+    // MARK: The authorities
+
+    private func anchors() throws(Failure) -> [Certificate] {
+        if let anchors = try directory.installedAnchors() { return anchors }
+        throw Failure(.usage, "", directory.path(of: DeviceFiles.anchors), " is missing")
+    }
+
+    /// Takes in the new roots of an authority that rolls over (RFC 7030 section 4.1.3), durable before they are needed.
+    /// Those that have ended go, as long as others stay.
+    private func adopt(
+        _ authorities: [Certificate], _ anchors: [Certificate], _ time: Int64
+    ) throws(Failure) -> [Certificate] {
+        let good = anchors.filter { $0.notAfter >= time }
+        var result = good.isEmpty ? anchors : good
+        var isNew = result.count != anchors.count
+        for authority in authorities where authority.isRoot && authority.notAfter >= time {
+            guard result.count < Self.maximumAnchors, let der = try? authority.der,
+                !result.contains(where: { (try? $0.der) == der })
+            else { continue }
+            tell("anchor", "the registrar has a new authority:", authority.commonName ?? [])
+            result.append(authority)
+            isNew = true
+        }
+        if isNew { try directory.write(DeviceFiles.anchors, try Credential.pem(result)) }
+        return result
+    }
+
+    // MARK: The broker
+
+    /// Tries the next credential at the broker, and only then lets it take the place of the one before. What the broker
+    /// refuses is erased, so that the next run asks for another one.
+    private func install(_ next: Credential, trusting anchors: [Certificate]) throws(Failure) -> Status {
+        // Its key is in next.pem.
+        try directory.erase(DeviceFiles.nextKey)
+        tell("try", "tries the new certificate at the broker")
+        do throws(Failure) { try tryOut(next, anchors) } catch {
+            if error.status == .negative { try directory.discardNext() }
+            throw error
+        }
+        if try !directory.installNext() {
+            tell("not-erased", "this file system cannot exchange names: what the old key was written to is not erased")
+        }
+        return done(next)
+    }
+
+    private func tryOut(_ next: Credential, _ anchors: [Certificate]) throws(Failure) {
+        let broker = try BrokerConnection(
+            settings.configuration, anchors: anchors, chain: next.chain, key: next.key)
+        let spki = next.key.publicKey.spki
+        if spki != current.key.publicKey.spki {
+            try Notice.send(Event.nextKey(try digest(spki)), signedBy: current.key, over: broker)
+        }
+        broker.close()
+    }
+
+    private func digest(_ bytes: [UInt8]) throws(Failure) -> Digest {
+        do throws(OpenSSLError) { return Digest(try SHA256().digest(bytes.span)) } catch {
+            throw Failure(.system, "OpenSSL has no SHA-256")
+        }
+    }
+
+    // MARK: The end
+
+    private func done(_ credential: Credential) -> Status {
+        tell(
+            "done", "the device takes its new credential at its next start; it ends", date(credential.leaf.notAfter))
+        return .success
+    }
+
+    private func notDue() -> Status {
+        tell("not-due", "the certificate is renewed from then on:", date(due))
+        return .notDue
+    }
+
+    /// Not before what is certain.
+    private var lowerTime: Int64 { max(Registrar.systemTime, earliest) }
+
+    private func decimal(_ number: UInt32) -> [UInt8] {
+        var text: [UInt8] = []
+        text.add(number)
+        return text
+    }
+
+    private func date(_ seconds: Int64) -> [UInt8] {
+        var text: [UInt8] = []
+        text.add(date: seconds)
+        return text
+    }
+
+    private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
+        Output.tell(step, text, detail, isJSON: options.isJSON)
+    }
+}
+
+extension Event {
+    /// Announces the key whose DER SubjectPublicKeyInfo has this SHA-256.
+    static func nextKey(_ digest: Digest) -> Event {
+        var values: [Value] = []
+        for code in 0..<4 {
+            var number: UInt64 = 0
+            for index in (8 * code)..<(8 * code + 8) { number = number << 8 | UInt64(digest.bytes[index]) }
+            values.append(Value(code: UInt64(code), number: number))
+        }
+        return Event(kind: .nextKey, values: values)
+    }
+}
