@@ -65,10 +65,10 @@ struct Renewer {
             (next, anchors) = asked
         } catch {
             let time = max(lowerTime, registrar.date ?? 0)
-            guard current.hasEnded(at: time), error.status == .negative || error.status == .system else { throw error }
+            guard current.hasEnded(at: time), error.status == .negative else { throw error }
             tell("needs-operator", "the device needs its operator")
             throw Failure(
-                error.status, "needs-operator: the certificate has ended, and was not renewed: ", error.text,
+                .negative, "needs-operator: the certificate has ended, and was not renewed: ", error.text,
                 ". A new label helps: martlet onboard takes it in the same directory")
         }
         try directory.write(DeviceFiles.nextCredential, next)

@@ -35,9 +35,10 @@ final class RenewPlant {
         (key, certificate) = try Self.device(authority, days)
         let back = try authority.client("back-end")
         listener = try ChildProcess(
-            "mosquitto_sub",
+            "stdbuf",
             [
-                "-d", "-h", "127.0.0.1", "--insecure", "-p", "\(self.broker.port)", "--cafile", tls.anchors,
+                "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "--insecure", "-p", "\(self.broker.port)", "--cafile",
+                tls.anchors,
                 "--cert", back.certificatePath, "--key", back.keyPath, "-t", "martlet/v1/+/event", "-q", "1", "-F",
                 "EVENT %t %x.",
             ])

@@ -104,12 +104,8 @@ import Testing
     {
         let test = try RenewPlant()
         let other = try TestAuthority()
-        let folder = test.plant.authority.folder.path
         try test.plant.answer("cacerts", bag: [other.authority.certificate])
         try test.plant.certifyAnything("simplereenroll", by: other)
-        try FileManager.default.removeItem(atPath: folder + "/simplereenroll.run")
-        try FileManager.default.copyItem(
-            atPath: other.folder.path + "/simplereenroll.run", toPath: folder + "/simplereenroll.run")
         for round in 1...2 {
             let result = try test.plant.renew().result()
             #expect(result.status == 1 && result.error.contains("the broker"), "\(result)")
@@ -137,9 +133,9 @@ import Testing
         #expect(test.plant.requests == RenewTests.requests)
         try test.broker.start()
         let heard = try ChildProcess(
-            "mosquitto_sub",
+            "stdbuf",
             [
-                "-d", "-h", "127.0.0.1", "--insecure", "-p", "\(test.broker.port)", "--cafile",
+                "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "--insecure", "-p", "\(test.broker.port)", "--cafile",
                 test.plant.authority.rootPath, "--cert", test.plant.authority.folder.path + "/back-end.pem", "--key",
                 test.plant.authority.folder.path + "/back-end.key", "-t", "#", "-q", "1",
             ])
