@@ -31,6 +31,12 @@ public struct DNSName: Sendable, Comparable {
         self.wire = wire
     }
 
+    /// `label` below `parent`; nil unless the label has 1 to 63 bytes and the name at most 255.
+    public init?(_ label: [UInt8], below parent: DNSName) {
+        guard (1...63).contains(label.count), label.count + 1 + parent.wire.count <= Self.limit else { return nil }
+        wire = [UInt8(label.count)] + label + parent.wire
+    }
+
     public var isRoot: Bool { wire.count == 1 }
 
     /// The labels from the leftmost on, without the root.

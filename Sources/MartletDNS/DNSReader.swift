@@ -12,8 +12,10 @@ struct DNSReader: ~Copyable, ~Escapable {
     mutating func question() throws(DNSError) -> DNSQuestion {
         let name = try name()
         let type = try uint16()
-        _ = try uint16()
-        return DNSQuestion(name, type)
+        let questionClass = try uint16()
+        let kind = questionClass & 0x7fff
+        return DNSQuestion(
+            name, type, isInternet: kind == 1 || kind == 255, wantsUnicast: questionClass & 0x8000 != 0)
     }
 
     @inline(never)
@@ -54,7 +56,7 @@ struct DNSReader: ~Copyable, ~Escapable {
             return .address(copy(start..<end))
         default:
             offset = end
-            return .other
+            return .other(type: type)
         }
     }
 
