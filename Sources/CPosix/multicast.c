@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum { MDNS_PORT = 5353 };
+enum { MDNS_PORT = 5353, GROUP4 = 0xe00000fb };
+#define GROUP6 {0xff, 0x02, [15] = 0xfb}
 
 static uint8_t leading_ones(const uint8_t *bytes, size_t count) {
     uint8_t bits = 0;
@@ -56,18 +57,23 @@ int CPosix_networks(struct CPosix_network *list, int capacity) {
 }
 
 // The hop limit is 255 (RFC 6762 section 11). Bound, so that the port is there before the first packet is sent.
-static int prepare(int descriptor, bool is_ipv6) {
-    const int one = 1, hops = 255, room = 1 << 20;
+static int prepare(int descriptor, bool is_ipv6, bool answers) {
+    const int one = 1, zero = 0, hops = 255, room = 1 << 20;
     // As much as the kernel gives: a flood should not push out the answers among it.
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     if (is_ipv6) {
-        struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+        struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(answers ? MDNS_PORT : 0)};
+        // What it sends is not for itself, and nobody else here has the port.
+        if (answers && setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &zero, sizeof zero) < 0) return -errno;
+        if (answers && setsockopt(descriptor, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof hops) < 0) return -errno;
         if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) < 0) return -errno;
         if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops) < 0) return -errno;
         if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) < 0) return -errno;
         if (bind(descriptor, (struct sockaddr *)&any, sizeof any) < 0) return -errno;
     } else {
-        struct sockaddr_in any = {.sin_family = AF_INET};
+        struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(answers ? MDNS_PORT : 0)};
+        if (answers && setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof zero) < 0) return -errno;
+        if (answers && setsockopt(descriptor, IPPROTO_IP, IP_TTL, &hops, sizeof hops) < 0) return -errno;
         if (setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_TTL, &hops, sizeof hops) < 0) return -errno;
         if (setsockopt(descriptor, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) < 0) return -errno;
         if (bind(descriptor, (struct sockaddr *)&any, sizeof any) < 0) return -errno;
@@ -75,10 +81,10 @@ static int prepare(int descriptor, bool is_ipv6) {
     return 0;
 }
 
-int CPosix_multicast_socket(bool is_ipv6) {
+int CPosix_multicast_socket(bool is_ipv6, bool answers) {
     int descriptor = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
-    int code = prepare(descriptor, is_ipv6);
+    int code = prepare(descriptor, is_ipv6, answers);
     if (code < 0) {
         close(descriptor);
         return code;
@@ -86,19 +92,31 @@ int CPosix_multicast_socket(bool is_ipv6) {
     return descriptor;
 }
 
-int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, const uint8_t *bytes, size_t count) {
-    ssize_t n;
+int CPosix_multicast_join(int descriptor, bool is_ipv6, uint32_t interface) {
+    int code;
     if (is_ipv6) {
+        struct ipv6_mreq group = {.ipv6mr_multiaddr = {.s6_addr = GROUP6}, .ipv6mr_interface = interface};
+        code = setsockopt(descriptor, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group, sizeof group);
+    } else {
+        struct ip_mreqn group = {.imr_multiaddr = {.s_addr = htonl(GROUP4)}, .imr_ifindex = (int)interface};
+        code = setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group);
+    }
+    return code < 0 && errno != EADDRINUSE ? -errno : 0;
+}
+
+int CPosix_unicast_send(int descriptor, const struct CPosix_peer *to, const uint8_t *bytes, size_t count) {
+    ssize_t n;
+    if (to->is_ipv6) {
         // A link-local destination goes out by the interface of its scope.
-        struct sockaddr_in6 group = {
-            .sin6_family = AF_INET6, .sin6_port = htons(MDNS_PORT), .sin6_scope_id = interface,
-            .sin6_addr = {.s6_addr = {0xff, 0x02, [15] = 0xfb}}};
-        do n = sendto(descriptor, bytes, count, MSG_NOSIGNAL, (struct sockaddr *)&group, sizeof group);
+        struct sockaddr_in6 peer = {
+            .sin6_family = AF_INET6, .sin6_port = htons(to->port), .sin6_scope_id = to->interface};
+        memcpy(&peer.sin6_addr, to->address, 16);
+        do n = sendto(descriptor, bytes, count, MSG_NOSIGNAL, (struct sockaddr *)&peer, sizeof peer);
         while (n < 0 && errno == EINTR);
     } else {
-        struct sockaddr_in group = {
-            .sin_family = AF_INET, .sin_port = htons(MDNS_PORT), .sin_addr = {.s_addr = htonl(0xe00000fb)}};
-        struct in_pktinfo way = {.ipi_ifindex = (int)interface};
+        struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(to->port)};
+        memcpy(&peer.sin_addr, to->address, 4);
+        struct in_pktinfo way = {.ipi_ifindex = (int)to->interface};
         union {
             struct cmsghdr head;
             char bytes[CMSG_SPACE(sizeof way)];
@@ -109,7 +127,7 @@ int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, cons
         memcpy(CMSG_DATA(&control.head), &way, sizeof way);
         struct iovec data = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count};
         struct msghdr message = {
-            .msg_name = &group, .msg_namelen = sizeof group, .msg_iov = &data, .msg_iovlen = 1,
+            .msg_name = &peer, .msg_namelen = sizeof peer, .msg_iov = &data, .msg_iovlen = 1,
             .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
         do n = sendmsg(descriptor, &message, MSG_NOSIGNAL);
         while (n < 0 && errno == EINTR);
@@ -117,7 +135,16 @@ int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, cons
     return n < 0 ? -errno : 0;
 }
 
-int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity, struct CPosix_sender *sender) {
+int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, const uint8_t *bytes, size_t count) {
+    struct CPosix_peer group = {.interface = interface, .is_ipv6 = is_ipv6, .port = MDNS_PORT};
+    const uint8_t group6[] = GROUP6;
+    const uint32_t group4 = htonl(GROUP4);
+    if (is_ipv6) memcpy(group.address, group6, sizeof group6);
+    else memcpy(group.address, &group4, sizeof group4);
+    return CPosix_unicast_send(descriptor, &group, bytes, count);
+}
+
+int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity, struct CPosix_peer *sender) {
     union {
         struct sockaddr any;
         struct sockaddr_in ipv4;
@@ -158,13 +185,20 @@ int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity
     return n;
 }
 
-bool CPosix_is_on_link(const struct CPosix_sender *sender, const struct CPosix_network *list, int count) {
+bool CPosix_is_on_link(const struct CPosix_peer *sender, const struct CPosix_network *list, int count) {
     for (int i = 0; i < count; i++) {
         if (list[i].is_ipv6 != sender->is_ipv6) continue;
         size_t whole = list[i].prefix_bits / 8;
         uint8_t mask = (uint8_t)(0xff00 >> list[i].prefix_bits % 8);
         if (memcmp(list[i].address, sender->address, whole) != 0) continue;
         if (mask == 0 || ((list[i].address[whole] ^ sender->address[whole]) & mask) == 0) return true;
+    }
+    return false;
+}
+
+bool CPosix_is_own(const struct CPosix_peer *peer, const struct CPosix_network *list, int count) {
+    for (int i = 0; i < count; i++) {
+        if (list[i].is_ipv6 == peer->is_ipv6 && memcmp(list[i].address, peer->address, 16) == 0) return true;
     }
     return false;
 }

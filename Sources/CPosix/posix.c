@@ -104,6 +104,28 @@ int CPosix_unlink_at(int directory, const char *name) { return result(unlinkat(d
 
 int CPosix_make_directory(const char *path) { return result(mkdir(path, 0700)); }
 
+int CPosix_create_public(const char *path) {
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (descriptor < 0) return -errno;
+    // Whatever the umask.
+    if (fchmod(descriptor, 0644) < 0) {
+        int code = -errno;
+        close(descriptor);
+        return code;
+    }
+    return descriptor;
+}
+
+int CPosix_rename(const char *from, const char *to) { return result(rename(from, to)); }
+
+int CPosix_unlink(const char *path) { return result(unlink(path)); }
+
+int CPosix_exists(const char *path) {
+    struct stat info;
+    if (lstat(path, &info) == 0) return 1;
+    return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+}
+
 int CPosix_lock(int descriptor) { return result(flock(descriptor, LOCK_EX | LOCK_NB)); }
 
 void CPosix_unlock(int descriptor) { flock(descriptor, LOCK_UN); }

@@ -52,4 +52,21 @@ int64_t CTool_read_line(int descriptor, uint8_t *bytes, size_t capacity) {
     return (int64_t)count;
 }
 
+static volatile sig_atomic_t ending;
+
+static void end(int number) {
+    (void)number;
+    ending = 1;
+}
+
+void CTool_catch_end(void) {
+    // Without SA_RESTART: whoever waits is woken.
+    struct sigaction action = {.sa_handler = end};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+bool CTool_is_ending(void) { return ending != 0; }
+
 void CTool_exit(int status) { exit(status); }

@@ -2,10 +2,24 @@
 
 internal import CPosix
 
-/// Asks the groups of multicast DNS, 224.0.0.251 and ff02::fb, port 5353, on every usable interface, and receives what
-/// is answered to it alone: it joins no group, and has a port of its own. At most one socket for each address family.
-/// One thread at a time.
+/// Speaks with the groups of multicast DNS, 224.0.0.251 and ff02::fb, port 5353, on every usable interface. At most one
+/// socket for each address family. One thread at a time.
+///
+/// For asking, it receives what is answered to it alone: it joins no group, and has a port of its own. For answering, it
+/// has port 5353, which it shares with nobody, and is in the groups.
 public final class MulticastSocket {
+    public enum Purpose {
+        case asking
+        case answering
+    }
+
+    /// An address of this machine.
+    public struct Network {
+        public let interface: UInt32
+        /// 4 or 16 bytes.
+        public let address: [UInt8]
+    }
+
     /// More networks than this one are not seen.
     private static let networkLimit = 64
 
@@ -20,21 +34,72 @@ public final class MulticastSocket {
     public struct Arrival {
         /// Bytes in the buffer.
         public let count: Int
-        /// The sender's.
+        /// The sender's: 4 or 16 bytes.
+        public let address: [UInt8]
         public let port: UInt16
         /// Whether the sender's address lies in a network of this machine's interfaces (RFC 6762 section 11).
         public let isOnLink: Bool
+        /// Whether it is an address of this machine.
+        public let isOwn: Bool
         /// By which it came.
         public let interface: UInt32
     }
 
-    /// A family that the kernel does not have is left out; without both it is an error.
-    public init() throws(PosixError) {
-        let first = CPosix_multicast_socket(false)
-        let second = CPosix_multicast_socket(true)
+    /// A family that the kernel does not have is left out; without both it is an error. So it is, for answering, if
+    /// somebody else has the port: `isTaken`.
+    public init(_ purpose: Purpose) throws(PosixError) {
+        let first = CPosix_multicast_socket(false, purpose == .answering)
+        let second = CPosix_multicast_socket(true, purpose == .answering)
         ipv4 = first < 0 ? nil : Descriptor(first)
         ipv6 = second < 0 ? nil : Descriptor(second)
-        if first < 0 && second < 0 { _ = try check(first, "socket") }
+        if first < 0 && second < 0 || first == -EADDRINUSE { _ = try check(first, "socket") }
+        if second == -EADDRINUSE { _ = try check(second, "socket") }
+    }
+
+    /// Joins the groups by every interface that is up and can multicast, and tells their addresses. To be called again
+    /// when they may have changed.
+    public func join() throws(PosixError) -> [Network] {
+        try readNetworks()
+        for index in networks.indices where isFirst(index) {
+            let network = networks[index]
+            guard let socket = network.is_ipv6 ? ipv6 : ipv4 else { continue }
+            // One that has just gone is no error.
+            _ = CPosix_multicast_join(socket.number, network.is_ipv6, network.interface)
+        }
+        return networks.map { network in
+            Network(interface: network.interface, address: Self.address(network.address, network.is_ipv6))
+        }
+    }
+
+    /// Sends to the group by one interface.
+    public func send(_ packet: Span<UInt8>, interface: UInt32, isIPv6: Bool) throws(PosixError) {
+        guard let socket = isIPv6 ? ipv6 : ipv4 else { return }
+        let result = packet.withUnsafeBufferPointer {
+            CPosix_multicast_send(socket.number, isIPv6, interface, $0.baseAddress, $0.count)
+        }
+        _ = try check(result, "sendto")
+    }
+
+    /// Sends to one who sent something.
+    public func send(
+        _ packet: Span<UInt8>, to address: [UInt8], port: UInt16, interface: UInt32
+    ) throws(PosixError) {
+        guard address.count == 4 || address.count == 16 else { return }
+        let isIPv6 = address.count == 16
+        guard let socket = isIPv6 ? ipv6 : ipv4 else { return }
+        var peer = CPosix_peer()
+        peer.interface = interface
+        peer.is_ipv6 = isIPv6
+        peer.port = port
+        withUnsafeMutableBytes(of: &peer.address) { $0.copyBytes(from: address) }
+        let result = packet.withUnsafeBufferPointer {
+            CPosix_unicast_send(socket.number, &peer, $0.baseAddress, $0.count)
+        }
+        _ = try check(result, "sendto")
+    }
+
+    private static func address<Bytes>(_ bytes: Bytes, _ isIPv6: Bool) -> [UInt8] {
+        withUnsafeBytes(of: bytes) { [UInt8]($0.prefix(isIPv6 ? 16 : 4)) }
     }
 
     /// Sends `packet` by every interface that is up and can multicast, once for each address family that it has an
@@ -69,7 +134,7 @@ public final class MulticastSocket {
         startsWithIPv6.toggle()
         for isIPv6 in [startsWithIPv6, !startsWithIPv6] {
             guard let socket = isIPv6 ? ipv6 : ipv4, (isIPv6 ? second : first) != 0 else { continue }
-            var sender = CPosix_sender()
+            var sender = CPosix_peer()
             let count = buffer.withUnsafeMutableBufferPointer {
                 CPosix_multicast_receive(socket.number, $0.baseAddress, $0.count, &sender)
             }
@@ -78,9 +143,12 @@ public final class MulticastSocket {
             let isOnLink = networks.withUnsafeBufferPointer {
                 CPosix_is_on_link(&sender, $0.baseAddress, Int32($0.count))
             }
+            let isOwn = networks.withUnsafeBufferPointer {
+                CPosix_is_own(&sender, $0.baseAddress, Int32($0.count))
+            }
             return Arrival(
-                count: Int(count), port: sender.port, isOnLink: isOnLink,
-                interface: sender.interface)
+                count: Int(count), address: Self.address(sender.address, isIPv6), port: sender.port,
+                isOnLink: isOnLink, isOwn: isOwn, interface: sender.interface)
         }
         return nil
     }

@@ -32,6 +32,11 @@ public enum PosixError: Error {
         if case .system(_, ENOENT) = self { true } else { false }
     }
 
+    /// Whether somebody else has the port.
+    public var isTaken: Bool {
+        if case .system(_, EADDRINUSE) = self { true } else { false }
+    }
+
     /// The errno of a failed call; EACCES for a rule about files, EIO for anything else.
     public var code: Int32 {
         switch self {

@@ -137,12 +137,3 @@ public final class DirectoryLock: Sendable {
 
     deinit { CPosix_unlock(file.number) }
 }
-
-/// Files that are not secret.
-public enum PublicFile {
-    /// The content of `path`, at most `limit` bytes; follows links.
-    public static func read(_ path: String, limit: Int) throws(PosixError) -> [UInt8] {
-        let number = try withPath(path) { CPosix_open($0) }
-        return try Descriptor(try check(number, "open")).readAll(limit: limit)
-    }
-}

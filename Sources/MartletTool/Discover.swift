@@ -62,7 +62,7 @@ enum Discover {
 
     /// What answers within so many seconds.
     static func find(_ kinds: [ServiceKind], _ seconds: UInt64) throws(PosixError) -> [FoundService] {
-        let socket = try MulticastSocket()
+        let socket = try MulticastSocket(.asking)
         var now = SystemClock.bootMilliseconds()
         let end = now + seconds * 1000
         var browser = ServiceBrowser(kinds, id: try randomUInt16(), now: now)

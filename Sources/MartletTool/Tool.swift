@@ -54,6 +54,7 @@ struct Verb {
         [
             Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run),
             Verb(name: "renew", run: Renew.run),
+            Verb(name: "announce", run: Announce.run),
         ]
     }
 
@@ -63,6 +64,7 @@ struct Verb {
           discover   look for gateways and registrars on this network
           onboard    get this device its first certificate, as its label says
           renew      get this device its next certificate, in time
+          announce   let this device be found on its networks until it has its certificate
 
           martlet VERB --help says more; martlet --version prints the version.
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+import announcing
 import onboarding
 from network import HERE4, THERE4, THERE6, Network, Process, private_folder, sh
 import responder
@@ -236,6 +237,7 @@ def main():
         with_zeroconf(network)
         with_others(network)
         onboarding.run(network, program, check, zeroconf, liar)
+        announcing.run(network, program, check)
     sys.exit(1 if failures else 0)
 
 

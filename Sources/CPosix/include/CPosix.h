@@ -60,6 +60,15 @@ int CPosix_exchange_at(int directory, const char *one, const char *other);
 int CPosix_unlink_at(int directory, const char *name);
 int CPosix_make_directory(const char *path);
 
+/// Creates 0644, never an existing file.
+int CPosix_create_public(const char *path);
+
+int CPosix_rename(const char *from, const char *to);
+int CPosix_unlink(const char *path);
+
+/// 1 if there is something of that name, 0 if not.
+int CPosix_exists(const char *path);
+
 /// Takes the exclusive lock of the open file, or -EWOULDBLOCK; it ends with the descriptor.
 int CPosix_lock(int descriptor);
 
@@ -118,25 +127,34 @@ struct CPosix_network {
 /// The networks of the interfaces that are up, can multicast and are no loopback; at most `capacity`.
 int CPosix_networks(struct CPosix_network *list, int capacity);
 
-/// A UDP socket for multicast DNS: non-blocking, close-on-exec, on a port that the system chooses, in no group.
-int CPosix_multicast_socket(bool is_ipv6);
+/// A UDP socket for multicast DNS: non-blocking, close-on-exec, in no group. `answers`: on the port of multicast DNS, for
+/// itself alone (-EADDRINUSE if somebody has it); otherwise on a port that the system chooses.
+int CPosix_multicast_socket(bool is_ipv6, bool answers);
+
+/// Joins the group of multicast DNS on an interface; again changes nothing.
+int CPosix_multicast_join(int descriptor, bool is_ipv6, uint32_t interface);
 
 /// Sends to the group of multicast DNS by an interface.
 int CPosix_multicast_send(int descriptor, bool is_ipv6, uint32_t interface, const uint8_t *bytes, size_t count);
 
-/// Where a packet came from: the sender's address and port, and the interface that it came by.
-struct CPosix_sender {
+/// Whom a packet came from, or goes to: address and port, and the interface. Bytes behind an IPv4 address are zero.
+struct CPosix_peer {
     uint32_t interface;
     uint8_t address[16];
     bool is_ipv6;
     uint16_t port;
 };
 
+int CPosix_unicast_send(int descriptor, const struct CPosix_peer *to, const uint8_t *bytes, size_t count);
+
 /// The next packet's size, also if `capacity` is less and the rest is lost; -EAGAIN if there is none.
-int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity, struct CPosix_sender *sender);
+int64_t CPosix_multicast_receive(int descriptor, uint8_t *bytes, size_t capacity, struct CPosix_peer *sender);
 
 /// Whether the sender's address lies in one of the networks.
-bool CPosix_is_on_link(const struct CPosix_sender *sender, const struct CPosix_network *list, int count);
+bool CPosix_is_on_link(const struct CPosix_peer *sender, const struct CPosix_network *list, int count);
+
+/// Whether it is the address of one of the interfaces.
+bool CPosix_is_own(const struct CPosix_peer *peer, const struct CPosix_network *list, int count);
 
 /// The text of an address of 4 or 16 bytes, with the name of `interface` unless that is 0.
 enum { CPOSIX_ADDRESS_TEXT_SIZE = 64 };
