@@ -77,12 +77,13 @@ struct Announcer {
         while !CTool_is_ending() {
             let now = SystemClock.bootMilliseconds()
             if now >= end { return tell("over", "the time is over") }
+            // Before it looks: avahi-daemon tells a file from the one before by the second that it was written in.
+            _ = waiter.wait(socket: -1, writing: false, milliseconds: min(Self.pace, end - now))
             guard let state = try state() else { return tell("onboarded", "the device has its certificate") }
             if state != device.state {
                 device.state = state
                 try file.write(device)
             }
-            _ = waiter.wait(socket: -1, writing: false, milliseconds: min(Self.pace, end - now))
         }
     }
 
