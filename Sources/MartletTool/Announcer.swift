@@ -168,7 +168,7 @@ struct Announcer {
         for network in networks {
             let isIPv6 = network.address.count == 16
             if links.contains(where: { $0.interface == network.interface && $0.isIPv6 == isIPv6 }) { continue }
-            let addresses = networks.filter { $0.interface == network.interface }.map(\.address)
+            let addresses = networks.filter { $0.interface == network.interface }.map { $0.address }
             links.append(ResponderLink(interface: network.interface, isIPv6: isIPv6, addresses: addresses))
         }
         return links
