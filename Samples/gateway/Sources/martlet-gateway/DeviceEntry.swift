@@ -36,15 +36,15 @@ struct DeviceEntry: Equatable, Sendable {
     }
 }
 
-/// Lets a device enrol once, with a token that only its hash is kept of.
+/// Lets a device enrol once, with a token that only its hash is kept of, or with its factory certificate.
 struct Invitation: Equatable, Sendable {
     static let maximumWrongTries: UInt64 = 10
 
     /// Whether there were too many wrong tokens.
     var isVoid: Bool { wrongTries >= Self.maximumWrongTries }
 
-    /// SHA-256 of the token.
-    let token: [UInt8]
+    /// SHA-256 of the token; nil: the factory certificate is needed instead.
+    let token: [UInt8]?
     /// Seconds since 1970.
     let expires: Int64
     var wrongTries: UInt64 = 0
@@ -65,7 +65,8 @@ extension DeviceEntry {
     var text: String {
         var lines = [Self.head, "state \(state.rawValue)", "urn \(urn)"]
         if let invitation {
-            lines += ["token \(hex(invitation.token))", "expires \(invitation.expires)"]
+            lines.append(invitation.token.map { "token \(hex($0))" } ?? "factory yes")
+            lines.append("expires \(invitation.expires)")
             lines.append("wrong-tries \(invitation.wrongTries)")
             if invitation.waitsForApproval { lines.append("approval awaited") }
             if let key = invitation.key { lines.append("key \(hex(key))") }
@@ -91,12 +92,14 @@ extension DeviceEntry {
             let urn = values.removeValue(forKey: "urn"), DeviceURN.isValid(String(urn))
         else { return nil }
         self.init(state: state, urn: String(urn))
-        if let token = values.removeValue(forKey: "token") {
-            guard let token = bytes(hex: token), token.count == 32,
+        let (token, factory) = (values.removeValue(forKey: "token"), values.removeValue(forKey: "factory"))
+        if token != nil || factory != nil {
+            let digest = token.flatMap { bytes(hex: $0) }
+            guard factory == nil ? digest?.count == 32 : factory == "yes" && token == nil,
                 let expires = values.removeValue(forKey: "expires").flatMap({ Int64($0) }),
                 let wrongTries = values.removeValue(forKey: "wrong-tries").flatMap({ UInt64($0) })
             else { return nil }
-            var invitation = Invitation(token: token, expires: expires, wrongTries: wrongTries)
+            var invitation = Invitation(token: digest, expires: expires, wrongTries: wrongTries)
             if let approval = values.removeValue(forKey: "approval") {
                 guard approval == "awaited" else { return nil }
                 invitation.waitsForApproval = true

@@ -11,7 +11,8 @@ struct DeviceInvite: ParsableCommand {
         discussion: """
             The label says where registrar and broker are, whom to trust, and a token that is good for one enrolment. \
             It is a secret until the device has enrolled: bring it there over a protected way, as the file \
-            /boot/martlet.uri or as QR code. A new invitation ends the one before.
+            /boot/martlet.uri or as QR code. With --factory the label has no token, and is no secret: 'run \
+            --factory-authority' says whose certificates count. A new invitation ends the one before.
             """)
 
     private static let maximumHours = 24
@@ -34,6 +35,9 @@ struct DeviceInvite: ParsableCommand {
     @Flag(help: "The device gets its certificate once 'device approve' says so.")
     var approveLater = false
 
+    @Flag(help: "The device needs no token, but its factory certificate, whose common name is the id.")
+    var factory = false
+
     @Flag(help: "Show a QR code, also if this is no terminal.")
     var qr = false
 
@@ -54,17 +58,18 @@ struct DeviceInvite: ParsableCommand {
             broker: options.host, brokerPort: try gateway.port(or: options.port),
             authority: hex(digest.indices.map { digest[$0] }),
             root: try fingerprint(TrustFiles(gateway).first().root))
-        let token = try Token()
-        label.token = token.text
+        let token = factory ? nil : try Token()
+        label.token = token?.text
         try store(
             Invitation(
-                token: try token.digest(), expires: SystemClock.unixMilliseconds() / 1000 + Int64(valid) * 3600,
+                token: try token?.digest(), expires: SystemClock.unixMilliseconds() / 1000 + Int64(valid) * 3600,
                 waitsForApproval: approveLater), gateway)
         let isTerminal = isatty(1) == 1
         print(label.text)
         if qr || isTerminal { try QRCode.show(label.text) }
         if isTerminal {
-            print("Bring it to \(device.id) as /boot/martlet.uri within \(valid) h: it is a secret until then.")
+            let secret = factory ? "" : ": it is a secret until then"
+            print("Bring it to \(device.id) as /boot/martlet.uri within \(valid) h\(secret).")
         }
     }
 

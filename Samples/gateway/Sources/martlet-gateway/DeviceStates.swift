@@ -106,6 +106,7 @@ extension Invitation {
         if isVoid { return "void: \(wrongTries) wrong tokens" }
         if expires < time { return "expired" }
         var text = "until \(timestamp(milliseconds: expires * 1000) ?? "-")"
+        if token == nil { text += ", by its factory certificate" }
         if waitsForApproval { text += key == nil ? ", to be approved" : ", waits for approval" }
         if let key { text += ", key \(hex(Array(key.prefix(8))))" }
         return text

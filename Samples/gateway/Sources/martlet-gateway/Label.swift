@@ -11,11 +11,12 @@ struct Label {
     /// SHA-256 of the authority's certificate, and of the key of a root, in hexadecimal.
     let authority: String
     let root: String
-    var token = ""
+    /// nil: the device has a factory certificate.
+    var token: String?
 
     var text: String {
         "martlet:\(id)?est=\(Self.address(registrar, registrarPort))&mqtt=\(Self.address(broker, brokerPort))"
-            + "&ca=\(authority)&root=\(root)&token=\(token)"
+            + "&ca=\(authority)&root=\(root)" + (token.map { "&token=\($0)" } ?? "")
     }
 
     private static func address(_ host: String, _ port: UInt16) -> String {

@@ -22,6 +22,8 @@ actor Registrar {
         var certificateDays: Int64 = 90
         /// Days after its end in which a certificate may still be renewed.
         var renewExpiredDays: Int64 = 0
+        /// nil: certificates of a factory are worth nothing.
+        var factory: FactoryAuthority?
     }
 
     /// The certificate in DER; nil: it is yet to be approved.
@@ -89,9 +91,7 @@ actor Registrar {
     // MARK: The first certificate
 
     private func enrol(_ request: ESTRequest, _ time: Int64, _ device: inout [UInt8]) throws -> Answer {
-        guard let (user, token) = request.credentials else { throw unauthorised("no id and token") }
-        device = Array(user.prefix(DeviceID.maximumLength))
-        var (id, entry, invitation) = try authenticate(user, token, time)
+        var (id, entry, invitation) = try authenticate(request, time, &device)
         if entry.state.isBarred {
             throw ESTRefusal(403, "the device is \(entry.state.rawValue)", tells: "this device may not enrol")
         }
@@ -119,26 +119,68 @@ actor Registrar {
         return try certify(id, entry, wanted, time)
     }
 
-    /// Who asks, if the token is right.
+    /// Who asks, if it has what its invitation and the rules want: a token, a factory certificate, or both.
     private func authenticate(
-        _ user: [UInt8], _ token: [UInt8], _ time: Int64
+        _ request: ESTRequest, _ time: Int64, _ device: inout [UInt8]
     ) throws -> (String, DeviceEntry, Invitation) {
-        guard DeviceID.isValid(user.span) else { throw unauthorised("the user is not a device id") }
-        let id = String(decoding: user, as: UTF8.self)
-        guard var entry = try registry.entry(id), var invitation = entry.invitation else {
+        if let (user, token) = request.credentials {
+            device = Array(user.prefix(DeviceID.maximumLength))
+            let (id, entry, invitation) = try invited(user)
+            guard let expected = invitation.token else { throw unauthorised("the invitation has no token") }
+            try require(token, expected, id, entry, invitation)
+            if time > invitation.expires { throw unauthorised("the token has expired") }
+            if let factory = rules.factory, factory.isSecondFactor {
+                guard try certified(by: factory, request, time) == user else {
+                    throw needsCertificate("the factory certificate is of another device")
+                }
+            }
+            return (id, entry, invitation)
+        }
+        guard let factory = rules.factory, !factory.isSecondFactor, !request.certificate.isEmpty else {
+            throw unauthorised("no id and token")
+        }
+        let name = try certified(by: factory, request, time)
+        device = Array(name.prefix(DeviceID.maximumLength))
+        let (id, entry, invitation) = try invited(name)
+        guard invitation.token == nil else { throw unauthorised("the invitation needs its token") }
+        if time > invitation.expires { throw unauthorised("the invitation has expired") }
+        return (id, entry, invitation)
+    }
+
+    private func invited(_ name: [UInt8]) throws -> (String, DeviceEntry, Invitation) {
+        guard DeviceID.isValid(name.span) else { throw unauthorised("the user is not a device id") }
+        let id = String(decoding: name, as: UTF8.self)
+        guard let entry = try registry.entry(id), let invitation = entry.invitation else {
             throw unauthorised("the device is not invited")
         }
-        if invitation.isVoid { throw unauthorised("the token is void: \(invitation.wrongTries) wrong ones came") }
-        guard isEqual(try Token.digest(token), invitation.token) else {
-            // Once it is used it is good for the same answer only.
-            if invitation.isUsed { throw unauthorised("a wrong token, and the right one is used") }
-            invitation.wrongTries += 1
-            entry.invitation = invitation
-            try registry.store(id, entry)
-            throw unauthorised("a wrong token, the \(invitation.wrongTries). of \(Invitation.maximumWrongTries)")
-        }
-        if time > invitation.expires { throw unauthorised("the token has expired") }
         return (id, entry, invitation)
+    }
+
+    private func require(
+        _ token: [UInt8], _ expected: [UInt8], _ id: String, _ entry: DeviceEntry, _ invitation: Invitation
+    ) throws {
+        var (entry, invitation) = (entry, invitation)
+        if invitation.isVoid { throw unauthorised("the token is void: \(invitation.wrongTries) wrong ones came") }
+        if isEqual(try Token.digest(token), expected) { return }
+        // Once it is used it is good for the same answer only.
+        if invitation.isUsed { throw unauthorised("a wrong token, and the right one is used") }
+        invitation.wrongTries += 1
+        entry.invitation = invitation
+        try registry.store(id, entry)
+        throw unauthorised("a wrong token, the \(invitation.wrongTries). of \(Invitation.maximumWrongTries)")
+    }
+
+    private func certified(
+        by factory: FactoryAuthority, _ request: ESTRequest, _ time: Int64
+    ) throws(ESTRefusal) -> [UInt8] {
+        do throws(FactoryAuthority.Refusal) { return try factory.device(request.certificate, at: time) } catch {
+            throw factory.isSecondFactor ? needsCertificate(error.reason) : unauthorised(error.reason)
+        }
+    }
+
+    /// Only whoever has the token is told.
+    private func needsCertificate(_ reason: String) -> ESTRefusal {
+        ESTRefusal(403, reason, tells: "this registrar also wants the device's factory certificate")
     }
 
     /// The client is not told why: the answer has no text.

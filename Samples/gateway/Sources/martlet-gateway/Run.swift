@@ -55,6 +55,15 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("Renew a certificate also so many days after its end.", valueName: "days"))
     var renewExpired: Int64 = 0
 
+    @Option(
+        help: ArgumentHelp(
+            "PEM certificates of authorities that certify devices at the factory: such a certificate, whose common name is "
+                + "the id, is good for the enrolment of a device that was invited with --factory.", valueName: "file"))
+    var factoryAuthority: String?
+
+    @Flag(help: "A device that enrols needs its factory certificate beside its token.")
+    var twoFactors = false
+
     @Flag(help: "Write JSON lines also on a terminal.")
     var json = false
 
@@ -64,6 +73,9 @@ struct Run: ParsableCommand {
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
         guard (1...3650).contains(certificateDays) else { throw ValidationError("--certificate-days is 1 to 3650.") }
         guard (0...3650).contains(renewExpired) else { throw ValidationError("--renew-expired is 0 to 3650 days.") }
+        if twoFactors && factoryAuthority == nil {
+            throw ValidationError("--two-factors needs --factory-authority.")
+        }
         if let seconds, seconds > Self.maximumSeconds {
             throw ValidationError("--for is at most \(Self.maximumSeconds) seconds, ten years.")
         }
@@ -98,7 +110,10 @@ struct Run: ParsableCommand {
     private func startRegistrar(
         _ place: GatewayDirectory, _ events: RegistrarEvents
     ) throws(Failure) -> RegistrarServer {
-        let rules = Registrar.Rules(certificateDays: certificateDays, renewExpiredDays: renewExpired)
+        var rules = Registrar.Rules(certificateDays: certificateDays, renewExpiredDays: renewExpired)
+        if let factoryAuthority {
+            rules.factory = try FactoryAuthority(file: factoryAuthority, isSecondFactor: twoFactors)
+        }
         return try RegistrarServer(place, listen: listen, port: estPort, rules) { events.post($0) }
     }
 
