@@ -13,6 +13,8 @@ public enum DeviceFiles {
     public static let nextKey = "next.key"
     /// The next credential before it takes the place of the one before, which then has this name until it is overwritten.
     public static let nextCredential = "next.pem"
+    /// The private key and the certificate that the device left the factory with: shown to registrars alone.
+    public static let factoryCredential = "factory.pem"
     /// The private key where a credential has two files: made by hand.
     public static let key = "device.key"
     public static let anchors = "anchors.pem"

@@ -46,7 +46,7 @@ struct Announcer {
 
     /// Nil as soon as there is a certificate.
     private func state() throws(Failure) -> AnnouncedDevice.State? {
-        if try isThere(DeviceFiles.certificate) { return nil }
+        if try isThere(DeviceFiles.credential) { return nil }
         return try isThere(DeviceFiles.pendingKey) ? .pending : .factory
     }
 

@@ -13,6 +13,7 @@ import MartletPosix
 ///     next.key                        a request for this key may be under way
 ///     next.pem of a later generation  certified, and yet to be tried
 ///     next.pem of an earlier one      that was device.pem before, and is yet to be erased
+///     factory.pem                     the manufacturer's, which stays as it is
 ///
 /// One rename is the step from not to onboarded, and from one credential to the next.
 struct DeviceDirectory {
@@ -74,6 +75,17 @@ struct DeviceDirectory {
                 .usage, "", path(of: name), " does not begin with the certificate of its key: move it away")
         }
         return credential
+    }
+
+    /// What this device left the factory with; nil if there is no such file.
+    func factoryCredential() throws(Failure) -> Credential? {
+        let name = DeviceFiles.factoryCredential
+        guard var text = try secret(name) else { return nil }
+        defer { secureZero(&text) }
+        if let credential = Credential(text) { return credential }
+        throw Failure(
+            .usage, "", path(of: name),
+            " does not hold an unencrypted P-256 or Ed25519 key and its certificate: mend it, or move it away")
     }
 
     /// A key that has no certificate yet, and the id of the label that began it, if it is known. nil also for what is left

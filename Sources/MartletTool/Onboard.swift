@@ -10,6 +10,10 @@ enum Onboard {
         /boot/martlet.uri. A label is a secret: it is shown nowhere, and its file is overwritten and removed as soon as the
         device has its certificate.
 
+        If the directory holds factory.pem (0600), the private key and the certificate that the device left the factory with,
+        with the label's id as common name, the registrar is shown it as soon as it is verified: instead of a token, or beside
+        it, as the registrar wants. It says nothing of whom to trust.
+
         If the label does not name registrar or broker, those count that announce themselves on this network, if there is
         one of each; names that end in .local need libnss-mdns.
 

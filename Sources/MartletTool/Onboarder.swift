@@ -63,7 +63,20 @@ struct Onboarder {
         return kept.key
     }
 
+    /// What the device left the factory with: a credential, which says nothing of whom to trust.
+    private func factoryCredential(_ label: EnrolmentLabel) throws(Failure) -> Credential? {
+        guard let factory = try directory.factoryCredential() else { return nil }
+        guard factory.id == label.id else {
+            throw Failure(
+                .usage, "", directory.path(of: DeviceFiles.factoryCredential),
+                " is of another device than the label: it must have the label's id as common name")
+        }
+        tell("factory", "shows the verified registrar its certificate of", directory.path(of: DeviceFiles.factoryCredential))
+        return factory
+    }
+
     private func enrol(_ label: EnrolmentLabel, replacing current: Credential?) throws(Failure) {
+        let factory = try factoryCredential(label)
         let kept = try keptKey(label, current)
         var anchors: [Certificate] = []
         if label.authority == nil {
@@ -92,7 +105,7 @@ struct Onboarder {
             let id = String(decoding: label.id, as: UTF8.self)
             request = try CertificateRequest(key: key, commonName: id, uri: nil)
         } catch { throw Failure(.system, "OpenSSL made no request") }
-        var registrar = Registrar(servers.registrar, isFound: servers.isRegistrarFound)
+        var registrar = Registrar(servers.registrar, isFound: servers.isRegistrarFound, showing: factory)
         var intermediates: [Certificate]?
         var onboarding = Onboarding(isPinned: label.authority != nil, patience: options.wait)
         while true {

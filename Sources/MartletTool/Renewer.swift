@@ -69,7 +69,10 @@ struct Renewer {
             tell("needs-operator", "the device needs its operator")
             throw Failure(
                 .negative, "needs-operator: the certificate has ended, and was not renewed: ", error.text,
-                ". A new label helps: martlet onboard takes it in the same directory")
+                """
+                . A new label helps: martlet onboard takes it in the same directory. It needs no token where the registrar \
+                takes the certificate in factory.pem
+                """)
         }
         try directory.write(DeviceFiles.nextCredential, next)
         return try install(next, trusting: anchors)

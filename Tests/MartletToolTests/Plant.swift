@@ -20,15 +20,16 @@ final class Plant {
     /// - Parameters:
     ///   - asksForCertificate: whether the registrar does.
     ///   - takesEnded: also one that has ended.
+    ///   - factory: the authority of certificates that the registrar asks for, and takes none as well.
     ///   - identity: the registrar's.
     init(
-        asksForCertificate: Bool = false, takesEnded: Bool = false,
+        asksForCertificate: Bool = false, takesEnded: Bool = false, factory: TestAuthority? = nil,
         _ identity: (TestAuthority) throws -> TestAuthority.Identity = { $0.server }
     ) throws {
         authority = try TestAuthority()
         server = try HTTPSServer(
-            authority, identity: identity(authority), asksFor: asksForCertificate ? authority : nil,
-            takesEnded: takesEnded)
+            authority, identity: identity(authority), asksFor: asksForCertificate ? authority : factory,
+            takesEnded: takesEnded, takesNone: factory != nil)
         root = FileManager.default.temporaryDirectory.appending(path: "martlet-onboard-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
             at: root, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])

@@ -14,15 +14,17 @@ public final class HTTPSServer: Sendable {
     ///   - files: the server's, in the authority's folder, instead of `identity`.
     ///   - asksFor: the authority of the clients' certificates; nil: none is asked for.
     ///   - takesEnded: also certificates that have ended.
+    ///   - takesNone: also clients without a certificate.
     public init(
         _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, files: CertificateFiles? = nil,
-        asksFor clients: TestAuthority? = nil, takesEnded: Bool = false
+        asksFor clients: TestAuthority? = nil, takesEnded: Bool = false, takesNone: Bool = false
     ) throws {
         folder = authority.folder
         let files = files ?? (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
         process = try ChildProcess(
-            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? []) + (takesEnded ? ["ended"] : []))
+            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? [])
+                + (takesEnded ? ["ended"] : takesNone ? ["optional"] : []))
         try process.waitForOutput(".\n", seconds: 30)
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
         port = UInt16(line.dropFirst(5).dropLast()) ?? 0

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTPS server that says what a test lets it say: https_server.py CERTIFICATE KEY [CLIENT-CA [ended]]
+"""An HTTPS server that says what a test lets it say: https_server.py CERTIFICATE KEY [CLIENT-CA [ended|optional]]
 
 Prints its port, each connection, each request whole and how each connection ended. A request for /NAME is answered by
 the bytes of the file NAME beside CERTIFICATE, and its query says what then happens to the connection: nothing (it is
 kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang` (nothing more is said), `flood` (bytes without end),
 `drip` (the bytes themselves come one a second). Where a path cannot have a query, the file NAME.then says so instead.
-With `ended` clients may show certificates that have ended. The program NAME.run gets the request's body and writes the answer, instead of a file NAME. The environment variable LISTEN
+With `ended` clients may show certificates that have ended, with `optional` none. The program NAME.run gets the request's body and writes the answer, instead of a file NAME. The environment variable LISTEN
 is the address and port to listen at, unless that is 127.0.0.1 and any port.
 """
 
@@ -114,6 +114,8 @@ def main():
     if authority:
         context.load_verify_locations(authority[0])
         context.verify_mode = ssl.CERT_REQUIRED
+        if authority[1:] == ["optional"]:
+            context.verify_mode = ssl.CERT_OPTIONAL
         if ended:
             # X509_V_FLAG_NO_CHECK_TIME, which the module does not name.
             context.verify_flags |= 0x200000
