@@ -68,7 +68,7 @@ struct DeviceAdd: ParsableCommand {
         }
         // One file, so that the device can renew both in one step.
         try folder.createSecret("device.pem") { () throws(OpenSSLError) in try key.pem() + certificate.pem() }
-        try folder.create("ca.pem", try gateway.read(GatewayDirectory.File.authority))
+        try folder.create("anchors.pem", try gateway.read(GatewayDirectory.File.authority))
         let trust = try TrustFiles(gateway).first()
         try folder.create("trust.cbor", trust.message)
         let configuration = Self.configuration(
@@ -93,7 +93,7 @@ struct DeviceAdd: ParsableCommand {
             [identity]
             key = device.pem
             certificate = device.pem
-            anchors = ca.pem
+            anchors = anchors.pem
 
             [trust]
             root = \(root)

@@ -58,7 +58,7 @@ import Testing
         }
         #expect(
             try names(place + "/devices/pump-7") == [
-                "device.pem", "ca.pem", "trust.cbor", "martlet.conf",
+                "device.pem", "anchors.pem", "trust.cbor", "martlet.conf",
             ])
         #expect(try names(place + "/devices") == ["pump-7"])
     }
