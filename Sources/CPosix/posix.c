@@ -130,6 +130,18 @@ int CPosix_lock(int descriptor) { return result(flock(descriptor, LOCK_EX | LOCK
 
 void CPosix_unlock(int descriptor) { flock(descriptor, LOCK_UN); }
 
+int CPosix_is_locked(int descriptor) {
+    if (flock(descriptor, LOCK_SH | LOCK_NB) < 0) return errno == EWOULDBLOCK ? 1 : -errno;
+    flock(descriptor, LOCK_UN);
+    return 0;
+}
+
+int CPosix_is_same(int descriptor, int other) {
+    struct stat one, two;
+    if (fstat(descriptor, &one) < 0 || fstat(other, &two) < 0) return -errno;
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 int CPosix_open_lock_at(int directory, const char *name) {
     return result(openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 }

@@ -17,6 +17,8 @@ public enum DeviceFiles {
     public static let factoryCredential = "factory.pem"
     /// The private key where a credential has two files: made by hand.
     public static let key = "device.key"
+    /// The private key of a device that is being retired.
+    public static let retired = "retired.pem"
     public static let anchors = "anchors.pem"
     public static let configuration = "martlet.conf"
 

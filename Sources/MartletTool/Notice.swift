@@ -20,13 +20,10 @@ enum Notice {
         if clock.wallClock(now) != nil { claims.issuedAt = UInt64(clamping: now.system / 1000) }
         claims.boot = SystemClock.bootID().map { BootTime(id: Bytes16($0), milliseconds: now.boot) }
         guard let payload = event.encoded() else { throw Failure(.system, "the event has too many values") }
-        let hashing: OpenSSLHashing
-        do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
-            throw Failure(.system, "OpenSSL has no SHA-256")
-        }
         let publicKey = key.publicKey.spki
         let sealer = EnvelopeSealer(
-            issuer: broker.issuer, publicKey: publicKey.span, signer: KeySigner(key), hashing: hashing)
+            issuer: broker.issuer, publicKey: publicKey.span, signer: KeySigner(key),
+            hashing: try OpenSSLHashing.make())
         var envelope: [UInt8] = []
         do throws(EnvelopeError) {
             _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)

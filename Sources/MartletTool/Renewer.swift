@@ -227,7 +227,7 @@ struct Renewer {
 
     private func notDue() -> Status {
         tell("not-due", "the certificate is renewed from then on:", date(due))
-        return .notDue
+        return .nothingToDo
     }
 
     /// Not before what is certain.

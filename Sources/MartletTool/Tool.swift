@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CTool
+import Martlet
 import MartletPosix
 
 /// What a shell gets.
@@ -12,8 +13,8 @@ enum Status: Int32 {
     case system = 3
     /// It takes longer: to be run again.
     case pending = 4
-    /// There is nothing to do yet.
-    case notDue = 5
+    /// There is nothing to do, or not yet.
+    case nothingToDo = 5
 }
 
 /// Why a verb ended, for the person who ran it: what, where, what to do. `detail` may come from outside; it is no secret.
@@ -36,6 +37,16 @@ struct Failure: Error {
     init(_ path: [UInt8], _ error: PosixError) {
         self.init(.system, "", path + [UInt8](": ") + error.text)
     }
+
+    /// What the library says about a device's files.
+    init(_ error: MartletError) {
+        let status: Status
+        switch error.code {
+        case .configuration, .identity, .argument: status = .usage
+        default: status = .system
+        }
+        self.init(status, "", Array(error.message.utf8))
+    }
 }
 
 /// A first argument, and what does it with the others.
@@ -55,6 +66,7 @@ struct Verb {
             Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run),
             Verb(name: "renew", run: Renew.run),
             Verb(name: "announce", run: Announce.run),
+            Verb(name: "retire", run: Retire.run),
         ]
     }
 
@@ -65,6 +77,7 @@ struct Verb {
           onboard    get this device its first certificate, as its label says
           renew      get this device its next certificate, in time
           announce   let this device be found on its networks until it has its certificate
+          retire     end this device's life for its owner: say so, and erase what it has
 
           martlet VERB --help says more; martlet --version prints the version.
 

@@ -75,6 +75,12 @@ int CPosix_lock(int descriptor);
 /// Gives it back, also if a child process has the file open.
 void CPosix_unlock(int descriptor);
 
+/// Whether another process holds the exclusive lock of the open file: 1 or 0.
+int CPosix_is_locked(int descriptor);
+
+/// Whether both are open files of one inode: 1 or 0.
+int CPosix_is_same(int descriptor, int other);
+
 /// Opens or creates 0600 for locking; the content does not matter.
 int CPosix_open_lock_at(int directory, const char *name);
 
