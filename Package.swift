@@ -185,8 +185,9 @@ let package = Package(
         tests(
             "MartletToolTests",
             [
-                "MartletTool", "Martlet", "MartletOpenSSL", "MartletDNS", "MartletDiscovery", "MartletEnrolment",
-                "MartletAdapters", "MartletEnvelope", "MartletMessages", "TestSupport",
+                "MartletTool", "Martlet", "MartletController", "MartletOpenSSL", "MartletPosix", "MartletDNS",
+                "MartletDiscovery", "MartletEnrolment", "MartletAdapters", "MartletEnvelope", "MartletMessages",
+                "TestSupport",
             ]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(

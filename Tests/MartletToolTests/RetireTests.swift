@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Martlet
+import MartletController
+import MartletOpenSSL
+import MartletPosix
+import TestSupport
+import Testing
+
+/// `martlet retire` against a broker and a back end that verifies.
+@Suite(.timeLimit(.minutes(5))) struct RetireTests {
+    @Test(arguments: Life.Layout.allCases) func `the back end is told by the device's key, and nothing is left`(
+        _ layout: Life.Layout
+    ) throws {
+        let life = try Life(layout)
+        #expect(life.files.keys.contains { $0.contains("journal-") })
+        // What a write that was cut short, a renewal and a manufacturer leave.
+        for name in ["pending.key", "next.key", "next.pem", "next.pem.new", "device.pem.new", "factory.pem", "notes"] {
+            try life.put(name, Array("x".utf8))
+        }
+        let result = try life.retire()
+        #expect(result.status == 0, "\(result)")
+        #expect(Set(life.files.keys) == ["device/factory.pem", "device/notes"], "\(life.files.keys)")
+        #expect(result.output.contains("left alone, what it is is not known: \(life.directory.path)/notes\n"))
+        #expect(!result.output.contains("factory.pem"))
+        try life.backOffice.wait("cleared messages") { $0.cleared.count == 2 ? true : nil }
+        life.backOffice.state.with { state in
+            #expect(BackOffice.events(&state).map(\.kind) == [.retired] && state.refused.isEmpty)
+            #expect(state.cleared == ["birth", "presence"])
+            let claims = state.messages.last?.claims
+            #expect(claims?.clock == .bounded && claims?.issuedAt != nil && claims?.boot != nil)
+            // Nothing is kept for who comes later.
+            state = BackOffice.State(verifier: state.verifier, isConnected: true)
+        }
+        let late = try BackOffice(life.authority, port: life.broker.port)
+        defer { late.stop() }
+        #expect(late.state.with { $0.messages.isEmpty && $0.refused.isEmpty })
+
+        let again = try life.retire()
+        #expect(again.status == 5 && again.error.contains("nothing to retire"), "\(again)")
+    }
+
+    @Test("CLK-01 a board without a clock says no time, and how long it has run") func noClock() throws {
+        let life = try Life()
+        let result = try life.retire(before: FakeTime.command("1970-01-01 00:00:10"))
+        #expect(result.status == 0, "\(result)")
+        try life.backOffice.wait("event") { BackOffice.events(&$0).isEmpty ? nil : true }
+        life.backOffice.state.with { state in
+            let claims = state.messages.last?.claims
+            #expect(claims?.clock == .untrusted && claims?.issuedAt == nil && claims?.boot != nil)
+        }
+    }
+
+    @Test func `another device's id retires nothing`() throws {
+        let life = try Life()
+        let files = life.files
+        for id in ["pump-8", "pump", "pump-77", "PUMP-7"] {
+            let result = try life.retire(["--without-notice"], id: id)
+            #expect(result.status == 2 && result.error.contains("belongs to pump-7"), "\(result)")
+        }
+        #expect(try Life.Tool.run([], ["retire", "--directory", life.directory.path]).status == 2)
+        #expect(life.files == files && life.backOffice.events.isEmpty)
+    }
+
+    @Test("ROT-04 a device that runs, or another martlet, is not disturbed", arguments: Life.Layout.allCases)
+    func running(_ layout: Life.Layout) throws {
+        let life = try Life(layout)
+        let names = Set(life.files.keys)
+        let device = try life.device()
+        let result = try life.retire()
+        #expect(result.status == 3 && result.error.contains("stop the device"), "\(result)")
+        device.stop()
+        let lock = life.directory.appending(path: "renewal.lock").path
+        let held = try life.retire(before: ["flock", lock, "env"])
+        #expect(held.status == 3 && held.error.contains("in use"), "\(held)")
+        #expect(Set(life.files.keys) == names && life.backOffice.events.isEmpty)
+        #expect(try life.retire().status == 0)
+    }
+
+    @Test func `where the back end cannot hear of it nothing is erased`() throws {
+        let life = try Life()
+        let files = life.files
+        // Nobody listens to events.
+        life.backOffice.stop()
+        let unheard = try life.retire()
+        #expect(unheard.status == 3 && unheard.error.contains("nobody to give"), "\(unheard)")
+        life.broker.stop()
+        let away = try life.retire()
+        #expect(away.status == 3 && away.error.contains("the broker: "), "\(away)")
+        #expect(life.files == files)
+        let silent = try life.retire(["--without-notice", "--json"])
+        #expect(silent.status == 0 && life.files.isEmpty, "\(silent)")
+        let steps = try silent.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])["step"]
+        }
+        #expect(steps == ["begun", "done"])
+    }
+
+    @Test func `a broker that refuses is told apart from one that is away`() throws {
+        let rules = "topic read #\nuser nobody\ntopic readwrite #\n"
+        let life = try Life(settings: [])
+        let files = life.files
+        // Another authority's broker on the port.
+        life.broker.stop()
+        let other = try TestAuthority()
+        let conf = life.directory.appending(path: "martlet.conf")
+        let text = try String(contentsOf: conf, encoding: .utf8)
+        let stranger = try Broker(tls: Broker.TLS(other))
+        try life.put(
+            "martlet.conf", Array(text.replacing("port = \(life.broker.port)", with: "port = \(stranger.port)").utf8))
+        let untrusted = try life.retire()
+        #expect(untrusted.status == 1 && untrusted.error.contains("trust anchor"), "\(untrusted)")
+        // One that does not let the device publish.
+        let strict = try Broker(
+            tls: Broker.TLS(life.authority),
+            settings: ["use_identity_as_username true", "acl_file $folder/rules"], files: ["rules": rules])
+        try life.put(
+            "martlet.conf", Array(text.replacing("port = \(life.broker.port)", with: "port = \(strict.port)").utf8))
+        let barred = try life.retire()
+        #expect(barred.status == 1 && barred.error.contains("code 135"), "\(barred)")
+        try life.put("martlet.conf", Array(text.utf8))
+        #expect(life.files == files)
+    }
+
+    @Test func `a key outside the directory is not taken for erased`() throws {
+        let life = try Life()
+        let key = life.root.appending(path: "own.key")
+        try FileManager.default.moveItem(at: life.directory.appending(path: "device.key"), to: key)
+        let conf = life.directory.appending(path: "martlet.conf")
+        let text = try String(contentsOf: conf, encoding: .utf8)
+        try life.put("martlet.conf", Array(text.replacing("key = device.key", with: "key = \(key.path)").utf8))
+        let files = life.files
+        let result = try life.retire(["--without-notice"])
+        #expect(result.status == 2 && result.error.contains("move them there"), "\(result)")
+        #expect(life.files == files)
+    }
+
+    @Test func `a device whose key is lost is erased without notice`() throws {
+        let life = try Life()
+        try FileManager.default.removeItem(at: life.directory.appending(path: "device.key"))
+        #expect(try life.retire().status == 3)
+        #expect(try life.retire(["--without-notice"]).status == 0)
+        #expect(life.files.isEmpty)
+    }
+}
