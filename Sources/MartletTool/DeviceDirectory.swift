@@ -44,6 +44,11 @@ struct DeviceDirectory {
             locks.append(try files.lock("renewal.lock"))
             try files.syncNames()
         } catch { throw Failure(path, error) }
+        do throws(PosixError) { _ = try read(DeviceFiles.retired) } catch {
+            if error.isMissingFile { return }
+            throw Failure(self.path(of: DeviceFiles.retired), error)
+        }
+        throw Failure(.usage, "", path, " is being retired: end that first, by martlet retire")
     }
 
     /// The device's credential; nil if there is none.

@@ -8,18 +8,25 @@ import MartletOpenSSL
 import MartletPosix
 import MartletSession
 
-/// An event that the tool sends in the name of a device.
+/// What the tool sends in the name of a device.
 enum Notice {
-    /// Sends the event, signed by `key`, and returns when the broker has taken it. The connection may be that of
-    /// another key of the same device: its new one, which the old one announces.
+    /// Sends an event; as below.
     static func send(_ event: Event, signedBy key: PrivateKey, over broker: BrokerConnection) throws(Failure) {
+        guard let payload = event.encoded() else { throw Failure(.system, "the event has too many values") }
+        try send(.event, payload, signedBy: key, over: broker)
+    }
+
+    /// Sends a message, signed by `key`, and returns when the broker has taken it. The connection may be that of
+    /// another key of the same device: its new one, which the old one announces.
+    static func send(
+        _ purpose: Purpose, _ payload: [UInt8], signedBy key: PrivateKey, over broker: BrokerConnection
+    ) throws(Failure) {
         let clock = DeviceClock(buildTime: MartletVersion.buildTime)
         let now = TimeSample.now()
-        var claims = Claims(purpose: .event)
+        var claims = Claims(purpose: purpose)
         claims.clock = clock.state(now)
         if clock.wallClock(now) != nil { claims.issuedAt = UInt64(clamping: now.system / 1000) }
         claims.boot = SystemClock.bootID().map { BootTime(id: Bytes16($0), milliseconds: now.boot) }
-        guard let payload = event.encoded() else { throw Failure(.system, "the event has too many values") }
         let publicKey = key.publicKey.spki
         let sealer = EnvelopeSealer(
             issuer: broker.issuer, publicKey: publicKey.span, signer: KeySigner(key),
@@ -27,7 +34,7 @@ enum Notice {
         var envelope: [UInt8] = []
         do throws(EnvelopeError) {
             _ = try sealer.seal(claims, contentType: ContentFormat.cbor, payload: payload.span, into: &envelope)
-        } catch { throw Failure(.system, "the event could not be signed") }
-        try broker.publish(.signed(.event), envelope)
+        } catch { throw Failure(.system, "the message could not be signed") }
+        try broker.publish(.signed(purpose), envelope)
     }
 }

@@ -90,10 +90,10 @@ enum Retire {
         let identity = try Identity(configuration)
         let broker = try BrokerConnection(
             configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key)
-        try Notice.send(Event(kind: .retired), signedBy: identity.key, over: broker)
-        // An empty message takes the place of what the broker keeps.
+        // An empty message takes the place of what the broker keeps. First, since the back end bars the device at once.
         try broker.publish(.signed(.birth), [], retained: true)
         try broker.publish(.presence, [], retained: true)
+        try Notice.send(.decommission, Decommission.payload, signedBy: identity.key, over: broker)
         broker.close()
     }
 }

@@ -41,6 +41,13 @@ extension [UInt8] {
         append(UInt8(ascii: "Z"))
     }
 
+    mutating func add(hex bytes: some Collection<UInt8>) {
+        for byte in bytes {
+            append(Self.digit(byte >> 4))
+            append(Self.digit(byte & 15))
+        }
+    }
+
     /// A JSON string of text without controls.
     mutating func add(quoting text: [UInt8]) {
         append(UInt8(ascii: "\""))
@@ -80,8 +87,7 @@ extension [UInt8] {
                 append(contentsOf: text[at..<(at + length)])
             } else {
                 add("\\x")
-                append(Self.digit(text[at] >> 4))
-                append(Self.digit(text[at] & 15))
+                add(hex: text[at...at])
             }
             at += Swift.max(1, length)
         }

@@ -64,9 +64,8 @@ struct Verb {
     private static var verbs: [Verb] {
         [
             Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run),
-            Verb(name: "renew", run: Renew.run),
-            Verb(name: "announce", run: Announce.run),
-            Verb(name: "retire", run: Retire.run),
+            Verb(name: "status", run: DeviceStatus.run), Verb(name: "renew", run: Renew.run),
+            Verb(name: "retire", run: Retire.run), Verb(name: "announce", run: Announce.run),
         ]
     }
 
@@ -77,6 +76,7 @@ struct Verb {
           onboard    get this device its first certificate, as its label says
           renew      get this device its next certificate, in time
           announce   let this device be found on its networks until it has its certificate
+          status     say what this device has, and whether that is in order
           retire     end this device's life for its owner: say so, and erase what it has
 
           martlet VERB --help says more; martlet --version prints the version.

@@ -26,7 +26,7 @@ final class BackOffice: @unchecked Sendable {  // `state` is guarded; the rest d
             LinkConfiguration(
                 host: "localhost", port: port, clientID: Array("back-end-\(UUID().uuidString)".utf8),
                 anchors: [authority.authority.certificate], chain: [identity.certificate], key: identity.key,
-                subscriptions: ["birth", "event", "presence", "telemetry", "checkpoint"].map {
+                subscriptions: ["birth", "event", "presence", "decommission", "checkpoint"].map {
                     Array("martlet/v1/+/\($0)".utf8)
                 }), delegate: self)
         self.link = link
@@ -47,11 +47,11 @@ final class BackOffice: @unchecked Sendable {  // `state` is guarded; the rest d
         throw TestFailure("no \(what): \(state.with { ($0.messages.count, $0.refused, $0.cleared) })")
     }
 
-    /// The events that were verified so far.
-    var events: [Event] { state.with(Self.events) }
+    /// How many last words there were so far.
+    var farewells: Int { state.with(Self.farewells) }
 
-    static func events(_ state: inout State) -> [Event] {
-        state.messages.compactMap { if case .event(let event) = $0.content { event } else { nil } }
+    static func farewells(_ state: inout State) -> Int {
+        state.messages.count { if case .decommission = $0.content { true } else { false } }
     }
 }
 

@@ -11,7 +11,9 @@ final class Life {
     static let id = "pump-7"
 
     enum Layout: CaseIterable {
-        /// Key and certificates in one file each, as the gateway makes them.
+        /// One file for key and certificates, as onboarding makes it.
+        case one
+        /// One for each, as the gateway makes them.
         case two
         /// Two files, and the journal in another directory.
         case stateElsewhere
@@ -26,7 +28,7 @@ final class Life {
     var state: URL { layout == .stateElsewhere ? root.appending(path: "state") : directory }
     let layout: Layout
 
-    init(_ layout: Layout = .two, settings: [String] = []) throws {
+    init(_ layout: Layout = .one, settings: [String] = []) throws {
         self.layout = layout
         authority = try TestAuthority()
         identity = try authority.device(Self.id)
@@ -37,13 +39,18 @@ final class Life {
             try FileManager.default.createDirectory(
                 at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         }
-        try put("device.key", identity.key.pem())
-        try put("device.pem", identity.certificate.pem())
+        if layout == .one {
+            try put("device.pem", identity.key.pem() + identity.certificate.pem())
+        } else {
+            try put("device.key", identity.key.pem())
+            try put("device.pem", identity.certificate.pem())
+        }
         try put("ca.pem", authority.authority.certificate.pem())
         let elsewhere = layout == .stateElsewhere ? ["state = ../state"] : []
         let lines =
             ["[device]", "id = \(Self.id)"] + elsewhere + [
-                "[mqtt]", "host = localhost", "port = \(broker.port)", "[identity]", "key = device.key",
+                "[mqtt]", "host = localhost", "port = \(broker.port)", "[identity]",
+                "key = \(layout == .one ? "device.pem" : "device.key")",
                 "certificate = device.pem", "anchors = ca.pem", "[trust]",
                 "root = \(String(repeating: "0a", count: 32))",
             ]

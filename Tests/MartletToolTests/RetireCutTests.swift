@@ -10,9 +10,9 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct RetireCutTests {
     @Test(
         "ROT-05 killed at any system call that changes something, the device is whole, or cannot start and is erased next",
-        arguments: ["write", "fsync", "renameat", "unlinkat"])
-    func killed(_ call: String) throws {
-        let life = try Life(.stateElsewhere)
+        arguments: ["write", "fsync", "renameat", "unlinkat"], [Life.Layout.one, .stateElsewhere])
+    func killed(_ call: String, _ layout: Life.Layout) throws {
+        let life = try Life(layout)
         try life.put("next.key", Array("x".utf8))
         let whole = life.files
         var (kills, begun) = (0, 0)
@@ -34,14 +34,14 @@ import Testing
                 let isEnded = life.files.isEmpty
                 #expect(isEnded || life.files.keys.contains("device/retired.pem"), "\(life.files.keys)")
                 // Nobody is told twice, whether there is anybody or not.
-                let events = life.backOffice.events.count
+                let told = life.backOffice.farewells
                 let result = try life.retire()
                 #expect(result.status == (isEnded ? 5 : 0), "kill \(kills) of \(call): \(result)")
-                #expect(life.backOffice.events.count == events)
+                #expect(life.backOffice.farewells == told)
             }
             #expect(life.files.isEmpty, "kill \(kills) of \(call): \(life.files.keys)")
         }
-        print("\(call): \(kills) kills, \(begun) of them after the first step")
+        print("\(call), \(layout): \(kills) kills, \(begun) of them after the first step")
         let least = ["write": 8, "fsync": 16, "renameat": 1, "unlinkat": 10]
         #expect(kills >= least[call] ?? .max && kills < 100, "\(kills) kills")
         #expect(life.files.isEmpty && life.backOffice.state.with { $0.refused.isEmpty })

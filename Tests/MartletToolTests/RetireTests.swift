@@ -24,10 +24,10 @@ import Testing
         #expect(Set(life.files.keys) == ["device/factory.pem", "device/notes"], "\(life.files.keys)")
         #expect(result.output.contains("left alone, what it is is not known: \(life.directory.path)/notes\n"))
         #expect(!result.output.contains("factory.pem"))
-        try life.backOffice.wait("cleared messages") { $0.cleared.count == 2 ? true : nil }
+        try life.backOffice.wait("farewell") { BackOffice.farewells(&$0) > 0 ? true : nil }
         life.backOffice.state.with { state in
-            #expect(BackOffice.events(&state).map(\.kind) == [.retired] && state.refused.isEmpty)
-            #expect(state.cleared == ["birth", "presence"])
+            #expect(BackOffice.farewells(&state) == 1 && state.refused.isEmpty)
+            #expect(state.cleared == ["birth", "presence"], "before the back end bars the device")
             let claims = state.messages.last?.claims
             #expect(claims?.clock == .bounded && claims?.issuedAt != nil && claims?.boot != nil)
             // Nothing is kept for who comes later.
@@ -45,7 +45,7 @@ import Testing
         let life = try Life()
         let result = try life.retire(before: FakeTime.command("1970-01-01 00:00:10"))
         #expect(result.status == 0, "\(result)")
-        try life.backOffice.wait("event") { BackOffice.events(&$0).isEmpty ? nil : true }
+        try life.backOffice.wait("farewell") { BackOffice.farewells(&$0) > 0 ? true : nil }
         life.backOffice.state.with { state in
             let claims = state.messages.last?.claims
             #expect(claims?.clock == .untrusted && claims?.issuedAt == nil && claims?.boot != nil)
@@ -60,7 +60,7 @@ import Testing
             #expect(result.status == 2 && result.error.contains("belongs to pump-7"), "\(result)")
         }
         #expect(try Life.Tool.run([], ["retire", "--directory", life.directory.path]).status == 2)
-        #expect(life.files == files && life.backOffice.events.isEmpty)
+        #expect(life.files == files && life.backOffice.farewells == 0)
     }
 
     @Test("ROT-04 a device that runs, or another martlet, is not disturbed", arguments: Life.Layout.allCases)
@@ -74,7 +74,7 @@ import Testing
         let lock = life.directory.appending(path: "renewal.lock").path
         let held = try life.retire(before: ["flock", lock, "env"])
         #expect(held.status == 3 && held.error.contains("in use"), "\(held)")
-        #expect(Set(life.files.keys) == names && life.backOffice.events.isEmpty)
+        #expect(Set(life.files.keys) == names && life.backOffice.farewells == 0)
         #expect(try life.retire().status == 0)
     }
 
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test func `a key outside the directory is not taken for erased`() throws {
-        let life = try Life()
+        let life = try Life(.two)
         let key = life.root.appending(path: "own.key")
         try FileManager.default.moveItem(at: life.directory.appending(path: "device.key"), to: key)
         let conf = life.directory.appending(path: "martlet.conf")
@@ -137,10 +137,42 @@ import Testing
     }
 
     @Test func `a device whose key is lost is erased without notice`() throws {
-        let life = try Life()
+        let life = try Life(.two)
         try FileManager.default.removeItem(at: life.directory.appending(path: "device.key"))
         #expect(try life.retire().status == 3)
         #expect(try life.retire(["--without-notice"]).status == 0)
         #expect(life.files.isEmpty)
+    }
+}
+
+/// What comes after a retirement.
+@Suite(.timeLimit(.minutes(5))) struct TransferTests {
+    @Test func `a retired device is onboarded anew by another owner, with another authority and root`() throws {
+        let (seller, buyer) = (try Plant(), try Plant())
+        for plant in [seller, buyer] { try plant.certifyAnything() }
+        try buyer.set("root", String(repeating: "0b", count: 32))
+        #expect(try seller.onboard().result().status == 0)
+        let old = try #require(seller.content("device.pem"))
+        try FileManager.default.moveItem(at: seller.directory, to: buyer.directory)
+
+        // While it is the seller's, and while it is being erased, the buyer's label does not take it over.
+        #expect(try buyer.onboard().result().status == 2 && buyer.hasLabel)
+        let retire = ["retire", "--directory", buyer.directory.path, "--id", Plant.id, "--without-notice"]
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e"]
+        let cut = try Life.Tool.run(strace + ["inject=unlinkat:signal=KILL:when=1"], retire)
+        #expect(cut.status == -1 && buyer.files.contains("retired.pem"))
+        let early = try buyer.onboard().result()
+        #expect(early.status == 2 && early.error.contains("being retired") && buyer.hasLabel, "\(early)")
+
+        #expect(try Life.Tool.run([], retire).status == 0)
+        #expect(buyer.files.isEmpty)
+        let result = try buyer.onboard().result()
+        #expect(result.status == 0, "\(result)")
+        try buyer.expectOnboarded()
+        let configuration = try #require(buyer.content("martlet.conf"))
+        #expect(configuration.contains("root = \(String(repeating: "0b", count: 32))"))
+        let anchors = try #require(buyer.content("anchors.pem"))
+        #expect(try Array(anchors.utf8) == buyer.authority.authority.certificate.pem())
+        #expect(buyer.content("device.pem") != old)
     }
 }
