@@ -185,9 +185,9 @@ let package = Package(
         tests(
             "MartletToolTests",
             [
-                "MartletTool", "Martlet", "MartletController", "MartletOpenSSL", "MartletPosix", "MartletDNS",
-                "MartletDiscovery", "MartletEnrolment", "MartletAdapters", "MartletEnvelope", "MartletMessages",
-                "TestSupport",
+                "MartletTool", "Martlet", "MartletController", "MartletCOSE", "MartletOpenSSL", "MartletPosix",
+                "MartletDNS", "MartletDiscovery", "MartletEnrolment", "MartletAdapters", "MartletEnvelope",
+                "MartletMessages", "TestSupport",
             ]),
         tests("MartletJournalTests", ["MartletJournal", "MartletAdapters", "MartletPosix", "MartletTestKit"]),
         tests(

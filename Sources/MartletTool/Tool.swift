@@ -74,10 +74,10 @@ struct Verb {
 
           discover   look for gateways and registrars on this network
           onboard    get this device its first certificate, as its label says
-          renew      get this device its next certificate, in time
-          announce   let this device be found on its networks until it has its certificate
           status     say what this device has, and whether that is in order
+          renew      get this device its next certificate, in time
           retire     end this device's life for its owner: say so, and erase what it has
+          announce   let this device be found on its networks until it has its certificate
 
           martlet VERB --help says more; martlet --version prints the version.
 

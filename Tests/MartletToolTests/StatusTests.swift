@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletCOSE
 import MartletEnrolment
 import MartletOpenSSL
 import TestSupport
@@ -32,7 +33,8 @@ import Testing
         let due = RenewalTime.due(
             notBefore: leaf.notBefore, notAfter: leaf.notAfter, fingerprint: .init(try leaf.sha256))
         #expect(object["renewal"] as? String == date(due))
-        let hash = Plant.hex(try SHA256().digest(life.identity.key.publicKey.spki.span))
+        let spki = life.identity.key.publicKey.spki
+        let hash = Plant.hex(try SHA256().digest(spki.span))
         #expect(object["key"] as? String == String(hash.prefix(16)))
         #expect(object["root"] as? String == String(repeating: "0a", count: 32))
         #expect(object["broker"] as? String == "localhost:\(life.broker.port)")

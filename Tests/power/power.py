@@ -9,6 +9,7 @@ import example
 import kills
 import mutations
 import order
+import retire
 import shortage
 from driver import main
 
@@ -32,6 +33,7 @@ def groups(long, seed):
         "unsynced": lambda folder: cuts.unsynced_twins(folder, seed),
         "same-salt": lambda folder: cuts.same_salt_twin(folder, seed),
         "plaintext": cuts.plaintext_control,
+        "retire": lambda folder: retire.retirements(folder, seed),
     }
 
 
