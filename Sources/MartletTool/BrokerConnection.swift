@@ -37,7 +37,8 @@ final class BrokerConnection {
     init(
         _ configuration: Configuration, anchors: [Certificate], chain: [Certificate], key: PrivateKey
     ) throws(Failure) {
-        guard let topics = Topics(prefix: configuration.prefix.span, device: configuration.id.span) else {
+        let (prefix, id) = (configuration.prefix, configuration.id)
+        guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw Failure(.usage, "the topic prefix or the device id is not valid")
         }
         self.topics = topics
@@ -90,13 +91,14 @@ final class BrokerConnection {
             throw Failure(.system, "the broker's name was not resolved: ", error.text)
         }
         let end = SystemClock.bootMilliseconds() + Self.patience
+        var first: Failure?
         for address in addresses {
             do throws(Failure) { return try connect(configuration, address, until: end) } catch {
                 // One that answered tells more than one where nobody does.
-                if failure?.status != .negative { failure = error }
+                if first?.status != .negative { first = error }
             }
         }
-        throw failure ?? Failure(.system, "the broker's name has no address: ", Array(configuration.host.utf8))
+        throw first ?? Failure(.system, "the broker's name has no address: ", Array(configuration.host.utf8))
     }
 
     private func connect(_ configuration: Configuration, _ address: [UInt8], until end: UInt64) throws(Failure) {
