@@ -71,7 +71,9 @@ struct Onboarder {
                 .usage, "", directory.path(of: DeviceFiles.factoryCredential),
                 " is of another device than the label: it must have the label's id as common name")
         }
-        tell("factory", "shows the verified registrar its certificate of", directory.path(of: DeviceFiles.factoryCredential))
+        tell(
+            "factory", "shows the verified registrar its certificate of",
+            directory.path(of: DeviceFiles.factoryCredential))
         return factory
     }
 

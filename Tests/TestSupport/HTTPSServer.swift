@@ -23,7 +23,8 @@ public final class HTTPSServer: Sendable {
         let files = files ?? (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
         process = try ChildProcess(
-            "python3", [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? [])
+            "python3",
+            [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? [])
                 + (takesEnded ? ["ended"] : takesNone ? ["optional"] : []))
         try process.waitForOutput(".\n", seconds: 30)
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
