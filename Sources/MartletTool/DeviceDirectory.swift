@@ -189,7 +189,8 @@ struct DeviceDirectory {
     /// Whether the authority that the label names, if it names one, is installed.
     func hasAuthority(of label: EnrolmentLabel) throws(Failure) -> Bool {
         guard let authority = label.authority else { return true }
-        return try installedAnchors()?.contains { (try? $0.sha256).map { Digest($0) } == authority } ?? false
+        return try certificates(DeviceFiles.anchors)?.contains { (try? $0.sha256).map { Digest($0) } == authority }
+            ?? false
     }
 
     /// Refuses files of somebody else's, which would be replaced.
@@ -205,15 +206,15 @@ struct DeviceDirectory {
         }
     }
 
-    /// The authorities that were installed; nil if there is no such file.
-    func installedAnchors() throws(Failure) -> [Certificate]? {
+    /// The authorities in a file; nil if there is none.
+    func certificates(_ name: String) throws(Failure) -> [Certificate]? {
         let text: [UInt8]
-        do throws(PosixError) { text = try read(DeviceFiles.anchors) } catch {
+        do throws(PosixError) { text = try read(name) } catch {
             if error.isMissingFile { return nil }
-            throw Failure(path(of: DeviceFiles.anchors), error)
+            throw Failure(path(of: name), error)
         }
         do throws(OpenSSLError) { return try Certificate.all(inPEM: text.span) } catch {
-            throw Failure(.usage, "", path(of: DeviceFiles.anchors), ": not a file of PEM certificates")
+            throw Failure(.usage, "", path(of: name), ": not a file of PEM certificates")
         }
     }
 

@@ -82,7 +82,7 @@ struct Onboarder {
         let kept = try keptKey(label, current)
         var anchors: [Certificate] = []
         if label.authority == nil {
-            guard let installed = try directory.installedAnchors() else {
+            guard let installed = try directory.certificates(DeviceFiles.anchors) else {
                 throw Failure(
                     .usage, "the label does not tell whose certificates to trust: add ca= to it, or install ",
                     directory.path(of: DeviceFiles.anchors))

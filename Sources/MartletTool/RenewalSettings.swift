@@ -9,10 +9,12 @@ import MartletPosix
 struct RenewalSettings {
     let configuration: Configuration
     let registrar: ESTServer
+    /// The name of the file of authorities.
+    let anchors: String
 
     private static let advice: StaticString = """
-        : a credential changes as one file: put the key and then its certificates into device.pem (0600), the \
-        authorities into anchors.pem, both beside this file, and let key, certificate and anchors name them
+        : a credential changes as one file: put the key and then its certificates into device.pem (0600), and let \
+        key and certificate name it; the file that anchors names must be in the same directory
         """
 
     init(_ directory: DeviceDirectory) throws(Failure) {
@@ -21,12 +23,13 @@ struct RenewalSettings {
         do throws(MartletError) { configuration = try Configuration(path: text) } catch {
             throw Failure(.usage, "", Array(error.message.utf8))
         }
-        let credential = directory.path(of: DeviceFiles.credential)
-        guard Self.isPath(configuration.key, credential), Self.isPath(configuration.certificate, credential),
-            Self.isPath(configuration.anchors, directory.path(of: DeviceFiles.anchors))
+        guard Self.name(configuration.key, directory) == Array(DeviceFiles.credential.utf8),
+            Self.name(configuration.certificate, directory) == Array(DeviceFiles.credential.utf8),
+            let anchors = Self.name(configuration.anchors, directory)
         else {
             throw Failure(.usage, "", path, Self.advice)
         }
+        self.anchors = String(decoding: anchors, as: UTF8.self)
         registrar = try Self.registrar(text, path)
     }
 
@@ -50,5 +53,10 @@ struct RenewalSettings {
         return server
     }
 
-    private static func isPath(_ text: String, _ path: [UInt8]) -> Bool { Array(text.utf8) == path }
+    /// The name of a file in the directory; nil for one that is elsewhere.
+    private static func name(_ path: String, _ directory: DeviceDirectory) -> [UInt8]? {
+        let (path, place) = (Array(path.utf8), directory.path(of: ""))
+        guard path.starts(with: place), !path[place.count...].contains(UInt8(ascii: "/")) else { return nil }
+        return Array(path[place.count...])
+    }
 }

@@ -159,8 +159,8 @@ struct Renewer {
     // MARK: The authorities
 
     private func anchors() throws(Failure) -> [Certificate] {
-        if let anchors = try directory.installedAnchors() { return anchors }
-        throw Failure(.usage, "", directory.path(of: DeviceFiles.anchors), " is missing")
+        if let anchors = try directory.certificates(settings.anchors) { return anchors }
+        throw Failure(.usage, "", directory.path(of: settings.anchors), " is missing")
     }
 
     /// Takes in the new roots of an authority that rolls over (RFC 7030 section 4.1.3), durable before they are needed.
@@ -179,7 +179,7 @@ struct Renewer {
             result.append(authority)
             isNew = true
         }
-        if isNew { try directory.write(DeviceFiles.anchors, try Credential.pem(result)) }
+        if isNew { try directory.write(settings.anchors, try Credential.pem(result)) }
         return result
     }
 
@@ -226,7 +226,7 @@ struct Renewer {
     }
 
     private func notDue() -> Status {
-        tell("not-due", "the certificate is renewed from then on:", date(due))
+        tell("not-due", "the certificate is not due before", date(due))
         return .nothingToDo
     }
 
@@ -247,18 +247,5 @@ struct Renewer {
 
     private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
         Output.tell(step, text, detail, isJSON: options.isJSON)
-    }
-}
-
-extension Event {
-    /// Announces the key whose DER SubjectPublicKeyInfo has this SHA-256.
-    static func nextKey(_ digest: Digest) -> Event {
-        var values: [Value] = []
-        for code in 0..<4 {
-            var number: UInt64 = 0
-            for index in (8 * code)..<(8 * code + 8) { number = number << 8 | UInt64(digest.bytes[index]) }
-            values.append(Value(code: UInt64(code), number: number))
-        }
-        return Event(kind: .nextKey, values: values)
     }
 }

@@ -20,8 +20,10 @@ import Testing
         #expect(verified)
     }
 
-    @Test func `two generated keys differ`() throws {
-        #expect(try PrivateKey.generate(.p256).publicKey.spki != PrivateKey.generate(.p256).publicKey.spki)
+    @Test("OB-04 a thousand generated keys are all different", arguments: [KeyKind.p256, .ed25519])
+    func distinct(kind: KeyKind) throws {
+        let keys = try (1...1000).map { _ in try PrivateKey.generate(kind).publicKey.spki }
+        #expect(Set(keys).count == 1000)
     }
 
     @Test func `SEC 1 is read, with and without curve parameters before it`() throws {

@@ -88,7 +88,8 @@ import Testing
         },
         stranger("nothing below the path", "no such service") { try $0.answer("cacerts", status: 404) },
         stranger(
-            "another name", "not for the name that it is asked by", identity: { try $0.server(names: ["other.example"]) },
+            "another name", "not for the name that it is asked by",
+            identity: { try $0.server(names: ["other.example"]) },
             { _ in }),
         stranger(
             "an expired certificate", "has expired",
@@ -168,7 +169,9 @@ import Testing
             try forged($0, ["keyUsage": "critical,keyAgreement"])
         },
         issued("a server's", "not for a TLS client") { try forged($0, ["extendedKeyUsage": "serverAuth"]) },
-        issued("another authority's", "not from an authority that is trusted here") { [try device($0, of: TestAuthority())] },
+        issued("another authority's", "not from an authority that is trusted here") {
+            [try device($0, of: TestAuthority())]
+        },
         issued("one that has ended", "has expired") { try forged($0, clock: "2 years ago") },
         issued("an authority that nobody asked for", "it is not for this device's key") {
             [$0.authority.authority.certificate]

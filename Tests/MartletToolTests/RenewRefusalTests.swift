@@ -46,7 +46,7 @@ import Testing
 
     static let table: [Wrong] = [
         status(401, "refused the token or certificate"), status(403, "does not allow it"),
-        status(404, "no such service"), status(500, "HTTP status 500"),
+        status(404, "no such service"), status(501, "HTTP status 501"),
         status(302, "sends elsewhere", ["Location: https://localhost/"]),
         status(202, "in 3600 seconds", exit: 4, ["Retry-After: 1000000000"]),
         status(503, "in 3600 seconds", exit: 4, ["Retry-After: 4000"]),

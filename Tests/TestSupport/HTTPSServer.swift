@@ -22,10 +22,10 @@ public final class HTTPSServer: Sendable {
         folder = authority.folder
         let files = files ?? (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "https_server.py").path
-        process = try ChildProcess(
-            "python3",
-            [script, files.certificate, files.key] + (clients.map { [$0.rootPath] } ?? [])
-                + (takesEnded ? ["ended"] : takesNone ? ["optional"] : []))
+        var arguments = [script, files.certificate, files.key]
+        if let clients { arguments.append(clients.rootPath) }
+        if takesEnded { arguments.append("ended") } else if takesNone { arguments.append("optional") }
+        process = try ChildProcess("python3", arguments)
         try process.waitForOutput(".\n", seconds: 30)
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
         port = UInt16(line.dropFirst(5).dropLast()) ?? 0
