@@ -92,6 +92,10 @@ struct Registrar {
     /// Waits so many seconds. The server is verified anew after that.
     func pause(_ seconds: UInt32) throws(Failure) {
         https?.disconnect()
+        try Self.wait(seconds)
+    }
+
+    static func wait(_ seconds: UInt32) throws(Failure) {
         do throws(PosixError) {
             let waiter = try Waiter()
             let end = SystemClock.bootMilliseconds() + UInt64(seconds) * 1000

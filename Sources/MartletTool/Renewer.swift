@@ -10,6 +10,9 @@ import MartletOpenSSL
 struct Renewer {
     /// The most authorities that are kept.
     static let maximumAnchors = 8
+    /// How often the broker is asked, and seconds between: it may learn of a device a moment after the registrar did.
+    static let tries = 3
+    static let pause: UInt32 = 2
 
     private let options: Renew.Options
     private let directory: DeviceDirectory
@@ -191,9 +194,20 @@ struct Renewer {
         // Its key is in next.pem.
         try directory.erase(DeviceFiles.nextKey)
         tell("try", "tries the new certificate at the broker")
-        do throws(Failure) { try tryOut(next, anchors) } catch {
-            if error.status == .negative { try directory.discardNext() }
-            throw error
+        var count = 1
+        while true {
+            do throws(Failure) {
+                try tryOut(next, anchors)
+                break
+            } catch {
+                guard error.status == .negative else { throw error }
+                if count == Self.tries {
+                    try directory.discardNext()
+                    throw error
+                }
+            }
+            count += 1
+            try Registrar.wait(Self.pause)
         }
         if try !directory.installNext() {
             tell("not-erased", "this file system cannot exchange names: what the old key was written to is not erased")

@@ -169,6 +169,22 @@ import Testing
         }
     }
 
+    @Test func `the request for the next certificate has the names of the one before, and its own key`() throws {
+        let certificate = try ca.device("pump-7")
+        let key = try PrivateKey.generate(.p256)
+        let der = try CertificateRequest(key: key, renewing: certificate).der
+        let request = try CertificateRequest(der: der.span)
+        #expect(request.commonName == certificate.commonName && request.uris == certificate.uris)
+        #expect(request.publicKey.spki == key.publicKey.spki && !request.uris.isEmpty)
+        let server = try CertificateRequest(key: key, renewing: ca.root).der
+        #expect(try CertificateRequest(der: server.span).uris.isEmpty, "no name is made up")
+    }
+
+    @Test func `a root is an authority that is signed by its own key`() throws {
+        #expect(ca.root.isRoot)
+        for other in [try ca.device(), try ca.server(), try ca.intermediate().certificate] { #expect(!other.isRoot) }
+    }
+
     @Test func `an RSA certificate is read, but has no key for envelopes`() throws {
         let rsa = try Forge.key("RSA", bits: 2048)
         let certificate = try Forge.reissue(ca.device(), signedBy: ca.rootKey.key) { X509_set_pubkey($0, rsa.pointer) }
