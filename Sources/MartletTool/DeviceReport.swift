@@ -4,7 +4,6 @@ import Martlet
 import MartletAdapters
 import MartletCOSE
 import MartletEnrolment
-import MartletINI
 import MartletOpenSSL
 import MartletPosix
 
@@ -83,10 +82,7 @@ struct DeviceReport {
     private mutating func readConfiguration(_ path: [UInt8]) {
         do throws(Failure) { configuration = try Configuration(directory: path) } catch { problems.append(error.text) }
         let file = path + [UInt8(ascii: "/")] + Array(DeviceFiles.configuration.utf8)
-        guard let content = try? PublicFile.read(String(decoding: file, as: UTF8.self), limit: INI.maximumFileLength),
-            let ini = try? INI(parsing: content.span)
-        else { return }
-        registrar = (try? ini.value("enrolment", "registrar"))?.value
+        registrar = (try? RenewalSettings.registrar(String(decoding: file, as: UTF8.self), file))?.text
     }
 
     private mutating func readLock(_ path: [UInt8]) {

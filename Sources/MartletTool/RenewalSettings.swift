@@ -33,7 +33,7 @@ struct RenewalSettings {
         registrar = try Self.registrar(text, path)
     }
 
-    private static func registrar(_ text: String, _ path: [UInt8]) throws(Failure) -> ESTServer {
+    static func registrar(_ text: String, _ path: [UInt8]) throws(Failure) -> ESTServer {
         let content: [UInt8]
         do throws(PosixError) {
             content = try PublicFile.read(text, limit: INI.maximumFileLength)

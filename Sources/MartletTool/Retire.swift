@@ -13,8 +13,9 @@ enum Retire {
         authorities, journal and martlet.conf. After that the directory can be onboarded anew, with a label of the same
         owner or of another one; a factory.pem stays.
 
-        Stop the device before. If the back end does not hear of it, nothing is erased. Whatever cuts it short after that:
-        no device starts with what is left, and the same command ends it.
+        Stop the device before. If the broker does not take the message, nothing is erased. The back end can verify it if
+        the device has run with its present key. Whatever cuts it short after that: no device starts with what is left,
+        and the same command ends it.
 
           --directory DIR    where martlet.conf is
           --id ID            the device's id, so that nobody retires another one by accident
