@@ -3,9 +3,10 @@
 
 Prints its port, each connection, each request whole and how each connection ended. A request for /NAME is answered by
 the bytes of the file NAME beside CERTIFICATE, and its query says what then happens to the connection: nothing (it is
-kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang` (nothing more is said), `flood` (bytes without end),
-`drip` (the bytes themselves come one a second). Where a path cannot have a query, the file NAME.then says so instead.
-With `ended` clients may show certificates that have ended, with `optional` none. The program NAME.run gets the request's body and writes the answer, instead of a file NAME. The environment variable LISTEN
+kept), `end` (as TLS ends), `cut` (TCP alone ends), `reset`, `abort` (the same before the request's body is read), `hang`
+(nothing more is said), `flood` (bytes without end), `drip` (the bytes themselves come one a second). Where a path cannot
+have a query, the file NAME.then says so instead. The program NAME.run gets the request's body and writes the answer,
+instead of a file NAME. With `ended` clients may show certificates that have ended, with `optional` none. The variable LISTEN
 is the address and port to listen at, unless that is 127.0.0.1 and any port.
 """
 
