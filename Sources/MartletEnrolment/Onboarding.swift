@@ -33,20 +33,13 @@ public struct Onboarding: Sendable {
     private let goal: ESTServer.Operation
 
     /// - Parameters:
+    ///   - goal: `enrol`, or `renew` for a device that has a certificate.
     ///   - isPinned: whether the authority is known by its fingerprint alone, so that its certificate must be fetched.
     ///   - patience: seconds to wait, in all.
-    public init(isPinned: Bool, patience: UInt32) {
+    public init(for goal: ESTServer.Operation = .enrol, isPinned: Bool = false, patience: UInt32) {
+        self.goal = goal
         step = isPinned ? .bootstrap : .ask(.authorities)
         next = step
-        goal = .enrol
-        self.patience = patience
-    }
-
-    /// Of a device that has a certificate.
-    public init(renewing patience: UInt32) {
-        step = .ask(.authorities)
-        next = step
-        goal = .renew
         self.patience = patience
     }
 

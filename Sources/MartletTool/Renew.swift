@@ -10,8 +10,9 @@ enum Renew {
         broker has accepted it; the device, which may run meanwhile, takes it at its next start. Renewal is due when 60 to
         70 % of the certificate's time are over: let a timer run this, and restart the device when it ends with 0.
 
-        Whatever cuts it short: run it again. If the certificate has ended and the registrar does not renew such ones, the
-        device needs a new label: martlet onboard then takes it in the same directory.
+        Whatever cuts it short: run it again. If the certificate has ended and the registrar does not renew such ones, it
+        shows the one in factory.pem instead. Without that the device needs a new label: martlet onboard then takes it in
+        the same directory.
 
           --directory DIR  the device's directory
           --now            at once, also if it is not due

@@ -58,41 +58,53 @@ struct Renewer {
 
     // MARK: The registrar
 
-    /// A registrar's refusal of a certificate that has ended is no fault that passes.
     private func renew() throws(Failure) -> Status {
         var registrar = Registrar(settings.registrar, showing: current)
-        let next: Credential
-        let anchors: [Certificate]
-        do throws(Failure) {
-            guard let asked = try ask(&registrar) else { return notDue() }
-            (next, anchors) = asked
-        } catch {
+        let asked: (Credential, [Certificate])?
+        do throws(Failure) { asked = try ask(.renew, &registrar) } catch {
+            // Where a certificate has ended, a refusal is no fault that passes.
             let time = max(lowerTime, registrar.date ?? 0)
             guard current.hasEnded(at: time), error.status == .negative else { throw error }
-            tell("needs-operator", "the device needs its operator")
-            throw Failure(
-                .negative, "needs-operator: the certificate has ended, and was not renewed: ", error.text,
-                """
-                . A new label helps: martlet onboard takes it in the same directory. It needs no token where the registrar \
-                takes the certificate in factory.pem
-                """)
+            asked = try recover(after: error)
         }
+        guard let (next, anchors) = asked else { return notDue() }
         try directory.write(DeviceFiles.nextCredential, next)
         return try install(next, trusting: anchors)
     }
 
+    /// What is left to a device whose certificate has ended: the one that it left the factory with, or its operator.
+    private func recover(after refusal: Failure) throws(Failure) -> (Credential, [Certificate])? {
+        var refusal = refusal
+        if let factory = try directory.factoryCredential(), factory.id == current.id {
+            tell(
+                "factory", "the certificate has ended and was refused: shows that of",
+                directory.path(of: DeviceFiles.factoryCredential))
+            var registrar = Registrar(settings.registrar, showing: factory)
+            do throws(Failure) { return try ask(.enrol, &registrar) } catch {
+                guard error.status == .negative else { throw error }
+                refusal = error
+            }
+        }
+        tell("needs-operator", "the device needs its operator")
+        throw Failure(
+            .negative, "needs-operator: the certificate has ended, and was not renewed: ", refusal.text,
+            ". A new label helps: martlet onboard takes it in the same directory")
+    }
+
     /// The next credential, and the authorities from now on; nil if the registrar's clock says that it is not due.
-    private func ask(_ registrar: inout Registrar) throws(Failure) -> (Credential, [Certificate])? {
+    private func ask(
+        _ goal: ESTServer.Operation, _ registrar: inout Registrar
+    ) throws(Failure) -> (Credential, [Certificate])? {
         var trusted = try anchors()
         var authorities: [Certificate] = []
         var key = current.key
-        var enrolment = Onboarding(renewing: options.wait)
+        var enrolment = Onboarding(for: goal, patience: options.wait)
         while true {
             switch enrolment.step {
             case .ask(.authorities):
                 tell("authorities", "asks the registrar:", settings.registrar.url(.authorities))
                 try enrolment.accept(try registrar.ask(.authorities, trusting: trusted))
-                guard case .ask(.renew) = enrolment.step else { continue }
+                guard enrolment.step == .ask(goal) else { continue }
                 guard let time = try time(registrar) else { return nil }
                 authorities = try Registrar.certificates(enrolment.authorities)
                 trusted = try adopt(authorities, trusted, time)
@@ -101,7 +113,11 @@ struct Renewer {
                 tell("renew", "asks the registrar:", settings.registrar.url(operation))
                 let request: CertificateRequest
                 do throws(OpenSSLError) {
-                    request = try CertificateRequest(key: key, renewing: current.leaf)
+                    request =
+                        operation == .renew
+                        ? try CertificateRequest(key: key, renewing: current.leaf)
+                        : try CertificateRequest(
+                            key: key, commonName: String(decoding: current.id, as: UTF8.self), uri: nil)
                 } catch { throw Failure(.system, "OpenSSL made no request") }
                 try enrolment.accept(try registrar.ask(operation, trusting: trusted, request: request))
             case .wait(let seconds):

@@ -97,6 +97,29 @@ import Testing
         #expect(test.brokerTakes())
     }
 
+    @Test("CLK-05 where it is not renewed, the factory certificate gets the next one, if it is this device's")
+    func factory() throws {
+        for id in [Plant.id, "pump-8"] {
+            let test = try RenewPlant(days: -100 ... -10)
+            let own = try test.plant.authority.device(id)
+            let content = try own.key.pem() + own.certificate.pem()
+            try test.plant.put("factory.pem", content)
+            try test.plant.certifyAnything()
+            let result = try test.plant.renew().result()
+            let kept = try #require(test.plant.content("factory.pem"))
+            #expect(Array(kept.utf8) == content)
+            try FileManager.default.removeItem(at: test.plant.directory.appending(path: "factory.pem"))
+            if id == Plant.id {
+                #expect(result.status == 0, "\(result)")
+                try test.expectRenewed()
+                #expect(test.brokerTakes())
+            } else {
+                #expect(result.status == 1 && result.error.contains("needs-operator"), "\(result)")
+                try test.expectUnchanged()
+            }
+        }
+    }
+
     @Test("ROT-03 a certificate that has ended and is not renewed needs the operator, whose label then works")
     func endedRefused() throws {
         for answers in [false, true] {
