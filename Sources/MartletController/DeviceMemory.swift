@@ -32,7 +32,7 @@ public struct DeviceMemory: Equatable, Sendable {
     public static let maximumKeys = 8
 
     public var issuer: [UInt8]
-    /// In the order of their arrival.
+    /// The one that a birth brought last is the last.
     public var keys: [Key]
     /// The key that the newest one announced: SHA-256 of its SubjectPublicKeyInfo.
     public var announced: Digest?

@@ -45,7 +45,6 @@ struct DeviceRecord {
         }
         audit = AuditWalk(
             after: memory?.journal, seen: memory?.journalSeen, from: memory?.journalFirst, hole: memory?.journalHole)
-        announced = memory?.announced
         run = memory?.run
         connection = memory?.connection ?? 0
     }

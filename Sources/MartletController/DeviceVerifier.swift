@@ -161,6 +161,8 @@ public final class DeviceVerifier {
                 if case nil = refusal { refusal = error }
             }
         }
+        // Also to a key that is not the first one.
+        if let announced = memory.announced { record.announce(announced) }
         devices[device] = record
         return refusal
     }
@@ -182,13 +184,14 @@ public final class DeviceVerifier {
         guard devices[id] != nil || devices.count < maximumDevices else { throw .tooManyDevices }
         // Another URN under the same device id is another device: nothing of the old one is true of it.
         var record = devices[id] ?? DeviceRecord(issuer: certificate.issuer)
-        if record.issuer != certificate.issuer { record = DeviceRecord(issuer: certificate.issuer) }
+        let isOther = record.issuer != certificate.issuer
+        if isOther { record = DeviceRecord(issuer: certificate.issuer) }
         let standing = record.standing(of: birth, envelope.claims)
         let journal = birth.journal.map { record.judge($0, in: birth.run) }
         var datedBoot: Bytes16?
-        var keyChange: KeyChange?
+        var keyChange: KeyChange? = isOther ? .unannounced : nil
         if standing != .older {
-            keyChange = record.accept(certificate.key)
+            keyChange = record.accept(certificate.key) ?? keyChange
             record.accept(birth, envelope.claims)
             if record.date(envelope.claims) { datedBoot = envelope.claims.boot?.id }
             devices[id] = record

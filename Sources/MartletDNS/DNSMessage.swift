@@ -19,6 +19,8 @@ public struct DNSMessage {
     public let records: [DNSRecord]
     /// How many of the records are answers: in a query, those that its sender knows (RFC 6762 section 7.1).
     public let answerCount: Int
+    /// How many follow that a querier is about to claim (RFC 6762 section 8.2).
+    public let authorityCount: Int
 
     /// The id of what may be a message; nil if there is none. It costs next to nothing.
     public static func id(of bytes: Span<UInt8>) -> UInt16? {
@@ -36,8 +38,8 @@ public struct DNSMessage {
         isQuery = flags == 0
         let questionCount = try reader.uint16()
         answerCount = Int(try reader.uint16())
-        var recordCount = answerCount
-        for _ in 0..<2 { recordCount += Int(try reader.uint16()) }
+        authorityCount = Int(try reader.uint16())
+        let recordCount = answerCount + authorityCount + Int(try reader.uint16())
         var questions: [DNSQuestion] = []
         for _ in 0..<questionCount { questions.append(try reader.question()) }
         var records: [DNSRecord] = []

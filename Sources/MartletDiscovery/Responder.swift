@@ -178,7 +178,8 @@ public struct Responder {
                 return
             }
             if case .other = record.data { continue }
-            probe(at: now + 1000)
+            // Once for all of its records.
+            return probe(at: now + 1000)
         }
     }
 
@@ -195,7 +196,7 @@ public struct Responder {
 
     /// Somebody else is about to claim our names at the same moment: the greater records win (RFC 6762 section 8.2).
     private mutating func takeProbe(_ message: DNSMessage, _ link: ResponderLink, now: UInt64) {
-        let theirs = message.records.dropFirst(message.answerCount)
+        let theirs = message.records.dropFirst(message.answerCount).prefix(message.authorityCount)
         let ours = RecordSets.all.flatMap { device.records($0, addresses: link.addresses) }
         for name in [device.instance, device.host] {
             let claim = Self.claim(theirs, name)
@@ -251,7 +252,7 @@ public struct Responder {
         if !everybody.isEmpty {
             // What others may answer, too, comes a little later (RFC 6762 section 6).
             let isShared = !everybody.isSubset(of: .unique)
-            let isProbe = message.records.count > message.answerCount
+            let isProbe = message.authorityCount > 0
             links[index].schedule(
                 everybody, at: isShared ? now + delay(20..<120) : now,
                 gap: isProbe ? ResponderLink.probeGap : ResponderLink.usualGap)

@@ -8,13 +8,20 @@ import MartletOpenSSL
 import MartletPosix
 import MartletSession
 
-/// A short connection of the tool to a device's broker, beside the device's own: its client id is the device's with
-/// `-tool` behind it, it begins clean, and it has no will. It is the device for the broker, whose certificate it shows.
+/// A short connection of the tool to a device's broker. For the broker it is the device, whose certificate and client id
+/// it has: it takes the place of the device's own connection, if there is one, and of its session. A device that runs
+/// comes back and begins a new one.
+///
+/// What it throws is `negative` if the broker, verified, refused this credential or what it may do, and `system` for all
+/// that may pass.
 ///
 /// Used by one thread. Ends with the object.
 final class BrokerConnection {
     /// Milliseconds from the first address until CONNACK, and from a message until PUBACK.
     static let patience: UInt64 = 30_000
+
+    /// Protocol version, client id, user or authorisation: CONNACK of MQTT 3.1.1, and of 5.0.
+    private static let judgements: [UInt8] = [1, 2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C]
 
     let topics: Topics
     /// The URN in the certificate that is shown.
@@ -72,7 +79,8 @@ final class BrokerConnection {
         // Nobody hears of it, but what it cleared is cleared.
         case 0x10 where retained: return
         case 0x10: throw Failure(.system, "the broker has nobody to give the message to: is the back end running?")
-        case let code: throw Failure(.negative, "the broker refused the message, code ", decimal(code ?? 0))
+        case 0x87: throw Failure(.negative, "the broker does not let this device send the message")
+        case let code: throw Failure(.system, "the broker refused the message, code ", decimal(code ?? 0))
         }
     }
 
@@ -90,9 +98,10 @@ final class BrokerConnection {
         do throws(PosixError) { addresses = try Resolver.addresses(of: configuration.host) } catch {
             throw Failure(.system, "the broker's name was not resolved: ", error.text)
         }
-        let end = SystemClock.bootMilliseconds() + Self.patience
         var first: Failure?
         for address in addresses {
+            // One that swallows packets leaves time for the others.
+            let end = SystemClock.bootMilliseconds() + Self.patience / UInt64(addresses.count)
             do throws(Failure) { return try connect(configuration, address, until: end) } catch {
                 // One that answered tells more than one where nobody does.
                 if first?.status != .negative { first = error }
@@ -109,7 +118,7 @@ final class BrokerConnection {
         let connection: MosquittoConnection
         do throws(MosquittoError) {
             connection = try MosquittoConnection(
-                clientID: configuration.id + [UInt8]("-tool"), version: configuration.usesVersion311 ? .v311 : .v5,
+                clientID: configuration.id, version: configuration.usesVersion311 ? .v311 : .v5,
                 cleanStart: true, sessionExpiry: 0, keepAlive: 60, window: 1, receiveMaximum: 1,
                 maximumPacketSize: 32 * 1024, tls: tls.handle, events: self)
             try connection.open(address: address.span, port: configuration.port)
@@ -136,12 +145,24 @@ final class BrokerConnection {
 
     private func reason(_ error: MosquittoError?) -> Failure {
         let text = FailureText.describe(error, tls: tls.failure, wasConnected: isAccepted).text
-        let status: Status
+        return Failure(isJudgement(error) ? .negative : .system, "the broker: ", text)
+    }
+
+    /// Whether the broker, verified, refused this credential.
+    private func isJudgement(_ error: MosquittoError?) -> Bool {
         switch error {
-        case .tls, .refused, .disconnected, .protocolError: status = .negative
-        default: status = tls.failure == nil ? .system : .negative
+        case .refused(let code): return Self.judgements.contains(code)
+        case .tls, .connectionLost: break
+        case .network(let errno): if !PosixError.system("connect", code: errno).isReset { return false }
+        default: return false
         }
-        return Failure(status, "the broker: ", text)
+        if isAccepted { return false }
+        switch tls.failure {
+        case .certificateRefused: return true
+        // TLS 1.3 refuses a certificate after the handshake, by an alert that may be lost.
+        case nil: return true
+        default: return false
+        }
     }
 
     private func decimal(_ code: UInt8) -> [UInt8] {

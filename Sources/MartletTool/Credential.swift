@@ -32,7 +32,10 @@ struct Credential {
 
     /// The content of a file. A secret: wipe it.
     func text() throws(Failure) -> [UInt8] {
+        let certificates = try Self.pem(chain)
         var text = [UInt8]("generation = ")
+        // A growing array would leave copies behind.
+        text.reserveCapacity(1024 + certificates.count)
         text.add(generation)
         text.add("\n")
         do throws(OpenSSLError) {
@@ -40,8 +43,12 @@ struct Credential {
             defer { secureZero(&pem) }
             text += pem
         } catch { throw Failure(.system, "OpenSSL did not encode the key") }
-        return text + (try Self.pem(chain))
+        text += certificates
+        return text
     }
+
+    /// Also if this device's clock is before its beginning, and so cannot tell.
+    var mayHaveEnded: Bool { hasEnded(at: Registrar.time) || Registrar.systemTime < leaf.notBefore }
 
     /// Whether it has ended at `time`, in seconds since 1970.
     func hasEnded(at time: Int64) -> Bool { leaf.notAfter < time }

@@ -43,7 +43,7 @@ struct DeviceReport {
     private(set) var configuration: Configuration?
     private(set) var registrar: [UInt8]?
     private(set) var leaf: Certificate?
-    /// SHA-256 of the DER SubjectPublicKeyInfo that the leaf certifies.
+    /// SHA-256 of the DER SubjectPublicKeyInfo that the leaf certifies, or is to certify.
     private(set) var key: Digest?
     private(set) var anchors: [Certificate] = []
     /// What is not as it must be.
@@ -69,6 +69,7 @@ struct DeviceReport {
             state = .retiring
         } else if isBegun {
             state = .pending
+            readPendingKey(directory)
         } else if let configuration {
             state = readIdentity(configuration) ? .onboarded : .damaged
             if state == .onboarded, has(DeviceFiles.nextKey) || has(DeviceFiles.nextCredential) { state = .renewing }
@@ -109,9 +110,19 @@ struct DeviceReport {
             leaf = Self.certificates(configuration.certificate).first
             anchors = Self.certificates(configuration.anchors)
         }
-        if let spki = (try? leaf?.publicKey)?.spki { key = (try? OpenSSLHashing.make())?.sha256(spki.span) }
+        if let spki = (try? leaf?.publicKey)?.spki { key = Self.digest(spki) }
         return problems.count == count
     }
+
+    private mutating func readPendingKey(_ directory: PrivateDirectory) {
+        do throws(PosixError) {
+            var text = try directory.read(DeviceFiles.pendingKey, limit: DeviceDirectory.maximumFileSize)
+            defer { secureZero(&text) }
+            if let pending = try? PrivateKey(pem: text.span) { key = Self.digest(pending.publicKey.spki) }
+        } catch { problems.append(Failure(Array(DeviceFiles.pendingKey.utf8), error).text) }
+    }
+
+    private static func digest(_ spki: [UInt8]) -> Digest? { (try? OpenSSLHashing.make())?.sha256(spki.span) }
 
     private static func certificates(_ path: String) -> [Certificate] {
         guard var text = try? PublicFile.read(path, limit: DeviceDirectory.maximumFileSize) else { return [] }

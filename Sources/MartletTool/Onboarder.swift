@@ -35,8 +35,7 @@ struct Onboarder {
                 .usage, "the directory belongs to ", current.id, ", the label does not: use another directory")
         }
         let hasRoot = directory.hasRoot(of: label)
-        // A clock that is before its beginning does not tell.
-        let mayHaveEnded = current.hasEnded(at: Registrar.time) || Registrar.systemTime < current.leaf.notBefore
+        let mayHaveEnded = current.mayHaveEnded
         let isUnfinished = try directory.isUnfinished(current)
         if hasRoot, try directory.hasAuthority(of: label), isUnfinished || !mayHaveEnded { return true }
         // Of two files one would be left.
@@ -148,10 +147,20 @@ struct Onboarder {
                 guard let credential = Credential(key, issued, generation: (current?.generation ?? 0) + 1) else {
                     throw Failure(.system, "OpenSSL took a certificate for that of another key")
                 }
-                if label.authority != nil { try directory.write(DeviceFiles.anchors, try Credential.pem(anchors)) }
+                if label.authority != nil { try install(anchors, replacing: current) }
                 return try store(credential, label, servers, replacing: current)
             }
         }
+    }
+
+    /// Beside those that a device already has: its broker's may be among them.
+    private func install(_ anchors: [Certificate], replacing current: Credential?) throws(Failure) {
+        guard current != nil, let name = try RenewalSettings.anchors(directory) else {
+            return try directory.write(DeviceFiles.anchors, try Credential.pem(anchors))
+        }
+        let known = try directory.certificates(name) ?? []
+        let new = anchors.filter { anchor in !known.contains { (try? $0.der) == (try? anchor.der) } }
+        if !new.isEmpty { try directory.write(name, try Credential.pem(known + new)) }
     }
 
     /// A device's configuration is what its owner made of it: only the first one is written.

@@ -82,7 +82,7 @@ struct Registrar {
                 throw Failure(.negative, "the registrar is not trusted: ", [UInt8](reason.text))
             case .tls(let reason): throw Failure(.negative, "the registrar: ", [UInt8](reason.text))
             // The reason may get lost on the way.
-            case .https(.closed) where own?.hasEnded(at: Self.time) == true:
+            case .https(.closed) where own?.mayHaveEnded == true:
                 throw Failure(.negative, "the registrar ended the connection: it may have refused the certificate")
             case .https(let reason): throw failure(reason)
             }

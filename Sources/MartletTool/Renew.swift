@@ -7,8 +7,11 @@ enum Renew {
 
         Gets the device its next certificate from the registrar (EST) that [enrolment] in DIR/martlet.conf names, for a new
         key, which the old one announces to the back end. The new credential takes the place of the old one only after the
-        broker has accepted it; the device, which may run meanwhile, takes it at its next start. Renewal is due when 60 to
-        70 % of the certificate's time are over: let a timer run this, and restart the device when it ends with 0.
+        broker has accepted it; the device takes it at its next start. It may run meanwhile; many brokers drop its
+        connection for the try, and it comes back by itself.
+
+        Renewal is due when 60 to 70 % of the certificate's time are over: let a timer run this, and restart the device when
+        it ends with 0.
 
         Whatever cuts it short: run it again. If the certificate has ended and the registrar does not renew such ones, it
         shows the one in factory.pem instead. Without that the device needs a new label: martlet onboard then takes it in

@@ -20,9 +20,7 @@ struct RenewalSettings {
     init(_ directory: DeviceDirectory) throws(Failure) {
         let path = directory.path(of: DeviceFiles.configuration)
         let text = String(decoding: path, as: UTF8.self)
-        do throws(MartletError) { configuration = try Configuration(path: text) } catch {
-            throw Failure(.usage, "", Array(error.message.utf8))
-        }
+        configuration = try Configuration(directory: directory.path)
         guard Self.name(configuration.key, directory) == Array(DeviceFiles.credential.utf8),
             Self.name(configuration.certificate, directory) == Array(DeviceFiles.credential.utf8),
             let anchors = Self.name(configuration.anchors, directory)
@@ -51,6 +49,13 @@ struct RenewalSettings {
             throw Failure(.usage, "", path, ": the registrar is host, host:port or host:port/path")
         }
         return server
+    }
+
+    /// The name of the file of authorities in the directory, as martlet.conf has it; nil if it is elsewhere.
+    static func anchors(_ directory: DeviceDirectory) throws(Failure) -> String? {
+        name(try Configuration(directory: directory.path).anchors, directory).map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     /// The name of a file in the directory; nil for one that is elsewhere.

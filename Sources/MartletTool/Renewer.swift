@@ -63,8 +63,8 @@ struct Renewer {
         let asked: (Credential, [Certificate])?
         do throws(Failure) { asked = try ask(.renew, &registrar) } catch {
             // Where a certificate has ended, a refusal is no fault that passes.
-            let time = max(lowerTime, registrar.date ?? 0)
-            guard current.hasEnded(at: time), error.status == .negative else { throw error }
+            let hasEnded = registrar.date.map { current.hasEnded(at: max(lowerTime, $0)) } ?? current.mayHaveEnded
+            guard hasEnded, error.status == .negative else { throw error }
             asked = try recover(after: error)
         }
         guard let (next, anchors) = asked else { return notDue() }
@@ -105,9 +105,9 @@ struct Renewer {
                 tell("authorities", "asks the registrar:", settings.registrar.url(.authorities))
                 try enrolment.accept(try registrar.ask(.authorities, trusting: trusted))
                 guard enrolment.step == .ask(goal) else { continue }
-                guard let time = try time(registrar) else { return nil }
+                guard try isDue(registrar) else { return nil }
                 authorities = try Registrar.certificates(enrolment.authorities)
-                trusted = try adopt(authorities, trusted, time)
+                trusted = try adopt(authorities, trusted)
                 if !options.keepsKey { key = try nextKey() }
             case .ask(let operation):
                 tell("renew", "asks the registrar:", settings.registrar.url(operation))
@@ -133,19 +133,13 @@ struct Renewer {
         }
     }
 
-    /// The time at which it is decided; nil if it is not due then.
-    ///
-    /// A clock that is before the certificate's beginning is wrong: then the registrar's counts, for what is decided in
-    /// this run alone. It proved its name on this very connection, and all that a wrong date of its could do is a renewal
-    /// too early or too late, which it may refuse or delay anyway.
-    private func time(_ registrar: Registrar) throws(Failure) -> Int64? {
-        let system = Registrar.systemTime
-        if system >= earliest { return system }
-        guard let date = registrar.date, date >= earliest else {
-            if options.isNow { return earliest }
-            throw Failure(.system, "neither this device's clock nor the registrar's can be right: set it, or use --now")
-        }
-        return options.isNow || date >= due ? date : nil
+    /// A clock that is before the certificate's beginning is wrong: then the registrar's counts, for this decision alone.
+    /// It proved its name on this very connection, and all that a wrong date of its could do is a renewal too early or too
+    /// late, which it may refuse or delay anyway.
+    private func isDue(_ registrar: Registrar) throws(Failure) -> Bool {
+        if options.isNow || Registrar.systemTime >= earliest { return true }
+        if let date = registrar.date, date >= earliest { return date >= due }
+        throw Failure(.system, "neither this device's clock nor the registrar's can be right: set it, or use --now")
     }
 
     private func judge(
@@ -185,8 +179,9 @@ struct Renewer {
     /// Takes in the new roots of an authority that rolls over (RFC 7030 section 4.1.3), durable before they are needed.
     /// Those that have ended go, as long as others stay.
     private func adopt(
-        _ authorities: [Certificate], _ anchors: [Certificate], _ time: Int64
+        _ authorities: [Certificate], _ anchors: [Certificate]
     ) throws(Failure) -> [Certificate] {
+        let time = lowerTime
         let good = anchors.filter { $0.notAfter >= time }
         var result = good.isEmpty ? anchors : good
         var isNew = result.count != anchors.count
@@ -216,9 +211,8 @@ struct Renewer {
                 try tryOut(next, anchors)
                 break
             } catch {
-                guard error.status == .negative else { throw error }
                 if count == Self.tries {
-                    try directory.discardNext()
+                    if error.status == .negative { try directory.discardNext() }
                     throw error
                 }
             }

@@ -77,7 +77,11 @@ enum Retire {
             tell("begun", "goes on with a retirement that was begun")
         } else {
             if !options.isSilent {
-                try notify(try retirement.requireConfiguration())
+                let configuration = try retirement.requireConfiguration()
+                do throws(Failure) { try notify(configuration) } catch {
+                    throw Failure(
+                        error.status, "", error.text, "; where the back end knows, or cannot be told: --without-notice")
+                }
                 tell("notice", "the back end has been told")
             }
             try retirement.begin()

@@ -50,13 +50,13 @@ struct Retirement {
         self.configuration = configuration
         var other: Place?
         do throws(PosixError) {
-            let state = try PrivateDirectory(path: configuration.stateDirectory)
+            // Locked also if the device never ran, so that it does not begin now.
+            let state = try PrivateDirectory(creating: configuration.stateDirectory)
             if try !state.isSame(as: home.directory) {
                 locks.append(try state.lock("martlet.lock"))
                 other = Place(path: Array(configuration.stateDirectory.utf8), directory: state)
             }
         } catch {
-            // A device that never ran has none.
             guard error.isMissingFile else { throw Self.failure(Array(configuration.stateDirectory.utf8), error) }
         }
         outpost = other

@@ -75,12 +75,23 @@ import Testing
         #expect(bench.refusal(try farewell(next), as: .decommission) == nil)
     }
 
-    @Test func `what was announced outlives the back end`() throws {
-        _ = try bench.take(announcement(bench.device, of: next), as: .event)
-        let kept = try #require(bench.verifier.memory(of: bench.device.id)).encoded()
-        bench.verifier.forget(bench.device.id)
-        #expect(bench.verifier.restore(bench.device.id, try DeviceMemory(decoding: kept.span)) == nil)
-        #expect(try bench.take(next.birth(run: 2), as: .birth).keyChange == .announced)
+    @Test func `what was announced outlives the back end, by whichever key`() throws {
+        let third = try TestDevice(bench.authority)
+        for (run, (device, other)) in [(bench.device, next), (next, third)].enumerated() {
+            _ = try bench.take(announcement(device, of: other), as: .event)
+            let kept = try #require(bench.verifier.memory(of: bench.device.id)).encoded()
+            bench.verifier.forget(bench.device.id)
+            #expect(bench.verifier.restore(bench.device.id, try DeviceMemory(decoding: kept.span)) == nil)
+            #expect(try bench.take(other.birth(run: UInt64(run) + 2), as: .birth).keyChange == .announced)
+        }
+    }
+
+    @Test func `another name under the same id is a key that nobody announced`() throws {
+        let identity = try bench.authority.device("pump-7", mac: "0024befffe804ff2")
+        let other = try TestDevice(
+            certificate: identity.certificate, key: identity.key, urn: "urn:dev:mac:0024befffe804ff2")
+        let birth = try bench.take(other.birth(), as: .birth)
+        #expect(birth.standing == .first && birth.keyChange == .unannounced)
     }
 
     @Test func `an announcement of anything but four numbers in order is refused`() throws {

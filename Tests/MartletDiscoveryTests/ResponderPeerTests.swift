@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test func `once announced, it asks again whose a name is, and gives way only to an answer`() throws {
-        let other = answer([.address(Machine.host, [10, 0, 0, 66])])
+        let other = answer([.address(Machine.host, [10, 0, 0, 66]), .address(Machine.host, [10, 0, 0, 67])])
         var machine = try Machine.announced()
         try machine.receive(other)
         #expect(machine.responder.conflict == nil && !machine.responder.isAnnounced)

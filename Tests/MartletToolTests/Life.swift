@@ -13,7 +13,7 @@ final class Life {
     enum Layout: CaseIterable {
         /// One file for key and certificates, as onboarding makes it.
         case one
-        /// One for each, as the gateway makes them.
+        /// One for each, made by hand.
         case two
         /// Two files, and the journal in another directory.
         case stateElsewhere

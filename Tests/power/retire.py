@@ -35,8 +35,8 @@ def key():
     der = base64.b64decode(b"".join(lines))
     # PrivateKeyInfo of RFC 5958 with an ECPrivateKey of RFC 5915 in it: the scalar is its 32 bytes behind 02 01 01 04 20.
     scalar = der[der.index(bytes.fromhex("0201010420")) + 5:][:32]
-    # The last line may be short, and the first is the same in every key.
-    return pem, [line for line in lines[1:] if len(line) >= 32], scalar
+    # The last line may be short.
+    return pem, [line for line in lines if len(line) >= 32], scalar
 
 
 class Device:

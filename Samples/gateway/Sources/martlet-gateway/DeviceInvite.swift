@@ -12,7 +12,8 @@ struct DeviceInvite: ParsableCommand {
             The label says where registrar and broker are, whom to trust, and a token that is good for one enrolment. \
             It is a secret until the device has enrolled: bring it there over a protected way, as the file \
             /boot/martlet.uri or as QR code. With --factory the label has no token, and is no secret: 'run \
-            --factory-authority' says whose certificates count. A new invitation ends the one before.
+            --factory-authority' says whose certificates count; where --two-factors runs, it is of no use. A new \
+            invitation ends the one before.
             """)
 
     private static let maximumHours = 24

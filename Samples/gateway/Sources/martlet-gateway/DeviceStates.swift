@@ -12,9 +12,10 @@ struct DeviceList: ParsableCommand {
     func run() throws {
         let time = SystemClock.unixMilliseconds() / 1000
         let rows = try Registry(directory.open()).entries().map { id, entry in
-            [id, entry.state.rawValue, try Self.end(entry), entry.urn, entry.invitation?.words(at: time) ?? ""]
+            let (end, key) = try Self.certificate(entry)
+            return [id, entry.state.rawValue, end, key, entry.urn, entry.invitation?.words(at: time) ?? ""]
         }
-        let all = [["DEVICE", "STATE", "CERTIFICATE ENDS", "URN", "INVITATION"]] + rows
+        let all = [["DEVICE", "STATE", "CERTIFICATE ENDS", "KEY", "URN", "INVITATION"]] + rows
         let widths = all[0].indices.map { column in all.map { $0[column].count }.max() ?? 0 }
         for row in all {
             let line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(
@@ -23,9 +24,12 @@ struct DeviceList: ParsableCommand {
         }
     }
 
-    private static func end(_ entry: DeviceEntry) throws -> String {
-        guard let der = entry.certificate else { return "-" }
-        return timestamp(milliseconds: try Certificate(der: der.span).notAfter * 1000) ?? "-"
+    /// When the newest one ends, and the hash of its key, as `martlet status` has it.
+    private static func certificate(_ entry: DeviceEntry) throws -> (end: String, key: String) {
+        guard let der = entry.certificate else { return ("-", "-") }
+        let certificate = try Certificate(der: der.span)
+        let key = try Token.digest(certificate.publicKey.spki)
+        return (timestamp(milliseconds: certificate.notAfter * 1000) ?? "-", hex(Array(key.prefix(8))))
     }
 }
 

@@ -125,6 +125,13 @@ final class Receiver: ControllerLinkDelegate {
             display.show(.refused(device: device, purpose, error))
             return
         }
+        // Before the new key is known for good: twice is better than never.
+        if message.keyChange == .unannounced {
+            display.note(
+                .warning,
+                "\(printable(device)) has another key, which the one before did not announce: was it onboarded "
+                    + "anew? If not, suspend it")
+        }
         do throws(Failure) { try keep(message, payload) } catch {
             verifier.revert()
             throw error
@@ -138,16 +145,28 @@ final class Receiver: ControllerLinkDelegate {
         if let problem = try audit.keep(message, envelope) { display.note(.warning, problem) }
         switch message.content {
         case .decommission:
-            let id = String(decoding: message.device, as: UTF8.self)
-            // One that is not in it was never ours.
-            if try registry.entry(id) != nil {
-                try registry.change(id) { entry throws(Failure) in entry.state = .retired }
-            }
+            try retire(message.device)
             changed.insert(message.device)
+        case .event(let event) where event.kind == .nextKey:
+            if let remembered = verifier.memory(of: message.device) { try memory.store(message.device, remembered) }
         case .birth(_, .first), .birth(_, .newer), .checkpoint:
             if let remembered = verifier.memory(of: message.device) { try memory.store(message.device, remembered) }
         default: changed.insert(message.device)
         }
+    }
+
+    /// Retires the device that has the newest certificate of this id, or its predecessor: a board that was replaced says
+    /// nothing of its successor.
+    private func retire(_ device: [UInt8]) throws(Failure) {
+        let id = String(decoding: device, as: UTF8.self)
+        guard let entry = try registry.entry(id) else { return }
+        guard let own = verifier.memory(of: device)?.keys.last?.chain.first,
+            try own == entry.certificate || Token.digest(own) == entry.predecessor
+        else {
+            return display.note(
+                .warning, "\(id): another board than the one that was certified last says that it has retired")
+        }
+        try registry.change(id) { entry throws(Failure) in entry.state = .retired }
     }
 
     private func send(_ documents: [[UInt8]], to device: [UInt8]) {
@@ -203,12 +222,6 @@ final class Receiver: ControllerLinkDelegate {
         switch message.content {
         case .birth(let birth, let standing):
             display.show(.birth(message, birth, standing))
-            if message.keyChange == .unannounced {
-                display.note(
-                    .warning,
-                    "\(printable(message.device)) has another key, which the one before did not announce: "
-                        + "was it onboarded anew? If not, suspend it")
-            }
             if let verdict = message.journal, verdict.problem != nil { display.show(.audit(message, [], verdict)) }
         case .telemetry(let readings, let verdict): display.show(.telemetry(message, readings, verdict))
         case .gap(let gap): display.show(.gap(message, gap))

@@ -136,9 +136,8 @@ actor Registrar {
             }
             return (id, entry, invitation)
         }
-        guard let factory = rules.factory, !factory.isSecondFactor, !request.certificate.isEmpty else {
-            throw unauthorised("no id and token")
-        }
+        guard let factory = rules.factory, !request.certificate.isEmpty else { throw unauthorised("no id and token") }
+        if factory.isSecondFactor { throw unauthorised("a factory certificate, but no id and token: --two-factors") }
         let name = try certified(by: factory, request, time)
         device = Array(name.prefix(DeviceID.maximumLength))
         let (id, entry, invitation) = try invited(name)

@@ -13,6 +13,8 @@ struct Run: ParsableCommand {
             presence, reading, verdict, gap, boot, event, receipt, audit, decommission, refused and registrar. What is said of the \
             gateway itself goes to standard error. SIGINT and SIGTERM end it, and broker and registrar with it.
 
+            The member key of a birth says whether the device announced the key that it goes on with.
+
             Verdicts on a reading's place in its lane: linked (its predecessor is here), first (the device names \
             none), beginning (the first that this gateway has), waiting (the predecessor may still come), explained \
             (the predecessor is lost, and the device said so), hole (the predecessor is missing without a word), \
@@ -71,6 +73,9 @@ struct Run: ParsableCommand {
         if port == 0 { throw ValidationError("--port is from 1 to 65535; without it, a free one is found.") }
         try ListenAddress.validate(listen)
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
+        if noRegistrar || brokerOnly, factoryAuthority != nil || twoFactors {
+            throw ValidationError("--factory-authority and --two-factors are the registrar's, which is not to run.")
+        }
         guard (1...3650).contains(certificateDays) else { throw ValidationError("--certificate-days is 1 to 3650.") }
         guard (0...3650).contains(renewExpired) else { throw ValidationError("--renew-expired is 0 to 3650 days.") }
         if twoFactors && factoryAuthority == nil {

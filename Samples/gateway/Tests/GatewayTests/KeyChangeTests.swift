@@ -8,9 +8,10 @@ import Testing
 
 /// A device whose key changes, and one that retires.
 @Suite final class KeyChangeTests: AuditBench {
-    private func register(_ state: DeviceEntry.State = .active) throws -> Registry {
+    /// With the certificate that the device has.
+    private func register() throws -> Registry {
         let registry = try Registry(place)
-        try registry.store("pump-7", DeviceEntry(state: state, urn: Self.urn))
+        try registry.store("pump-7", DeviceEntry(state: .active, urn: Self.urn, certificate: certificate))
         return registry
     }
 
@@ -52,6 +53,15 @@ import Testing
         #expect(shown.notes.count == 1 && shown.notes[0].contains("another key"))
     }
 
+    @Test func `what was announced is stored before it is acknowledged`() throws {
+        try birth()
+        try announced { try provision() }
+        // As after kill -9.
+        receiver = try Receiver(place, capture: nil, display: shown)
+        try birth(run: 2)
+        #expect(keys == ["null", "\"announced\""] && shown.notes == [])
+    }
+
     @Test func `a device that retires is retired in the registry, and barred`() throws {
         let registry = try register()
         try birth()
@@ -59,5 +69,33 @@ import Testing
         #expect(try send(.decommission, Decommission.payload))
         #expect(try registry.entry("pump-7")?.state == .retired)
         #expect(try rules.contains("pump-7"))
+    }
+
+    @Test func `so is one whose next certificate is on its way`() throws {
+        let registry = try register()
+        try birth()
+        try registry.change("pump-7") { entry throws(Failure) in
+            entry.predecessor = try Token.digest(certificate)
+            entry.certificate = nil
+        }
+        #expect(try send(.decommission, Decommission.payload))
+        #expect(try registry.entry("pump-7")?.state == .retired)
+    }
+
+    @Test func `a board that was replaced does not retire its successor`() throws {
+        let registry = try register()
+        try birth()
+        let old = sealer
+        try provision()
+        try registry.change("pump-7") { entry throws(Failure) in entry.certificate = certificate }
+        var message: [UInt8] = []
+        var claims = Claims(purpose: .decommission)
+        claims.clock = .untrusted
+        let payload = Decommission.payload
+        _ = try old.seal(
+            claims, contentType: ContentFormat.cbor, payload: payload.span, x5chain: [], into: &message)
+        #expect(receive(.decommission, message))
+        #expect(try registry.entry("pump-7")?.state == .active)
+        #expect(shown.notes.count == 1 && shown.notes[0].contains("another board"))
     }
 }

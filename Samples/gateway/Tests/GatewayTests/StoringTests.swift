@@ -230,7 +230,7 @@ import Testing
         try checkpoint()
         #expect(try items() == 9)
         #expect(try history().problem == nil)
-        // The key that nobody announced.
-        #expect(shown.refusals == [] && shown.notes.count == 1)
+        // Two keys that nobody announced.
+        #expect(shown.refusals == [] && shown.notes.count == 2)
     }
 }
