@@ -160,9 +160,9 @@ final class Receiver: ControllerLinkDelegate {
     private func retire(_ device: [UInt8]) throws(Failure) {
         let id = String(decoding: device, as: UTF8.self)
         guard let entry = try registry.entry(id) else { return }
-        guard let own = verifier.memory(of: device)?.keys.last?.chain.first,
-            try own == entry.certificate || Token.digest(own) == entry.predecessor
-        else {
+        let own = verifier.memory(of: device)?.keys.last?.chain.first ?? []
+        let fingerprint = try Token.digest(own)
+        guard own == entry.certificate || fingerprint == entry.predecessor else {
             return display.note(
                 .warning, "\(id): another board than the one that was certified last says that it has retired")
         }

@@ -131,7 +131,7 @@ import Testing
         try invite(token)
         let registrar = try registrar(true)
         let own = try certificate()
-        await expect(401, "no id and token", try request(own), registrar)
+        await expect(401, "a factory certificate, but no id and token: --two-factors", try request(own), registrar)
         await expect(401, "a wrong token, the 1. of 10", try request(own, token: "x"), registrar)
         await expect(403, "no factory certificate", try request([], token: token.text), registrar)
         await expect(
