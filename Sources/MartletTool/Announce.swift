@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
 import MartletDiscovery
 
 /// `martlet announce`
@@ -62,7 +63,7 @@ enum Announce {
             Output.complain("--directory is missing, or needs a path behind it")
             return .usage
         }
-        guard let device = AnnouncedDevice(id: options.id, model: options.model, version: Tool.version) else {
+        guard let device = AnnouncedDevice(id: options.id, model: options.model, version: MartletVersion.string) else {
             Output.complain(
                 """
                 --id needs 1 to 63 letters, digits, dots, underscores and hyphens behind it, a letter or digit first; --model \

@@ -80,7 +80,8 @@ final class BrokerConnection {
         case 0x10 where retained: return
         case 0x10: throw Failure(.system, "the broker has nobody to give the message to: is the back end running?")
         case 0x87: throw Failure(.negative, "the broker does not let this device send the message")
-        case let code: throw Failure(.system, "the broker refused the message, code ", decimal(code ?? 0))
+        case let code:
+            throw Failure(.system, "the broker refused the message, code ", [UInt8](decimal: UInt32(code ?? 0)))
         }
     }
 
@@ -163,12 +164,6 @@ final class BrokerConnection {
         case nil: return true
         default: return false
         }
-    }
-
-    private func decimal(_ code: UInt8) -> [UInt8] {
-        var text: [UInt8] = []
-        text.add(UInt32(code))
-        return text
     }
 }
 

@@ -69,12 +69,12 @@ enum DeviceStatus {
         }
         if let leaf = report.leaf {
             lines.append(("name", leaf.uris.first ?? []))
-            lines.append(("begins", date(leaf.notBefore)))
-            lines.append(("ends", date(leaf.notAfter)))
+            lines.append(("begins", [UInt8](date: leaf.notBefore)))
+            lines.append(("ends", [UInt8](date: leaf.notAfter)))
             if let fingerprint = try? leaf.sha256 {
                 let due = RenewalTime.due(
                     notBefore: leaf.notBefore, notAfter: leaf.notAfter, fingerprint: Digest(fingerprint))
-                lines.append(("renewal", date(due)))
+                lines.append(("renewal", [UInt8](date: due)))
             }
         }
         if let key = report.key { lines.append(("key", hex(key, count: 8))) }
@@ -97,7 +97,7 @@ enum DeviceStatus {
         }
         for line in lines(report) { add(line.name, line.text) }
         for authority in report.anchors {
-            add("authority", (authority.commonName ?? []) + [UInt8](", ends ") + date(authority.notAfter))
+            add("authority", (authority.commonName ?? []) + [UInt8](", ends ") + [UInt8](date: authority.notAfter))
         }
         add("running", [UInt8](report.isRunning ? "yes" : "no"))
         for problem in report.problems { add("problem", problem) }
@@ -123,7 +123,7 @@ enum DeviceStatus {
             text.add(index == 0 ? "{" : ",{")
             add("name", report.anchors[index].commonName ?? [])
             text.add(",")
-            add("ends", date(report.anchors[index].notAfter))
+            add("ends", [UInt8](date: report.anchors[index].notAfter))
             text.add("}")
         }
         text.add(report.isRunning ? "],\"running\":true,\"problems\":[" : "],\"running\":false,\"problems\":[")
@@ -148,12 +148,6 @@ enum DeviceStatus {
     private static func hex(_ digest: Digest, count: Int) -> [UInt8] {
         var text: [UInt8] = []
         text.add(hex: (0..<count).map { digest.bytes[$0] })
-        return text
-    }
-
-    private static func date(_ seconds: Int64) -> [UInt8] {
-        var text: [UInt8] = []
-        text.add(date: seconds)
         return text
     }
 }

@@ -135,7 +135,7 @@ struct Onboarder {
                     intermediates = try Registrar.certificates(onboarding.authorities)
                 }
             case .wait(let seconds):
-                tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
+                tell("wait", "the registrar says later; seconds to wait:", [UInt8](decimal: seconds))
                 try registrar.pause(seconds)
                 onboarding.proceed()
             case .pending(let seconds): throw Registrar.later(seconds)
@@ -185,12 +185,6 @@ struct Onboarder {
         try source.erase()
         _ = try directory.sweep(credential)
         tell("done", "onboarded; the device's configuration:", directory.path(of: DeviceFiles.configuration))
-    }
-
-    private func decimal(_ number: UInt32) -> [UInt8] {
-        var text: [UInt8] = []
-        text.add(number)
-        return text
     }
 
     private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
 import MartletCOSE
 import MartletCurl
 import MartletEnrolment
@@ -129,8 +130,9 @@ struct Registrar {
         return chain
     }
 
+    static var buildTime: Int64 { MartletVersion.buildTime / 1000 }
     /// Seconds since 1970: not before this release.
-    static var time: Int64 { max(systemTime, Tool.buildTime) }
+    static var time: Int64 { max(systemTime, buildTime) }
     static var systemTime: Int64 { SystemClock.unixMilliseconds() / 1000 }
 
     static func later(_ seconds: UInt32) -> Failure {

@@ -38,7 +38,7 @@ struct Renewer {
         self.name = name
         due = RenewalTime.due(
             notBefore: current.leaf.notBefore, notAfter: current.leaf.notAfter, fingerprint: Digest(fingerprint))
-        earliest = max(Tool.buildTime, current.leaf.notBefore)
+        earliest = max(Registrar.buildTime, current.leaf.notBefore)
     }
 
     func run() throws(Failure) -> Status {
@@ -121,7 +121,7 @@ struct Renewer {
                 } catch { throw Failure(.system, "OpenSSL made no request") }
                 try enrolment.accept(try registrar.ask(operation, trusting: trusted, request: request))
             case .wait(let seconds):
-                tell("wait", "the registrar says later; seconds to wait:", decimal(seconds))
+                tell("wait", "the registrar says later; seconds to wait:", [UInt8](decimal: seconds))
                 try registrar.pause(seconds)
                 enrolment.proceed()
             case .judge(let bag):
@@ -151,7 +151,7 @@ struct Renewer {
         guard let next = Credential(key, chain, generation: current.generation + 1),
             let old = try? current.leaf.der, let new = try? next.leaf.der, old != new
         else { throw Failure(.negative, "the registrar issued the certificate again that the device has already") }
-        tell("issued", "the next certificate ends", date(next.leaf.notAfter))
+        tell("issued", "the next certificate ends", [UInt8](date: next.leaf.notAfter))
         return next
     }
 
@@ -245,29 +245,18 @@ struct Renewer {
 
     private func done(_ credential: Credential) -> Status {
         tell(
-            "done", "the device takes its new credential at its next start; it ends", date(credential.leaf.notAfter))
+            "done", "the device takes its new credential at its next start; it ends",
+            [UInt8](date: credential.leaf.notAfter))
         return .success
     }
 
     private func notDue() -> Status {
-        tell("not-due", "the certificate is not due before", date(due))
+        tell("not-due", "the certificate is not due before", [UInt8](date: due))
         return .nothingToDo
     }
 
     /// Not before what is certain.
     private var lowerTime: Int64 { max(Registrar.systemTime, earliest) }
-
-    private func decimal(_ number: UInt32) -> [UInt8] {
-        var text: [UInt8] = []
-        text.add(number)
-        return text
-    }
-
-    private func date(_ seconds: Int64) -> [UInt8] {
-        var text: [UInt8] = []
-        text.add(date: seconds)
-        return text
-    }
 
     private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
         Output.tell(step, text, detail, isJSON: options.isJSON)

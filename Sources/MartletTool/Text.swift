@@ -2,6 +2,17 @@
 
 /// Text is put together as bytes: String's concatenation costs more code than the program.
 extension [UInt8] {
+    init(decimal number: UInt32) {
+        self = []
+        add(number)
+    }
+
+    /// Of seconds since 1970.
+    init(date seconds: Int64) {
+        self = []
+        add(date: seconds)
+    }
+
     init(_ text: StaticString) { self = text.withUTF8Buffer { [UInt8]($0) } }
 
     mutating func add(_ text: StaticString) { text.withUTF8Buffer { append(contentsOf: $0) } }

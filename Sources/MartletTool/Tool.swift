@@ -56,11 +56,6 @@ struct Verb {
 }
 
 @main struct Tool {
-    static let version: StaticString = "0.1.0"
-
-    /// Seconds since 1970 before which this release did not exist (2026-11-01).
-    static let buildTime: Int64 = 1_793_491_200
-
     private static var verbs: [Verb] {
         [
             Verb(name: "discover", run: Discover.run), Verb(name: "onboard", run: Onboard.run),
@@ -93,7 +88,9 @@ struct Verb {
             return .usage
         }
         if first.equals("--help") { return Output.write([UInt8](help)) }
-        if first.equals("--version") { return Output.write([UInt8]("martlet ") + [UInt8](version) + [UInt8]("\n")) }
+        if first.equals("--version") {
+            return Output.write([UInt8]("martlet ") + [UInt8](MartletVersion.string) + [UInt8]("\n"))
+        }
         for verb in verbs where first.equals(verb.name) { return verb.run([[UInt8]](arguments.dropFirst())) }
         // A label in its place is a secret.
         Output.complain("unknown verb '", first.starts(with: "martlet:".utf8) ? [] : first, "', try martlet --help")

@@ -6,7 +6,6 @@ import MartletOpenSSL
 import TestSupport
 import Testing
 
-@testable import Martlet
 @testable import MartletTool
 
 /// `martlet onboard` against a registrar that does its part.
@@ -289,10 +288,6 @@ import Testing
             key.publicKey, commonName: Plant.id, uri: "urn:dev:mac:0024befffe804ff1",
             notBefore: plant.authority.notBefore, notAfter: plant.authority.notBefore + 3600)
         return try Array("generation = 7\n".utf8) + key.pem() + certificate.pem()
-    }
-
-    @Test func `the time before which no clock is right is the device's`() {
-        #expect(Tool.buildTime * 1000 == MartletVersion.buildTime)
     }
 
     static let extensions = [
