@@ -260,6 +260,10 @@ import Testing
         let ended = try OnboardTests.ended(plant)
         try plant.put("device.pem", ended)
         try plant.writeLabel()
+        // The broker's, which renewal may have brought.
+        let other = try String(decoding: TestAuthority().authority.certificate.pem(), as: UTF8.self)
+        let own = try #require(plant.content("anchors.pem"))
+        try plant.put("anchors.pem", Array(other.utf8))
 
         try plant.set("root", String(repeating: "0", count: 64))
         var result = try plant.onboard().result()
@@ -279,6 +283,7 @@ import Testing
         #expect(plant.content("martlet.conf") == configuration, "what its owner wrote stays")
         let new = try #require(plant.content("device.pem"))
         #expect(new.hasPrefix("generation = 8\n") && new != credential)
+        #expect(plant.content("anchors.pem") == other + own)
     }
 
     /// A device's credential of the seventh generation, which has ended.

@@ -195,7 +195,8 @@ final class Run {
         process.standardOutput = out
         process.standardError = err
         try process.run()
-        if let input { try pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8)) }
+        // If it has ended already, its result says why.
+        if let input { try? pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8)) }
         try pipe.fileHandleForWriting.close()
     }
 
