@@ -37,8 +37,8 @@ public struct ESTAnswer: Sendable {
     public func meaning(for operation: ESTServer.Operation) throws(EnrolmentError) -> Meaning {
         switch status {
         case 200: break
-        // No attributes (§4.5.2).
-        case 204, 404:
+        // No attributes, or none that it could tell (§4.5.2).
+        case 204, 404, 501:
             if operation == .attributes { return .attributes([]) }
             throw status == 404 ? .noSuchService : .status(status)
         // Manual approval (§4.2.3); too many requests, or not now. A server that failed may be restarted soon.

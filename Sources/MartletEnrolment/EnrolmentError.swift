@@ -16,6 +16,18 @@ public enum EnrolmentError: Error, Hashable, Sendable {
     case tooLarge
     case wrongContentType
     case notBase64
+    /// It is no list of attributes in DER.
+    case notAttributes
+    /// A request for the device's key would be refused: what of it is wrong, and what the registrar demands instead.
+    case unfit(Aspect, demanded: [UInt8])
+
+    /// Of a request, what a registrar may demand to be otherwise.
+    public enum Aspect: Int, CaseIterable, Sendable {
+        case key
+        case curve
+        case signature
+        case hash
+    }
 
     /// In a few words, for people.
     public var text: StaticString {
@@ -28,6 +40,11 @@ public enum EnrolmentError: Error, Hashable, Sendable {
         case .tooLarge: "the registrar's answer is larger than 64 KiB"
         case .wrongContentType: "the registrar's answer is of another type: is this a server for EST?"
         case .notBase64: "the registrar's answer is not base 64"
+        case .notAttributes: "the registrar's list of attributes cannot be read (CsrAttrs in DER)"
+        case .unfit(.key, _): "the registrar demands another kind of key than this device's, which is P-256"
+        case .unfit(.curve, _): "the registrar demands a key on another curve than this device's, which is P-256"
+        case .unfit(.signature, _): "the registrar demands another signature than this device's, ECDSA with SHA-256"
+        case .unfit(.hash, _): "the registrar demands another hash than this device's, SHA-256"
         }
     }
 }

@@ -4,8 +4,8 @@
 /// §4).
 ///
 /// The authorities are asked for before the certificate: so a path that is wrong is found out before the token is sent,
-/// and intermediate certificates that come with no enrolment are known. What attributes the registrar would like
-/// (§4.5) is not asked: a request has the device's id and key, whatever they are.
+/// and intermediate certificates that come with no enrolment are known. Then what a request should have (§4.5): whether
+/// the device's key would be refused is found out before the token is sent, too.
 public struct Onboarding: Sendable {
     public enum Step: Hashable, Sendable {
         /// The authorities are asked for without knowing who answers, and nothing else is said.
@@ -31,13 +31,18 @@ public struct Onboarding: Sendable {
     private var patience: UInt32
     /// What is asked for at last.
     private let goal: ESTServer.Operation
+    private let isKeyKnown: Bool
 
     /// - Parameters:
     ///   - goal: `enrol`, or `renew` for a device that has a certificate.
     ///   - isPinned: whether the authority is known by its fingerprint alone, so that its certificate must be fetched.
+    ///   - isKeyKnown: whether the registrar certified the key before. What it demands of a key is then not asked.
     ///   - patience: seconds to wait, in all.
-    public init(for goal: ESTServer.Operation = .enrol, isPinned: Bool = false, patience: UInt32) {
+    public init(
+        for goal: ESTServer.Operation = .enrol, isPinned: Bool = false, isKeyKnown: Bool = false, patience: UInt32
+    ) {
         self.goal = goal
+        self.isKeyKnown = isKeyKnown
         step = isPinned ? .bootstrap : .ask(.authorities)
         next = step
         self.patience = patience
@@ -56,13 +61,16 @@ public struct Onboarding: Sendable {
                 patience -= seconds
                 step = .wait(seconds)
             }
-        case .certificates(let bag), .attributes(let bag):
+        case .attributes(let der):
+            if !der.isEmpty { try CSRAttributes.judge(der) }
+            step = .ask(goal)
+        case .certificates(let bag):
             if case .bootstrap = step {
                 step = .trust(bag)
                 next = .ask(.authorities)
             } else if operation == .authorities {
                 authorities = bag
-                step = .ask(goal)
+                step = .ask(isKeyKnown ? goal : .attributes)
             } else {
                 step = .judge(bag)
             }

@@ -49,6 +49,9 @@ final class BrokerConnection {
             throw Failure(.usage, "the topic prefix or the device id is not valid")
         }
         self.topics = topics
+        if configuration.host.isEmpty {
+            throw Failure(.usage, "the configuration names no broker, which this needs: add host to [mqtt]")
+        }
         issuer = chain.first?.uris.first ?? []
         do throws(OpenSSLError) {
             tls = try TLSContext(serverName: configuration.host, anchors: anchors, chain: chain, key: key)

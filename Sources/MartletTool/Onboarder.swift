@@ -121,9 +121,7 @@ struct Onboarder {
                 tell("anchor", "found the authority that the label names")
                 onboarding.proceed()
             case .ask(let operation):
-                tell(
-                    operation == .enrol ? "enrol" : "authorities", "asks the registrar:",
-                    servers.registrar.url(operation))
+                tell(operation.step, "asks the registrar:", servers.registrar.url(operation))
                 // The token goes with the request alone.
                 let answer =
                     try operation == .enrol
@@ -131,7 +129,7 @@ struct Onboarder {
                     : registrar.ask(operation, trusting: anchors)
                 try onboarding.accept(answer)
                 // What cannot be read is found out before the token is sent.
-                if intermediates == nil, case .ask(.enrol) = onboarding.step {
+                if intermediates == nil, case .ask(.attributes) = onboarding.step {
                     intermediates = try Registrar.certificates(onboarding.authorities)
                 }
             case .wait(let seconds):

@@ -185,11 +185,28 @@ extension Onboarding {
     mutating func accept(_ answer: ESTAnswer) throws(Failure) {
         do throws(EnrolmentError) { try take(answer) } catch {
             var detail = [UInt8](error.text)
-            if case .status(let status) = error {
+            switch error {
+            case .status(let status):
                 detail.add(": HTTP status ")
                 detail.add(UInt32(clamping: status))
+            case .unfit(_, let demanded):
+                detail.add(": ")
+                detail += demanded
+            default: break
             }
             throw Failure(.negative, "", detail)
+        }
+    }
+}
+
+extension ESTServer.Operation {
+    /// What asking for it is called in the output.
+    var step: StaticString {
+        switch self {
+        case .authorities: "authorities"
+        case .attributes: "attributes"
+        case .enrol: "enrol"
+        case .renew: "renew"
         }
     }
 }

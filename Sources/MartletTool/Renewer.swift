@@ -98,19 +98,22 @@ struct Renewer {
         var trusted = try anchors()
         var authorities: [Certificate] = []
         var key = current.key
-        var enrolment = Onboarding(for: goal, patience: options.wait)
+        var enrolment = Onboarding(for: goal, isKeyKnown: options.keepsKey, patience: options.wait)
         while true {
             switch enrolment.step {
             case .ask(.authorities):
-                tell("authorities", "asks the registrar:", settings.registrar.url(.authorities))
+                tell(asking: .authorities)
                 try enrolment.accept(try registrar.ask(.authorities, trusting: trusted))
-                guard enrolment.step == .ask(goal) else { continue }
+                guard case .ask = enrolment.step else { continue }
                 guard try isDue(registrar) else { return nil }
                 authorities = try Registrar.certificates(enrolment.authorities)
                 trusted = try adopt(authorities, trusted)
                 if !options.keepsKey { key = try nextKey() }
+            case .ask(.attributes):
+                tell(asking: .attributes)
+                try enrolment.accept(try registrar.ask(.attributes, trusting: trusted))
             case .ask(let operation):
-                tell("renew", "asks the registrar:", settings.registrar.url(operation))
+                tell(asking: operation)
                 let request: CertificateRequest
                 do throws(OpenSSLError) {
                     request =
@@ -257,6 +260,10 @@ struct Renewer {
 
     /// Not before what is certain.
     private var lowerTime: Int64 { max(Registrar.systemTime, earliest) }
+
+    private func tell(asking operation: ESTServer.Operation) {
+        tell(operation.step, "asks the registrar:", settings.registrar.url(operation))
+    }
 
     private func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
         Output.tell(step, text, detail, isJSON: options.isJSON)

@@ -11,6 +11,17 @@ import Testing
             status: 200, contentType: Array("application/pkcs7-mime".utf8), retryAfter: nil, body: Array(body.utf8))
     }
 
+    /// Of attributes.
+    private func list(_ der: [UInt8]) -> ESTAnswer {
+        ESTAnswer(
+            status: 200, contentType: Array("application/csrattrs".utf8), retryAfter: nil,
+            body: Base64.encoded(der.span))
+    }
+
+    private func none(_ status: Int) -> ESTAnswer {
+        ESTAnswer(status: status, contentType: [], retryAfter: nil, body: [])
+    }
+
     private func later(_ seconds: UInt64) -> ESTAnswer {
         ESTAnswer(status: 202, contentType: [], retryAfter: seconds, body: [])
     }
@@ -26,7 +37,9 @@ import Testing
         #expect(onboarding.step == .ask(.authorities))
         #expect(onboarding.authorities == [], "what nobody vouched for is not kept")
         try onboarding.take(bag("Ag=="))
-        #expect(onboarding.step == .ask(.enrol) && onboarding.authorities == [2])
+        #expect(onboarding.step == .ask(.attributes) && onboarding.authorities == [2])
+        try onboarding.take(none(204))
+        #expect(onboarding.step == .ask(.enrol))
         try onboarding.take(bag("Aw=="))
         #expect(onboarding.step == .judge([3]))
     }
@@ -36,19 +49,19 @@ import Testing
     }
 
     @Test func `whoever says later is asked the same again, as long as there is patience`() throws {
-        var onboarding = Onboarding(isPinned: true, patience: 27)
-        for before in [Onboarding.Step.bootstrap, .ask(.authorities), .ask(.enrol)] {
+        var onboarding = Onboarding(isPinned: true, patience: 36)
+        for before in [Onboarding.Step.bootstrap, .ask(.authorities), .ask(.attributes), .ask(.enrol)] {
             #expect(onboarding.step == before)
             try onboarding.take(later(9))
             #expect(onboarding.step == .wait(9))
             onboarding.proceed()
             #expect(onboarding.step == before)
             if before == .ask(.enrol) { break }
-            try onboarding.take(bag("AQ=="))
+            try onboarding.take(before == .ask(.attributes) ? none(404) : bag("AQ=="))
             if before == .bootstrap { onboarding.proceed() }
         }
         try onboarding.take(later(9))
-        #expect(onboarding.step == .pending(9), "27 seconds are over")
+        #expect(onboarding.step == .pending(9), "36 seconds are over")
     }
 
     @Test func `a wait beyond the patience is not begun`() throws {
@@ -63,6 +76,35 @@ import Testing
             try onboarding.take(ESTAnswer(status: status, contentType: [], retryAfter: nil, body: []))
         }
         #expect(onboarding.step == .ask(.authorities))
+    }
+
+    @Test(arguments: [ESTServer.Operation.enrol, .renew])
+    func `what the registrar demands of a key is asked, unless it certified this one before`(
+        _ goal: ESTServer.Operation
+    ) throws {
+        var onboarding = Onboarding(for: goal, patience: 0)
+        try onboarding.take(bag("AQ=="))
+        #expect(onboarding.step == .ask(.attributes))
+        try onboarding.take(list([0x30, 0x00]))
+        #expect(onboarding.step == .ask(goal))
+        onboarding = Onboarding(for: goal, isKeyKnown: true, patience: 0)
+        try onboarding.take(bag("AQ=="))
+        #expect(onboarding.step == .ask(goal))
+    }
+
+    @Test func `the token is not sent where the request would be refused, or nobody knows`() throws {
+        let der = CSRAttributesTests.list(CSRAttributesTests.oid(CSRAttributesTests.rsa))
+        let table: [(ESTAnswer, EnrolmentError)] = [
+            (list(der), .unfit(.key, demanded: Array("1.2.840.113549.1.1.1 (RSA)".utf8))),
+            (list(der + [0]), .notAttributes), (bag("MAA="), .wrongContentType), (none(401), .credentialRefused),
+            (none(302), .redirected), (none(400), .status(400)),
+        ]
+        for (answer, error) in table {
+            var onboarding = Onboarding(patience: 300)
+            try onboarding.take(bag("AQ=="))
+            #expect(throws: error) { try onboarding.take(answer) }
+            #expect(onboarding.step == .ask(.attributes))
+        }
     }
 }
 

@@ -100,6 +100,21 @@ import Testing
             try plant.answer("cacerts", bag: [other])
         },
 
+        // It is the registrar, but the request would be refused, or what it demands is not clear.
+        stranger("RSA is demanded", "which is P-256: 1.2.840.113549.1.1.1 (RSA)") {
+            try $0.demand([0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01])
+        },
+        stranger("P-384 is demanded", "another curve than this device's, which is P-256: 1.3.132.0.34 (P-384)") {
+            try $0.demand([0x30, 0x07, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22])
+        },
+        stranger("attributes that are no list", "attributes cannot be read") { try $0.demand([0x30, 0x01]) },
+        stranger("attributes of another type", "of another type") {
+            try $0.server.answer("csrattrs", headers: [Plant.type], body: "MAA=")
+        },
+        stranger("attributes that are elsewhere", "sends elsewhere") {
+            try $0.answer("csrattrs", status: 302, headers: ["Location: https://localhost/"])
+        },
+
         // The registrar says no.
         answered("401", "refused the token") { try $0.answer("simpleenroll", status: 401) },
         answered("403", "does not allow it") { try $0.answer("simpleenroll", status: 403) },

@@ -20,7 +20,7 @@ import Testing
         #expect(
             plant.requests == [
                 "1 GET /.well-known/est/cacerts", "2 GET /.well-known/est/cacerts",
-                "2 POST /.well-known/est/simpleenroll",
+                "2 GET /.well-known/est/csrattrs", "2 POST /.well-known/est/simpleenroll",
             ])
         let shown = Data("\(Plant.id):\(Plant.token)".utf8).base64EncodedString()
         #expect(plant.server.output.components(separatedBy: "Authorization: Basic \(shown)\r\n").count == 2)
@@ -58,6 +58,19 @@ import Testing
         #expect(try plant.onboard().result().status == 0)
         let credential = Array(try #require(plant.content("device.pem")).utf8)
         #expect(try PrivateKey(pem: credential.span).publicKey.spki == request.publicKey.spki)
+        try plant.expectOnboarded()
+    }
+
+    /// What can be met: nothing, the kind of key that the device has, and wishes that need not be met.
+    @Test(arguments: [
+        [], [0x30, 0x00], [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+        [0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x07],
+    ]) func `a registrar may say what it wants to see in a request`(_ der: [UInt8]) throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        if der.isEmpty { try plant.answer("csrattrs", status: 404) } else { try plant.demand(der) }
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result.error)")
         try plant.expectOnboarded()
     }
 
@@ -129,7 +142,11 @@ import Testing
         try plant.put("anchors.pem", plant.authority.authority.certificate.pem())
         let result = try plant.onboard().result()
         #expect(result.status == 0, "\(result.error)")
-        #expect(plant.requests == ["1 GET /.well-known/est/cacerts", "1 POST /.well-known/est/simpleenroll"])
+        #expect(
+            plant.requests == [
+                "1 GET /.well-known/est/cacerts", "1 GET /.well-known/est/csrattrs",
+                "1 POST /.well-known/est/simpleenroll",
+            ])
         try plant.expectOnboarded()
     }
 
@@ -168,9 +185,9 @@ import Testing
         }
         #expect(
             steps.map { $0["step"] } == [
-                "label", "key", "bootstrap", "anchor", "authorities", "enrol", "issued", "done",
+                "label", "key", "bootstrap", "anchor", "authorities", "attributes", "enrol", "issued", "done",
             ])
-        #expect(steps[0]["detail"] == Plant.id && steps[6]["detail"] == "urn:dev:mac:0024befffe804ff1")
+        #expect(steps[0]["detail"] == Plant.id && steps[7]["detail"] == "urn:dev:mac:0024befffe804ff1")
         #expect(plant.hasLabel, "a file that was not named is left alone")
         try FileManager.default.removeItem(at: plant.labelFile)
         try plant.expectOnboarded()

@@ -39,6 +39,7 @@ final class Plant {
             ("root", String(repeating: "0a", count: 32)), ("token", Self.token),
         ]
         try answer("cacerts", bag: [authority.authority.certificate])
+        try answer("csrattrs", status: 204)
         try writeLabel()
     }
 
@@ -60,6 +61,12 @@ final class Plant {
 
     func answer(_ name: String, bag: [Certificate]) throws {
         try server.answer(name, headers: [Self.type], body: Self.text(bag))
+    }
+
+    /// What it demands, in DER.
+    func demand(_ der: [UInt8]) throws {
+        let type = "Content-Type: application/csrattrs"
+        try server.answer("csrattrs", headers: [type], body: Data(der).base64EncodedString())
     }
 
     /// Nothing but a status.

@@ -111,7 +111,7 @@ import Testing
             #expect(result.status == 1 && result.error.contains("the broker"), "\(result)")
             try test.expectUnchanged()
             #expect(test.brokerTakes() && test.events.isEmpty)
-            #expect(test.plant.requests.count == 2 * round, "the next run asks for another one")
+            #expect(test.plant.requests.count == 3 * round, "the next run asks for another one")
         }
         try test.plant.certifyAnything("simplereenroll")
         #expect(try test.plant.renew().result().status == 0)

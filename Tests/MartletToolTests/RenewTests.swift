@@ -7,7 +7,9 @@ import Testing
 
 /// `martlet renew` against a registrar and a broker that do their part.
 @Suite(.timeLimit(.minutes(5))) struct RenewTests {
-    static let requests = ["1 GET /.well-known/est/cacerts", "1 POST /.well-known/est/simplereenroll"]
+    static let requests = [
+        "1 GET /.well-known/est/cacerts", "1 GET /.well-known/est/csrattrs", "1 POST /.well-known/est/simplereenroll",
+    ]
 
     @Test func `a certificate that is due gives way to one for a new key, which the old key announces`() throws {
         let test = try RenewPlant()
@@ -71,6 +73,7 @@ import Testing
         try test.expectRenewed()
         #expect(try test.credential()?.key.publicKey.spki == test.key.publicKey.spki)
         #expect(test.events.isEmpty)
+        #expect(test.plant.requests == [Self.requests[0], Self.requests[2]], "its key was certified before")
     }
 
     @Test func `steps come as JSON, and no line has a key`() throws {
@@ -79,7 +82,7 @@ import Testing
         let steps = try result.output.split(separator: "\n").map {
             try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])
         }
-        #expect(steps.map { $0["step"] } == ["authorities", "key", "renew", "issued", "try", "done"])
+        #expect(steps.map { $0["step"] } == ["authorities", "key", "attributes", "renew", "issued", "try", "done"])
         for key in [test.key, try #require(try test.credential()).key] {
             for line in String(decoding: try key.pem(), as: UTF8.self).split(separator: "\n") {
                 #expect(!(result.output + result.error).contains(line))
