@@ -40,6 +40,8 @@ let package = Package(
         .library(name: "MartletAsync", targets: ["MartletAsync"]),
         .library(name: "MartletINI", targets: ["MartletINI"]),
         .library(name: "MartletController", targets: ["MartletController"]),
+        // So that a back end can be found.
+        .library(name: "MartletAnnouncer", targets: ["MartletAnnouncer"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
         // The C interface, for `Boards/c-library`.
         .library(name: "MartletC", type: .static, targets: ["MartletC"]),
@@ -105,6 +107,8 @@ let package = Package(
         // Beside the others, so that who needs no HTTPS builds without libcurl's headers.
         library("MartletHTTPS", ["MartletOpenSSL", "MartletCurl"]),
 
+        library("MartletAnnouncer", ["MartletDNS", "MartletDiscovery", "MartletPosix"]),
+
         // Faces.
         library(
             "Martlet",
@@ -134,7 +138,7 @@ let package = Package(
             dependencies: [
                 "CTool", "Martlet", "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletCurl", "MartletHTTPS",
                 "MartletAdapters", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletSession", "MartletDNS",
-                "MartletDiscovery", "MartletEnrolment", "MartletINI",
+                "MartletDiscovery", "MartletAnnouncer", "MartletEnrolment", "MartletINI",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -182,6 +186,7 @@ let package = Package(
         tests("MartletEnrolmentTests", ["MartletEnrolment", "MartletCOSE"]),
         tests("MartletDNSTests", ["MartletDNS", "TestSupport"]),
         tests("MartletDiscoveryTests", ["MartletDiscovery", "MartletDNS", "TestSupport"]),
+        tests("MartletAnnouncerTests", ["MartletAnnouncer", "MartletDiscovery"]),
         tests(
             "MartletToolTests",
             [

@@ -42,7 +42,7 @@ static void report(martlet_device *device, const char *name, const char *path, d
     double value;
     FILE *file = fopen(path, "re");
     if (file == NULL) return;
-    if (fscanf(file, "%lf", &value) == 1 && martlet_report_number(device, name, value * factor, unit) != MARTLET_OK)
+    if (fscanf(file, "%lf", &value) == 1 && martlet_report_number(device, name, value * factor, unit, MARTLET_LANE_NORMAL, 0) != MARTLET_OK)
         say(name);
     fclose(file);
 }

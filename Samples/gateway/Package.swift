@@ -23,6 +23,7 @@ let package = Package(
             name: "martlet-gateway",
             dependencies: [
                 .product(name: "MartletController", package: "martlet"),
+                .product(name: "MartletAnnouncer", package: "martlet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -33,6 +34,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "martlet-gateway", .product(name: "MartletController", package: "martlet"),
+                .product(name: "MartletAnnouncer", package: "martlet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

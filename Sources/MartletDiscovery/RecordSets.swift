@@ -2,7 +2,7 @@
 
 internal import MartletDNS
 
-/// The sets of records by which a device is found.
+/// The sets of records by which a service is found.
 struct RecordSets: OptionSet {
     let rawValue: UInt8
 
@@ -23,19 +23,19 @@ struct RecordSets: OptionSet {
     static let all: [RecordSets] = [.types, .instances, .service, .text, .ipv4, .ipv6]
 
     /// Those that answer the question.
-    init(_ question: DNSQuestion, _ device: AnnouncedDevice) {
+    init(_ question: DNSQuestion, _ service: Announcement) {
         rawValue = 0
         guard question.isInternet else { return }
         let isAny = question.type == DNSType.any
         if isAny || question.type == DNSType.pointer {
-            if question.name == AnnouncedDevice.allTypes { insert(.types) }
-            if question.name == AnnouncedDevice.type { insert(.instances) }
+            if question.name == Announcement.allTypes { insert(.types) }
+            if question.name == service.type { insert(.instances) }
         }
-        if question.name == device.instance {
+        if question.name == service.instance {
             if isAny || question.type == DNSType.service { insert(.service) }
             if isAny || question.type == DNSType.text { insert(.text) }
         }
-        if question.name == device.host {
+        if question.name == service.host {
             if isAny || question.type == DNSType.address4 { insert(.ipv4) }
             if isAny || question.type == DNSType.address6 { insert(.ipv6) }
         }

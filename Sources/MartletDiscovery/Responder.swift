@@ -2,7 +2,7 @@
 
 public import MartletDNS
 
-/// Announces one device by multicast DNS (RFC 6762) and DNS-SD (RFC 6763), and answers for it.
+/// Announces one service by multicast DNS (RFC 6762) and DNS-SD (RFC 6763), and answers for it.
 ///
 /// Times, packets and the state of links go in, packets come out; times are milliseconds of one clock that never goes
 /// back. It owns its names only if nobody else says so: otherwise there is a `conflict`, and it is silent. What comes in
@@ -24,7 +24,7 @@ public struct Responder {
     private static let unicastLimit = 20
     private static let deferralLimit = 15
 
-    private var device: AnnouncedDevice
+    private var service: Announcement
     private var links: [ResponderLink] = []
     private var phase = Phase.probing(0)
     /// When the phase goes on.
@@ -38,8 +38,8 @@ public struct Responder {
     public private(set) var conflict: DNSName?
 
     /// `seed`: any number. Nothing is sent before there are links.
-    public init(_ device: AnnouncedDevice, seed: UInt16) {
-        self.device = device
+    public init(_ service: Announcement, seed: UInt16) {
+        self.service = service
         random = seed | 1
     }
 
@@ -60,9 +60,10 @@ public struct Responder {
         probe(at: links.isEmpty ? .max : now + delay(0..<250))
     }
 
-    public mutating func setState(_ state: AnnouncedDevice.State, now: UInt64) {
-        guard state != device.state else { return }
-        device.state = state
+    /// What its TXT record says from now on.
+    public mutating func setAttributes(_ attributes: [[UInt8]], now: UInt64) {
+        guard attributes != service.attributes else { return }
+        service.attributes = attributes
         switch phase {
         case .announcing, .running:
             phase = .announcing(0)
@@ -95,7 +96,7 @@ public struct Responder {
             for link in links {
                 var writer = DNSWriter(.response)
                 for set in RecordSets.all where set != .types {
-                    let records = device.records(set, addresses: link.addresses, timeToLive: 0)
+                    let records = service.records(set, addresses: link.addresses, timeToLive: 0)
                     _ = writer.add(records, isUnique: RecordSets.unique.contains(set), .answer)
                 }
                 send(writer, link)
@@ -160,10 +161,10 @@ public struct Responder {
 
     private mutating func sendProbe(_ link: ResponderLink) {
         var writer = DNSWriter(.probe)
-        _ = writer.add(DNSQuestion(device.instance, DNSType.any, wantsUnicast: true))
-        _ = writer.add(DNSQuestion(device.host, DNSType.any, wantsUnicast: true))
+        _ = writer.add(DNSQuestion(service.instance, DNSType.any, wantsUnicast: true))
+        _ = writer.add(DNSQuestion(service.host, DNSType.any, wantsUnicast: true))
         for set in RecordSets.all where RecordSets.unique.contains(set) {
-            _ = writer.add(device.records(set, addresses: link.addresses), isUnique: true, .authority)
+            _ = writer.add(service.records(set, addresses: link.addresses), isUnique: true, .authority)
         }
         send(writer, link)
     }
@@ -171,7 +172,7 @@ public struct Responder {
     /// Somebody else's records of our names. Once they are ours, they are asked for again, to see who has them.
     private mutating func takeResponse(_ message: DNSMessage, now: UInt64) {
         for record in message.records where record.isInternet && record.timeToLive > 0 {
-            guard record.name == device.instance || record.name == device.host, !isOurs(record) else { continue }
+            guard record.name == service.instance || record.name == service.host, !isOurs(record) else { continue }
             if case .probing = phase {
                 conflict = record.name
                 end()
@@ -187,7 +188,7 @@ public struct Responder {
         let data = record.data.wire
         return links.contains { link in
             RecordSets.all.contains { set in
-                device.records(set, addresses: link.addresses).contains {
+                service.records(set, addresses: link.addresses).contains {
                     $0.name == record.name && $0.data.type == record.data.type && $0.data.wire == data
                 }
             }
@@ -197,8 +198,8 @@ public struct Responder {
     /// Somebody else is about to claim our names at the same moment: the greater records win (RFC 6762 section 8.2).
     private mutating func takeProbe(_ message: DNSMessage, _ link: ResponderLink, now: UInt64) {
         let theirs = message.records.dropFirst(message.answerCount).prefix(message.authorityCount)
-        let ours = RecordSets.all.flatMap { device.records($0, addresses: link.addresses) }
-        for name in [device.instance, device.host] {
+        let ours = RecordSets.all.flatMap { service.records($0, addresses: link.addresses) }
+        for name in [service.instance, service.host] {
             let claim = Self.claim(theirs, name)
             if claim.isEmpty || !Self.precedes(Self.claim(ours[...], name), claim) { continue }
             deferrals += 1
@@ -240,7 +241,7 @@ public struct Responder {
         var alone: RecordSets = []
         var everybody: RecordSets = []
         for question in message.questions {
-            let sets = unknown(RecordSets(question, device), known, links[index])
+            let sets = unknown(RecordSets(question, service), known, links[index])
             if isLegacy || question.wantsUnicast { alone.formUnion(sets) } else { everybody.formUnion(sets) }
         }
         if !isLegacy {
@@ -273,7 +274,7 @@ public struct Responder {
     ) -> RecordSets {
         var result: RecordSets = []
         for set in RecordSets.all where sets.contains(set) {
-            let isKnown = device.records(set, addresses: link.addresses).allSatisfy { record in
+            let isKnown = service.records(set, addresses: link.addresses).allSatisfy { record in
                 known.contains {
                     $0.isInternet && $0.timeToLive >= set.timeToLive / 2 && $0.name == record.name
                         && $0.data.type == record.data.type && $0.data.wire == record.data.wire
@@ -306,7 +307,7 @@ public struct Responder {
         var written: RecordSets = []
         for (part, section) in [(sets, DNSWriter.Section.answer), (more, .additional)] {
             for set in RecordSets.all where part.contains(set) {
-                let records = device.records(set, addresses: link.addresses)
+                let records = service.records(set, addresses: link.addresses)
                 if writer.add(records, isUnique: RecordSets.unique.contains(set), section) { written.insert(set) }
             }
         }

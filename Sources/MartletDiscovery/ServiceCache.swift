@@ -164,5 +164,5 @@ extension FoundService {
 }
 
 extension [UInt8] {
-    fileprivate var isPath: Bool { first == UInt8(ascii: "/") && allSatisfy { $0 > 0x20 && $0 < 0x7f } }
+    var isPath: Bool { first == UInt8(ascii: "/") && allSatisfy { $0 > 0x20 && $0 < 0x7f } }
 }

@@ -72,8 +72,8 @@ enum Announce {
             return .usage
         }
         do throws(Failure) {
-            var announcer = Announcer(device, options)
-            try announcer.run()
+            var announcement = DeviceAnnouncement(device, options)
+            try announcement.run()
             return .success
         } catch {
             Output.complain(error)

@@ -138,6 +138,7 @@ enum DeviceStatus {
     }
 
     private static func broker(_ configuration: Configuration) -> [UInt8] {
+        if configuration.host.isEmpty { return [UInt8]("-") }
         var text = Array(configuration.host.utf8)
         if text.contains(UInt8(ascii: ":")) { text = [UInt8]("[") + text + [UInt8]("]") }
         text.add(":")

@@ -60,7 +60,7 @@ import Testing
             AnnouncedDevice(
                 id: [UInt8](repeating: 0x61, count: 63), model: [UInt8](repeating: 0x6d, count: 64),
                 version: "100.100.100-rc.1"))
-        var responder = Responder(device, seed: 5)
+        var responder = Responder(device.announcement, seed: 5)
         let addresses = (1...9).flatMap { [[10, 0, 0, $0], [UInt8](repeating: $0, count: 16)] }
         responder.setLinks([ResponderLink(interface: 2, isIPv6: false, addresses: addresses)], now: 0)
         var now: UInt64 = 0

@@ -21,7 +21,7 @@ struct Machine {
     var now: UInt64 = 5000
 
     init(links: [ResponderLink] = links, seed: UInt16 = 1) throws {
-        responder = Responder(try device(), seed: seed)
+        responder = Responder(try device().announcement, seed: seed)
         responder.setLinks(links, now: now)
     }
 

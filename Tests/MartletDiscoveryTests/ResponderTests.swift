@@ -77,7 +77,9 @@ private let everything = [
 
     @Test func `the attributes tell id, model, version and how far it is`() throws {
         var machine = try Machine.announced()
-        machine.responder.setState(.pending, now: machine.now)
+        var device = try device()
+        device.state = .pending
+        machine.responder.setAttributes(device.announcement.attributes, now: machine.now)
         let sent = machine.sent(until: machine.now + 5000)
         #expect(sent.count == 6 && sent[3].time - sent[0].time == 1000)
         let records = try read(sent[0].packet.bytes).records
@@ -143,7 +145,7 @@ private let everything = [
         ] as [(String, String?)])
     func `an id makes a label and a host name, or is none`(_ id: String, _ host: String?) {
         let device = AnnouncedDevice(id: Array(id.utf8), model: nil, version: "1")
-        #expect(device?.host.labels.first.map { text($0) } == host)
+        #expect(device?.announcement.host.labels.first.map { text($0) } == host)
     }
 
     @Test func `a model has 1 to 64 printable ASCII characters`() {
@@ -152,7 +154,7 @@ private let everything = [
             (String(repeating: "m", count: 65), false),
         ] {
             let device = AnnouncedDevice(id: [0x61], model: Array(model.utf8), version: "1")
-            #expect((device?.strings.count == 4) == isGood, "\(model)")
+            #expect((device?.announcement.attributes.count == 4) == isGood, "\(model)")
         }
     }
 }

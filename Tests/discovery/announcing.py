@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`martlet announce`: by itself, by avahi-daemon, and against whoever has the port or the name."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -54,7 +55,8 @@ class Announcing:
         return status, "".join(process.lines)
 
     def zeroconf(self):
-        process = self.network.program(sys.executable, str(folder / "browser.py"), stdin=subprocess.PIPE)
+        process = self.network.program(sys.executable, str(folder / "browser.py"), "_martlet._udp.local.",
+                                       stdin=subprocess.PIPE)
         process.wait_for("ready", seconds=60)
         return process
 
@@ -100,23 +102,32 @@ class Announcing:
                     found.add(f"{kind} {int(fields[1].rsplit(':', 1)[1], 16)}")
         return found
 
-    def by_avahi_browse(self):
+    @contextlib.contextmanager
+    def avahi_browse(self):
+        """avahi-daemon over there, and what avahi-browse then prints for some arguments."""
         address = f"unix:path={self.work}/bus"
         environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": address}
         (self.work / "bus.conf").write_text(BUS_CONF.format(f"{self.work}/bus"))
+
+        def browse(*arguments):
+            command = ["nsenter", "-t", str(self.network.there), "--net", "avahi-browse", *arguments]
+            return subprocess.run(command, env=environment, capture_output=True, timeout=60, text=True,
+                                  check=False).stdout
+
         with Process(["dbus-daemon", f"--config-file={self.work}/bus.conf", "--nofork", "--print-address"]) as bus:
             bus.wait_for("unix:path")
-            with self.avahi("pantry", "g0", self.network.program, bus="yes", env=environment), self.start() as device:
-                device.wait_for("the device can be found")
-                prefix = ["nsenter", "-t", str(self.network.there), "--net"]
-                found = subprocess.run([*prefix, "avahi-browse", "-rpt", "_martlet._udp"], env=environment,
-                                       capture_output=True, timeout=60, text=True, check=False).stdout
-                self.check("announce: avahi-browse finds it, by both address families", all(
-                    re.search(rf'^=;g0;{family};pump-7;_martlet._udp;local;pump-7.local;[^;]*;0;.*"state=factory"', found,
-                              re.M) for family in ("IPv4", "IPv6")), found)
-                types = subprocess.run([*prefix, "avahi-browse", "-apt"], env=environment,
-                                       capture_output=True, timeout=60, text=True, check=False).stdout
-                self.check("announce: avahi finds it without knowing its type", "_martlet._udp" in types, types)
+            with self.avahi("larder", "g0", self.network.program, bus="yes", env=environment):
+                yield browse
+
+    def by_avahi_browse(self):
+        with self.avahi_browse() as browse, self.start() as device:
+            device.wait_for("the device can be found")
+            found = browse("-rpt", "_martlet._udp")
+            self.check("announce: avahi-browse finds it, by both address families", all(
+                re.search(rf'^=;g0;{family};pump-7;_martlet._udp;local;pump-7.local;[^;]*;0;.*"state=factory"', found, re.M)
+                for family in ("IPv4", "IPv6")), found)
+            types = browse("-apt")
+            self.check("announce: avahi finds it without knowing its type", "_martlet._udp" in types, types)
 
     def through_avahi(self):
         with self.avahi("board", "m0", lambda *arguments: Process(list(arguments))), self.zeroconf() as browser:
@@ -170,6 +181,7 @@ class Announcing:
                     status, text = self.ended(device)
                     self.check(f"announce: it does not share the port with another responder: {address}",
                                status == 3 and "5353" in text, text)
+        pathlib.Path("/run/avahi-daemon/pid").unlink()
         with self.start() as first:
             first.wait_for("can be found")
             with self.network.program(*self.arguments()) as second:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Looks for devices without a certificate with python-zeroconf, until standard input ends. Prints "ready", and a line for
-each device that comes, changes or goes: add|update|remove NAME HOST PORT ADDRESSES TXT."""
+"""Looks for services of the types that it is told with python-zeroconf, until standard input ends. Prints "ready", and a
+line for each service that comes, changes or goes: add|update|remove NAME HOST PORT ADDRESSES TXT."""
 
 import sys
 
@@ -14,7 +14,8 @@ class Listener(ServiceListener):
         if info is None:
             print(what, name, "unresolved", flush=True)
             return
-        attributes = " ".join(f"{key.decode()}={value.decode()}" for key, value in sorted(info.properties.items()))
+        pairs = sorted((key, value) for key, value in info.properties.items() if value is not None)
+        attributes = " ".join(f"{key.decode()}={value.decode()}" for key, value in pairs)
         print(what, name, info.server, info.port, ",".join(sorted(info.parsed_addresses())), attributes, flush=True)
 
     def add_service(self, zeroconf, kind, name):
@@ -27,6 +28,6 @@ class Listener(ServiceListener):
         print("remove", name, flush=True)
 
 
-browser = ServiceBrowser(Zeroconf(ip_version=IPVersion.All), "_martlet._udp.local.", Listener())
+browser = ServiceBrowser(Zeroconf(ip_version=IPVersion.All), sys.argv[1:], Listener())
 print("ready", flush=True)
 sys.stdin.read()

@@ -38,6 +38,12 @@ struct Run: ParsableCommand {
     @Option(help: "The address that both listen on, besides 127.0.0.1; 0.0.0.0 for devices on all networks.")
     var listen = "127.0.0.1"
 
+    @Flag(
+        help: ArgumentHelp(
+            "Let broker and registrar be found on the networks that they listen on (DNS-SD), as this machine's name below "
+                + "local: through avahi-daemon where that runs."))
+    var announce = false
+
     @Option(
         name: .customLong("for"), help: ArgumentHelp("End after so many seconds.", valueName: "seconds"))
     var seconds: UInt64?
@@ -72,6 +78,10 @@ struct Run: ParsableCommand {
     func validate() throws {
         if port == 0 { throw ValidationError("--port is from 1 to 65535; without it, a free one is found.") }
         try ListenAddress.validate(listen)
+        if announce, ListenAddress.isLocal(listen) {
+            throw ValidationError(
+                "--announce needs --listen: 0.0.0.0, or an address by which devices reach this machine.")
+        }
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
         if noRegistrar || brokerOnly, factoryAuthority != nil || twoFactors {
             throw ValidationError("--factory-authority and --two-factors are the registrar's, which is not to run.")
@@ -98,6 +108,10 @@ struct Run: ParsableCommand {
         let registrar = try noRegistrar || brokerOnly ? nil : startRegistrar(place, events)
         defer { registrar?.stop() }
         if let registrar { log("the registrar listens on \(listen):\(registrar.port)") }
+        let announcement =
+            try announce
+            ? NetworkAnnouncement(listen: listen, broker: broker.port, registrar: registrar?.port) : nil
+        defer { announcement?.stop() }
         let end = seconds.map { SystemClock.bootMilliseconds() + $0 * 1000 }
         let running = { () throws(Failure) in
             try broker.tend()
@@ -166,12 +180,13 @@ extension ControllerLink {
     }
 }
 
-/// Waits for SIGINT and SIGTERM, which are blocked in every thread that starts after this was made.
+/// Waits for SIGHUP, SIGINT and SIGTERM, which are blocked in every thread that starts after this was made.
 struct Signals {
     private var set = sigset_t()
 
     init() {
         sigemptyset(&set)
+        sigaddset(&set, SIGHUP)
         sigaddset(&set, SIGINT)
         sigaddset(&set, SIGTERM)
         pthread_sigmask(SIG_BLOCK, &set, nil)

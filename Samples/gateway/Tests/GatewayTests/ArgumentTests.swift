@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MartletAnnouncer
 import MartletController
 import Testing
 
@@ -54,10 +55,33 @@ import Testing
 
     @Test(arguments: [
         ["--for", "18446744073709551615"], ["--for", "315360001"], ["--for", "-1"], ["--for", "x"], ["--port", "0"],
-        ["--port", "65536"],
+        ["--port", "65536"], ["--announce"], ["--announce", "--listen", "127.0.1.1"],
+        ["--announce", "--listen", "::1"],
     ])
     func `what run cannot do is refused before it begins`(arguments: [String]) {
         #expect(throws: (any Error).self) { try Run.parse(arguments) }
+    }
+
+    @Test func `what others can reach may be announced, at the addresses that it listens on`() throws {
+        for listen in ["0.0.0.0", "192.0.2.7", "::", "fd77::2"] {
+            #expect(try Run.parse(["--announce", "--listen", listen]).announce)
+        }
+        let (ipv4, ipv6) = ([192, 0, 2, 7] as [UInt8], [0xfd, 0x77] + [UInt8](repeating: 0, count: 13) + [2])
+        #expect(ListenAddress.reaches("0.0.0.0", ipv4) && !ListenAddress.reaches("0.0.0.0", ipv6))
+        #expect(ListenAddress.reaches("::", ipv6) && !ListenAddress.reaches("::", ipv4))
+        #expect(ListenAddress.reaches("192.0.2.7", ipv4) && !ListenAddress.reaches("192.0.2.8", ipv4))
+        #expect(ListenAddress.reaches("fd77::2", ipv6) && !ListenAddress.reaches("fd77::3", ipv6))
+    }
+
+    @Test func `broker and registrar are announced with their ports, by a name that is one`() {
+        let services = NetworkAnnouncement.services(host: "pantry-1", broker: 8883, registrar: 8443)
+        #expect(services.map(\.port) == [8883, 8443])
+        #expect(services.map(\.attributes) == [[], [Array("path=/.well-known/est".utf8)]])
+        #expect(services.allSatisfy { $0.label == Array("pantry-1".utf8) })
+        #expect(NetworkAnnouncement.services(host: "pantry-1", broker: 8883, registrar: nil).map(\.port) == [8883])
+        for host in ["", "a b", "é", "a_b", String(repeating: "x", count: 64)] {
+            #expect(NetworkAnnouncement.services(host: host, broker: 1, registrar: 2).isEmpty)
+        }
     }
 
     @Test func `run may end after up to ten years`() throws {
