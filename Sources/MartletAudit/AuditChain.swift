@@ -16,12 +16,22 @@ public struct AuditChain: Sendable {
     public mutating func append(
         _ kind: AuditKind, _ values: [AuditValue], at time: AuditTime, hashing: any Hashing
     ) -> [UInt8]? {
+        guard let bytes = next(kind, values, at: time) else { return nil }
+        link(bytes.span, hashing: hashing)
+        return bytes
+    }
+
+    /// What `append` would make. Nothing changes until `link` takes it, which may be later: it is the hash that costs.
+    public func next(_ kind: AuditKind, _ values: [AuditValue], at time: AuditTime) -> [UInt8]? {
         let (index, overflow) = (head?.sequence ?? 0).addingReportingOverflow(1)
         if overflow { return nil }
-        let entry = AuditEntry(index: index, previous: head?.digest ?? .zero, kind: kind, time: time, values: values)
-        guard let bytes = entry.encoded() else { return nil }
-        head = ChainHead(sequence: index, digest: hashing.sha256(bytes.span))
-        return bytes
+        return AuditEntry(index: index, previous: head?.digest ?? .zero, kind: kind, time: time, values: values)
+            .encoded()
+    }
+
+    /// `entry`, which `next` made, is the last one.
+    public mutating func link(_ entry: Span<UInt8>, hashing: any Hashing) {
+        head = ChainHead(sequence: (head?.sequence ?? 0) &+ 1, digest: hashing.sha256(entry))
     }
 
     /// Goes on after what the back end has seen, if that is more than the log has: the device was rolled back. The

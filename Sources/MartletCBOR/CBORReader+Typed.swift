@@ -5,7 +5,14 @@ extension CBORReader {
     @inline(never)
     public mutating func unsigned() throws(CBORError) -> UInt64 {
         let start = offset
-        guard case .unsigned(let value) = try next() else { throw .unexpected(at: start) }
+        let value: UInt64
+        if let initial = nextByte, initial < 24 {
+            offset = start &+ 1
+            value = UInt64(initial)
+        } else {
+            value = try argument(of: 0)
+        }
+        try close(start)
         return value
     }
 
@@ -13,6 +20,7 @@ extension CBORReader {
     @inline(never)
     public mutating func integer() throws(CBORError) -> Int64 {
         let start = offset
+        if let initial = nextByte, initial < 24 { return Int64(try unsigned()) }
         switch try next() {
         case .unsigned(let value) where value <= UInt64(Int64.max): return Int64(value)
         case .negative(let value) where value <= UInt64(Int64.max): return ~Int64(value)
@@ -24,14 +32,16 @@ extension CBORReader {
     @inline(never)
     public mutating func bytes() throws(CBORError) -> Range<Int> {
         let start = offset
-        guard case .bytes(let content) = try next() else { throw .unexpected(at: start) }
+        let content = try string(try argument(of: 2), at: start)
+        try close(start)
         return content
     }
 
     @inline(never)
     public mutating func bytes(exactly count: Int) throws(CBORError) -> Range<Int> {
         let start = offset
-        guard case .bytes(let content) = try next(), content.count == count else { throw .unexpected(at: start) }
+        let content = try bytes()
+        guard content.count == count else { throw .unexpected(at: start) }
         return content
     }
 
@@ -77,7 +87,7 @@ extension CBORReader {
     @inline(never)
     public mutating func array(exactly count: Int) throws(CBORError) {
         let start = offset
-        guard case .array(count) = try next() else { throw .unexpected(at: start) }
+        guard try array() == count else { throw .unexpected(at: start) }
     }
 
     /// The number of pairs that follow: never more than half of the bytes that remain.
@@ -157,6 +167,15 @@ extension CBORReader {
         case 0xf9...0xfa: return try Self.float(initial, argument, at: start)
         default: throw unexpected(at: start)
         }
+    }
+
+    /// Reads the head of an item of this major type.
+    @inline(never)
+    private mutating func argument(of major: UInt8) throws(CBORError) -> UInt64 {
+        let start = offset
+        let (initial, value) = try head()
+        guard initial >> 5 == major else { throw unexpected(at: start) }
+        return value
     }
 
     /// Why the item at `start` is refused where one of another type is asked for: what is wrong with the item itself

@@ -79,8 +79,10 @@ public struct CBORReader: ~Copyable, ~Escapable {
     /// Whether the next item is null, which is then consumed; otherwise nothing is.
     @inline(never)
     public mutating func isNull() throws(CBORError) -> Bool {
+        let start = offset
         guard nextByte == 0xf6 else { return false }
-        _ = try next()
+        offset = start &+ 1
+        try close(start)
         return true
     }
 

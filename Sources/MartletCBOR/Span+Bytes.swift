@@ -31,9 +31,36 @@ extension Span<UInt8> {
         (try? UTF8Span(validating: extracting(range))) != nil
     }
 
-    /// Eight bytes. Only `allWords` asks for them, with 0 <= offset <= count - 8.
+    /// Eight bytes. Only this file asks for them, with 0 <= offset <= count - 8.
     @inline(__always)
     private func word(at offset: Int) -> UInt64 {
         UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether these are the same bytes, eight at a time.
+    @inline(never)
+    package func equals(_ other: Span<UInt8>) -> Bool {
+        let length = count
+        guard length == other.count else { return false }
+        var offset = 0
+        while length &- offset >= 8 {
+            guard word(at: offset) == other.word(at: offset) else { return false }
+            offset &+= 8
+        }
+        while offset < length {
+            guard self[offset] == other[offset] else { return false }
+            offset &+= 1
+        }
+        return true
+    }
+}
+
+extension MutableSpan<UInt8> {
+    /// Fills it with `bytes`, of which there must not be more.
+    @inline(never)
+    package mutating func fill(_ bytes: Span<UInt8>) {
+        withUnsafeMutableBytes { copy in bytes.withUnsafeBytes { copy.copyMemory(from: $0) } }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletCBOR
+public import MartletCBOR
 
 /// The header parameters of RFC 9052 section 3.1 and two more (RFC 9360, RFC 9597), as ranges of the message.
 public struct COSEHeader: Sendable {
@@ -30,18 +30,28 @@ public struct COSEHeader: Sendable {
 
     /// Reads the encoded map at `range` of `message`; an empty range is the empty map.
     public init(decoding message: Span<UInt8>, at range: Range<Int>) throws(COSEError) {
+        try self.init(decoding: message, at: range) { (count, reader) throws(CBORError) in
+            for _ in 0..<count * 2 { try reader.skip() }
+        }
+    }
+
+    /// The same; `readClaims` gets the number of claims, and reads them.
+    public init(
+        decoding message: Span<UInt8>, at range: Range<Int>,
+        readClaims: (Int, inout CBORReader) throws(CBORError) -> Void
+    ) throws(COSEError) {
         if range.isEmpty { return }
         var refusal: COSEError?
         do throws(CBORError) {
             var reader = CBORReader(message.extracting(first: range.upperBound), from: range.lowerBound)
             for _ in 0..<(try reader.map()) {
-                let at = reader.offset
-                switch try reader.next() {
-                case .unsigned(let label): refusal = try read(Int64(clamping: label), &reader) ?? refusal
-                case .negative, .text:
-                    hasUnknown = true
-                    try reader.skip()
-                default: throw .unexpected(at: at)  // label = int / tstr, RFC 9052 section 1.5
+                let label = try Self.label(&reader)
+                if label == Label.claims {
+                    let start = reader.offset
+                    try readClaims(try reader.map(), &reader)
+                    claims = start..<reader.offset
+                } else {
+                    refusal = try read(label, &reader) ?? refusal
                 }
             }
             try reader.finish()
@@ -49,6 +59,16 @@ public struct COSEHeader: Sendable {
             throw .malformed(error)
         }
         if let refusal { throw refusal }
+    }
+
+    /// 0 for any label that is none of ours.
+    private static func label(_ reader: inout CBORReader) throws(CBORError) -> Int64 {
+        let at = reader.offset
+        switch try reader.next() {
+        case .unsigned(let label): return Int64(clamping: label)
+        case .negative, .text: return 0
+        default: throw .unexpected(at: at)  // label = int / tstr, RFC 9052 section 1.5
+        }
     }
 
     private mutating func read(_ label: Int64, _ reader: inout CBORReader) throws(CBORError) -> COSEError? {
@@ -69,10 +89,6 @@ public struct COSEHeader: Sendable {
             contentType = try reader.unsigned()
         case Label.keyID:
             keyID = try reader.bytes()
-        case Label.claims:
-            let start = reader.offset
-            for _ in 0..<(try reader.map() * 2) { try reader.skip() }
-            claims = start..<reader.offset
         case Label.x5chain:
             let at = reader.offset
             switch try reader.next() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletCBOR
+
 /// 32 bytes of SHA-256.
 public struct Digest: Hashable, Sendable {
     public let bytes: InlineArray<32, UInt8>
@@ -11,7 +13,8 @@ public struct Digest: Hashable, Sendable {
     public init?(copying bytes: Span<UInt8>) {
         if bytes.count != 32 { return nil }
         var copy = InlineArray<32, UInt8>(repeating: 0)
-        for index in copy.indices { copy[index] = bytes[index] }
+        var span = copy.mutableSpan
+        span.fill(bytes)
         self.bytes = copy
     }
 
@@ -34,8 +37,8 @@ public struct Digest: Hashable, Sendable {
     }
 
     public static func == (a: Digest, b: Digest) -> Bool {
-        for index in a.bytes.indices where a.bytes[index] != b.bytes[index] { return false }
-        return true
+        let (a, b) = (a.bytes.span, b.bytes.span)
+        return a.equals(b)
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -23,7 +23,9 @@ extension Sign1 {
         _ message: Span<UInt8>, external: Span<UInt8>, with key: any Verifier, hashing: any Hashing,
         structure: inout SigStructure
     ) throws(COSEError) -> Digest {
-        let signature = self.signature
+        var signature = SignatureBytes(repeating: 0)
+        var copy = signature.mutableSpan
+        copy.fill(message.extracting(self.signature))
         return try structure.with(
             protected: message.extracting(protected), external: external, payload: message.extracting(payload)
         ) { (signed) throws(COSEError) in

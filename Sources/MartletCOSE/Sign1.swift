@@ -15,7 +15,8 @@ public struct Sign1: Sendable {
     /// The unprotected map, encoded.
     public let unprotected: Range<Int>
     public let payload: Range<Int>
-    public let signature: SignatureBytes
+    /// 64 bytes.
+    public let signature: Range<Int>
 
     /// Reads deterministic CBOR only; `message` must end where COSE_Sign1 ends.
     public init(decoding message: Span<UInt8>, tagging: Tagging) throws(COSEError) {
@@ -38,9 +39,7 @@ public struct Sign1: Sendable {
         protected = isEmptyMap ? parts.protected.lowerBound..<parts.protected.lowerBound : parts.protected
         unprotected = parts.unprotected
         self.payload = payload
-        var signature = SignatureBytes(repeating: 0)
-        for index in signature.indices { signature[index] = message[parts.signature.lowerBound + index] }
-        self.signature = signature
+        signature = parts.signature
     }
 
     private struct Parts {

@@ -278,7 +278,8 @@ public final class CommandGate {
         guard controller.mayAsk(for: command.name, isSuspended: moment.isSuspended) else {
             return .failure(.notAuthorised)
         }
-        guard let index = declarations.firstIndex(where: { $0.name == command.name }) else {
+        let name = command.name
+        guard let index = declarations.firstIndex(where: { $0.name.isEqual(to: name.span) }) else {
             return .failure(.unknownCommand)
         }
         guard let arguments = declarations[index].accept(command.arguments) else { return .failure(.badArguments) }

@@ -94,6 +94,6 @@ private final class Grant {
     }
 
     func applies(to command: [UInt8], _ isSuspended: Bool) -> Bool {
-        rule.command == command && (isSuspended ? rule.whileSuspended : rule.whileActive)
+        rule.command.isEqual(to: command.span) && (isSuspended ? rule.whileSuspended : rule.whileActive)
     }
 }

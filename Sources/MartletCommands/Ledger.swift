@@ -52,6 +52,8 @@ public final class Ledger {
         var command: [UInt8]
         /// How often its handler was begun.
         var attempts: UInt64 = 1
+        /// The next one in its list of the index.
+        fileprivate var next: Entry?
 
         init(key: CommandKey, digest: Digest, command: [UInt8]) {
             self.key = key
@@ -66,7 +68,11 @@ public final class Ledger {
         }
     }
 
-    public private(set) var entries: [Entry] = []
+    /// A ring once it has `capacity` entries; the oldest is at `start`, which is 0 before.
+    private var slots: [Entry] = []
+    private var start = 0
+    /// The same entries in lists by the last bits of their ids, which their controllers chose at random.
+    private var index = [Entry?](repeating: nil, count: 64)
     /// What made room for the newest entry, until that is durable.
     private var evicted: Entry?
     /// Whether an entry may be at the stage `ended`.
@@ -74,7 +80,66 @@ public final class Ledger {
 
     public init() {}
 
-    func entry(_ key: CommandKey) -> Entry? { entries.first { $0.key == key } }
+    /// Oldest first.
+    public var entries: [Entry] { slots.indices.map { slots[slot($0)] } }
+
+    func entry(_ key: CommandKey) -> Entry? {
+        var entry = index[list(key)]
+        while let other = entry, other.key != key { entry = other.next }
+        return entry
+    }
+
+    // MARK: Order and index
+
+    /// Where the entry is before which there are `count` older ones.
+    private func slot(_ count: Int) -> Int { (start &+ count) % Self.capacity }
+
+    private func list(_ key: CommandKey) -> Int { Int(key.id.bytes[15] & 63) }
+
+    /// Where the oldest entry is of those at `stage`.
+    private func oldest(_ stage: Entry.Stage) -> Int? {
+        for count in slots.indices where slots[slot(count)].stage == stage { return slot(count) }
+        return nil
+    }
+
+    /// Adds the newest entry, if need be in the place of the oldest one that was acknowledged, which `evicted` then is.
+    /// False if there is none.
+    private func add(_ entry: Entry) -> Bool {
+        evicted = nil
+        if slots.count < Self.capacity {
+            slots.append(entry)
+        } else {
+            guard var place = oldest(.acknowledged) else { return false }
+            evicted = slots[place]
+            unlink(slots[place])
+            while place != start {
+                let older = (place &+ Self.capacity &- 1) % Self.capacity
+                slots[place] = slots[older]
+                place = older
+            }
+            slots[start] = entry
+            start = slot(1)
+        }
+        link(entry)
+        return true
+    }
+
+    private func link(_ entry: Entry) {
+        let list = list(entry.key)
+        entry.next = index[list]
+        index[list] = entry
+    }
+
+    private func unlink(_ entry: Entry) {
+        let list = list(entry.key)
+        var before = index[list]
+        if before === entry { index[list] = entry.next }
+        while let other = before {
+            if other.next === entry { other.next = entry.next }
+            before = other.next
+        }
+        entry.next = nil
+    }
 
     private static func surplus(_ command: [UInt8]) -> Int { command.count <= smallCommand ? 0 : command.count }
 
@@ -84,20 +149,26 @@ public final class Ledger {
     func accept(_ key: CommandKey, digest: Digest, command: [UInt8]) -> Entry? {
         let surplus = Self.surplus(command)
         guard surplus == 0 || makeRoom(for: surplus) else { return nil }
-        evicted = nil
-        if entries.count >= Self.capacity {
-            guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged }) else { return nil }
-            evicted = entries.remove(at: oldest)
-        }
         let entry = Entry(key: key, digest: digest, command: command)
-        entries.append(entry)
-        return entry
+        return add(entry) ? entry : nil
     }
 
     /// Takes back an acceptance that could not be made durable.
     func withdraw(_ key: CommandKey) {
-        if let newest = entries.last, newest.key == key, newest.stage == .open { entries.removeLast() }
-        if let evicted { entries.insert(evicted, at: 0) }
+        guard !slots.isEmpty else { return }
+        let last = slot(slots.count &- 1)
+        let newest = slots[last]
+        guard newest.key == key, newest.stage == .open else { return }
+        unlink(newest)
+        if let evicted {
+            link(evicted)
+            slots[last] = evicted
+            start = last
+        } else {
+            // In a ring that began elsewhere, the newest is not at the end.
+            slots = [Entry](entries.dropLast())
+            start = 0
+        }
         evicted = nil
     }
 
@@ -119,19 +190,20 @@ public final class Ledger {
     /// All outcomes so far are durable: their receipts may be told.
     public func endedAreDurable() {
         if !hasEnded { return }
-        for entry in entries where entry.stage == .ended { entry.stage = .recorded }
+        for entry in slots where entry.stage == .ended { entry.stage = .recorded }
         hasEnded = false
     }
 
     /// Takes the next entry whose receipt is to be told.
     public func takeRecorded() -> Entry? {
-        guard let entry = entries.first(where: { $0.stage == .recorded }) else { return nil }
+        guard let place = oldest(.recorded) else { return nil }
+        let entry = slots[place]
         entry.stage = .told
         return entry
     }
 
     /// Whether there is one.
-    public var hasRecorded: Bool { entries.contains { $0.stage == .recorded } }
+    public var hasRecorded: Bool { oldest(.recorded) != nil }
 
     /// The receipt could not be queued.
     public func untell(_ key: CommandKey) {
@@ -147,13 +219,14 @@ public final class Ledger {
 
     /// Forgets results of acknowledged commands, never the commands, until `size` bytes fit; false if they do not.
     private func makeRoom(for size: Int) -> Bool {
-        while entries.reduce(size, { $0 + $1.surplus }) > Self.byteLimit {
-            guard let oldest = entries.first(where: { $0.stage == .acknowledged && $0.surplus > 0 }) else {
-                return false
-            }
-            oldest.receipt?.results = []
+        var total = slots.reduce(size) { $0 + $1.surplus }
+        for count in slots.indices where total > Self.byteLimit {
+            let entry = slots[slot(count)]
+            if entry.stage != .acknowledged { continue }
+            total -= entry.surplus
+            entry.receipt?.results = []
         }
-        return true
+        return total <= Self.byteLimit
     }
 
     /// All entries have come from the disk: the bound of bytes holds for them too.
@@ -161,42 +234,42 @@ public final class Ledger {
 
     // MARK: On disk
 
-    /// `[kid, id, hash, acknowledged, attempts, receipt, command]`; the last two are payloads, empty if there is none.
-    public func encode(_ entry: Entry) -> [UInt8] {
+    /// `[kid, id, hash, acknowledged, attempts, receipt, command]`, after `first` if there is one; the last two are
+    /// payloads, empty if there is none.
+    public func encode(_ entry: Entry, after first: UInt8? = nil) -> [UInt8] {
         let receipt = entry.receipt?.encoded() ?? []
         let (key, digest, command) = (entry.key, entry.digest, entry.command)
-        var bytes = [UInt8](repeating: 0, count: 128 + receipt.count + command.count)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(7)
-        writer.unsigned(key.controller.value)
-        writer.bytes(key.id.bytes.span)
-        writer.bytes(digest.bytes.span)
-        writer.bool(entry.stage == .acknowledged)
-        writer.unsigned(entry.attempts)
-        writer.bytes(receipt.span)
-        writer.bytes(command.span)
-        let count = (try? writer.finish()) ?? 0
-        bytes.removeLast(bytes.count - count)
-        return bytes
+        let bytes = writeMap(limit: 128 + receipt.count + command.count, after: first) { writer in
+            writer.array(7)
+            writer.unsigned(key.controller.value)
+            writer.bytes(key.id.bytes.span)
+            writer.bytes(digest.bytes.span)
+            writer.bool(entry.stage == .acknowledged)
+            writer.unsigned(entry.attempts)
+            writer.bytes(receipt.span)
+            writer.bytes(command.span)
+        }
+        return bytes ?? []
     }
 
     /// Takes an encoded entry in the place of the one with the same key. False if it is none.
     public func recover(_ bytes: Span<UInt8>) -> Bool {
         guard let entry = try? Self.read(bytes) else { return false }
-        if let index = entries.firstIndex(where: { $0.key == entry.key }) {
-            entries[index] = entry
-        } else if entries.count < Self.capacity {
-            entries.append(entry)
-        } else {
-            guard let oldest = entries.firstIndex(where: { $0.stage == .acknowledged }) else { return false }
-            entries.remove(at: oldest)
-            entries.append(entry)
+        guard let known = self.entry(entry.key), let place = slots.firstIndex(where: { $0 === known }) else {
+            return add(entry)
         }
+        unlink(known)
+        link(entry)
+        slots[place] = entry
         return true
     }
 
     /// Forgets everything: what follows in the journal replaces it.
-    public func removeAll() { entries.removeAll() }
+    public func removeAll() {
+        slots = []
+        start = 0
+        for list in index.indices { index[list] = nil }
+    }
 
     private static func read(_ bytes: Span<UInt8>) throws(CBORError) -> Entry {
         var reader = CBORReader(bytes)

@@ -17,18 +17,17 @@ public enum Parameter: Sendable {
     /// At most so many bytes.
     case data(maximumLength: Int)
 
-    /// `value` as the handler gets it; nil if it does not fit.
-    func accept(_ value: CommandValue) -> CommandValue? {
+    /// Whether `value` fits.
+    func accepts(_ value: CommandValue) -> Bool {
         switch (self, value) {
-        case (.integer(let range), .integer(let integer)): range.contains(integer) ? value : nil
-        case (.number(let range), .number(let number)): range.contains(number) ? value : nil
-        case (.number(let range), .integer(let integer)):
-            range.contains(Double(integer)) ? .number(Double(integer)) : nil
-        case (.boolean, .boolean): value
-        case (.text(let limit), .text(let text)): text.count <= limit ? value : nil
-        case (.choice(let texts), .text(let text)): texts.contains { text.span.isEqual(to: $0) } ? value : nil
-        case (.data(let limit), .data(let data)): data.count <= limit ? value : nil
-        default: nil
+        case (.integer(let range), .integer(let integer)): range.contains(integer)
+        case (.number(let range), .number(let number)): range.contains(number)
+        case (.number(let range), .integer(let integer)): range.contains(Double(integer))
+        case (.boolean, .boolean): true
+        case (.text(let limit), .text(let text)): text.count <= limit
+        case (.choice(let texts), .text(let text)): texts.contains { text.span.isEqual(to: $0) }
+        case (.data(let limit), .data(let data)): data.count <= limit
+        default: false
         }
     }
 }
@@ -55,10 +54,12 @@ public struct CommandDeclaration: Sendable {
     /// The arguments as the handler gets them; nil if their number or one of them does not fit.
     func accept(_ arguments: [CommandValue]) -> [CommandValue]? {
         if arguments.count != parameters.count { return nil }
-        var accepted: [CommandValue] = []
+        var accepted = arguments
         for index in arguments.indices {
-            guard let value = parameters[index].accept(arguments[index]) else { return nil }
-            accepted.append(value)
+            if !parameters[index].accepts(arguments[index]) { return nil }
+            if case (.number, .integer(let integer)) = (parameters[index], arguments[index]) {
+                accepted[index] = .number(Double(integer))
+            }
         }
         return accepted
     }

@@ -28,11 +28,14 @@ public final class Envelope: Sendable {
     public init(decoding message: Span<UInt8>, limit: Int = maximumSize) throws(EnvelopeError) {
         if message.count > limit { throw .tooLarge(limit: limit) }
         let header: COSEHeader
+        var reading = ClaimsReading()
         do throws(COSEError) {
             sign1 = try Sign1(decoding: message, tagging: .required)
-            header = try COSEHeader(decoding: message, at: sign1.protected)
+            header = try COSEHeader(decoding: message, at: sign1.protected) { (count, reader) throws(CBORError) in
+                try reading.read(message, count, &reader)
+            }
         } catch {
-            throw .cose(error)
+            throw reading.wrongType ?? .cose(error)
         }
         if sign1.unprotected.count != 1 { throw .unprotectedHeader }
         if header.hasUnknown { throw .unknownParameter }
@@ -40,16 +43,13 @@ public final class Envelope: Sendable {
         guard let contentType = header.contentType else { throw .missing(COSEHeader.Label.contentType) }
         guard let keyID = header.keyID else { throw .missing(COSEHeader.Label.keyID) }
         if keyID.count != 8 { throw .cose(.badParameter(COSEHeader.Label.keyID)) }
-        guard let range = header.claims else { throw .missing(COSEHeader.Label.claims) }
+        if case nil = header.claims { throw .missing(COSEHeader.Label.claims) }
         self.algorithm = algorithm
         self.contentType = contentType
-        var hint: UInt64 = 0
-        for index in keyID { hint = hint << 8 | UInt64(message[index]) }
-        self.keyID = KeyID(hint)
+        let hint = message.extracting(keyID).bytes
+        self.keyID = KeyID(UInt64(bigEndian: hint.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)))
         x5chain = header.x5chain
 
-        var reading = ClaimsReading()
-        do throws(CBORError) { try reading.read(message, range) } catch { throw .claims(error) }
         if let refusal = reading.refusal { throw refusal }
         guard let issuer = reading.issuer else { throw .missing(ClaimLabel.issuer) }
         if !reading.isComplete { throw .missing(ClaimLabel.martlet) }
@@ -94,26 +94,33 @@ private struct ClaimsReading {
     /// Whether the claim was there that says the purpose.
     var isComplete = false
     var refusal: EnvelopeError?
+    /// Good CBOR was read, but not what the protocol prescribes.
+    var wrongType: EnvelopeError?
 
-    mutating func read(_ message: Span<UInt8>, _ range: Range<Int>) throws(CBORError) {
-        var reader = CBORReader(message.extracting(first: range.upperBound), from: range.lowerBound)
-        for _ in 0..<(try reader.map()) {
-            switch try reader.integer() {
-            case ClaimLabel.issuer: issuer = try reader.text()
-            case ClaimLabel.audience: audience = try reader.text()
-            case ClaimLabel.expires: claims.expires = try seconds(&reader)
-            case ClaimLabel.notBefore: claims.notBefore = try seconds(&reader)
-            case ClaimLabel.issuedAt: claims.issuedAt = try seconds(&reader)
-            case ClaimLabel.id: claims.id = try reader.bytes16(message)
-            case ClaimLabel.nonce: claims.nonce = try reader.bytes16(message)
-            case ClaimLabel.uptime: claims.uptime = try reader.unsigned()
-            case ClaimLabel.martlet: try readMartlet(message, &reader)
-            default:
-                refusal = .unknownClaim
-                try reader.skip()
-            }
+    mutating func read(_ message: Span<UInt8>, _ count: Int, _ reader: inout CBORReader) throws(CBORError) {
+        do throws(CBORError) {
+            for _ in 0..<count { try readClaim(message, &reader) }
+        } catch {
+            if case .unexpected = error { wrongType = .claims(error) }
+            throw error
         }
-        try reader.finish()
+    }
+
+    private mutating func readClaim(_ message: Span<UInt8>, _ reader: inout CBORReader) throws(CBORError) {
+        switch try reader.integer() {
+        case ClaimLabel.issuer: issuer = try reader.text()
+        case ClaimLabel.audience: audience = try reader.text()
+        case ClaimLabel.expires: claims.expires = try seconds(&reader)
+        case ClaimLabel.notBefore: claims.notBefore = try seconds(&reader)
+        case ClaimLabel.issuedAt: claims.issuedAt = try seconds(&reader)
+        case ClaimLabel.id: claims.id = try reader.bytes16(message)
+        case ClaimLabel.nonce: claims.nonce = try reader.bytes16(message)
+        case ClaimLabel.uptime: claims.uptime = try reader.unsigned()
+        case ClaimLabel.martlet: try readMartlet(message, &reader)
+        default:
+            refusal = .unknownClaim
+            try reader.skip()
+        }
     }
 
     /// A NumericDate: an integer, not before 1970 and far from overflow in any arithmetic.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MartletCBOR
 public import MartletCOSE
 
 /// A device's name: common name of its certificate, topic level and MQTT client id at once.
@@ -32,8 +33,12 @@ public enum PartyName {
     /// `urn:` and then visible ASCII.
     public static func isValid(_ name: Span<UInt8>) -> Bool {
         guard (5...maximumLength).contains(name.count), name.starts(with: "urn:") else { return false }
-        for index in name.indices where name[index] <= 0x20 || name[index] >= 0x7f { return false }
-        return true
+        return name.allWords(in: name.indices, filler: UInt8(ascii: "a")) { word in
+            // Below 0x80; with 1 added too; and at least 0x21. No sum carries into the next byte.
+            let each: UInt64 = 0x0101_0101_0101_0101
+            let high = each &* 0x80
+            return word & high == 0 && (word &+ each | ~(word &+ each &* (0x80 - 0x21))) & high == 0
+        }
     }
 }
 
@@ -61,7 +66,8 @@ public struct Bytes16: Hashable, Sendable {
     public init?(copying bytes: Span<UInt8>) {
         if bytes.count != 16 { return nil }
         var copy = InlineArray<16, UInt8>(repeating: 0)
-        for index in copy.indices { copy[index] = bytes[index] }
+        var span = copy.mutableSpan
+        span.fill(bytes)
         self.bytes = copy
     }
 
@@ -80,20 +86,12 @@ public struct Bytes16: Hashable, Sendable {
 
 extension [UInt8] {
     /// Byte-wise comparison.
-    public func isEqual(to other: Span<UInt8>) -> Bool {
-        if count != other.count { return false }
-        for index in indices where self[index] != other[index] { return false }
-        return true
-    }
+    public func isEqual(to other: Span<UInt8>) -> Bool { span.equals(other) }
 }
 
 extension Span where Element == UInt8 {
     /// Byte-wise comparison; no Unicode rules, which texts of the protocol do not need.
-    public func isEqual(to other: Span<UInt8>) -> Bool {
-        if count != other.count { return false }
-        for index in indices where self[index] != other[index] { return false }
-        return true
-    }
+    public func isEqual(to other: Span<UInt8>) -> Bool { equals(other) }
 
     public func isEqual(to text: StaticString) -> Bool {
         count == text.utf8CodeUnitCount && starts(with: text)

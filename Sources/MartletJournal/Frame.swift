@@ -29,11 +29,13 @@ struct FrameHeader {
         self.init(index: UInt32(truncatingIfNeeded: content.number(at: offset + 4, width: 4)), length: Int(length))
     }
 
-    func append(to bytes: inout [UInt8]) {
-        bytes.append(Self.magic, width: 4)
-        bytes.append(UInt64(index), width: 4)
-        bytes.append(UInt64(length), width: 4)
-        bytes.append(~UInt64(length), width: 4)
+    /// Writes the header to `bytes`, which have room for it at `offset`.
+    func write(to bytes: inout [UInt8], at offset: Int) {
+        let length = UInt32(truncatingIfNeeded: length)
+        bytes.put(UInt32(truncatingIfNeeded: Self.magic), at: offset)
+        bytes.put(index, at: offset + 4)
+        bytes.put(length, at: offset + 8)
+        bytes.put(~length, at: offset + 12)
     }
 }
 
@@ -51,16 +53,20 @@ enum FrameRecords {
         return FrameHeader.count + (count + 7) / 8 * 8 + FrameHeader.tagCount
     }
 
-    static func plaintext(_ records: [[UInt8]]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(frameCount(records))
-        bytes.append(UInt64(records.count), width: 4)
+    /// Replaces what is in `bytes`, whose memory is used again, by `header` and a frame with `records` that is not sealed
+    /// yet.
+    static func write(_ records: [[UInt8]], after header: [UInt8], to bytes: inout [UInt8]) {
+        bytes.removeAll(keepingCapacity: true)
+        bytes.append(zeros: header.count + frameCount(records))
+        bytes.put(header.span, at: 0)
+        var offset = header.count + FrameHeader.count
+        bytes.put(UInt32(truncatingIfNeeded: records.count), at: offset)
+        offset += 4
         for record in records {
-            bytes.append(UInt64(record.count), width: 4)
-            bytes.append(copying: record.span)
+            bytes.put(UInt32(truncatingIfNeeded: record.count), at: offset)
+            bytes.put(record.span, at: offset + 4)
+            offset += 4 + record.count
         }
-        bytes.append(0, width: (8 - bytes.count % 8) % 8)
-        return bytes
     }
 
     /// Gives each record to `body`, with its place; false if something else than records is there.

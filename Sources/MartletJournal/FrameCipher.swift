@@ -19,16 +19,17 @@ struct FrameCipher {
         let span = bytes.span
         guard let cipher = keys.cipher(salt: span.extracting(32..<64), info: info.span) else { return nil }
         self.cipher = cipher
-        additional = bytes
+        additional = bytes + [0, 0, 0, 0, 0, 0, 0, 0]
     }
 
-    /// Appends a frame. False if the cipher failed; the index is spent all the same.
-    mutating func seal(_ plaintext: [UInt8], index: UInt32, into bytes: inout [UInt8]) -> Bool {
-        let frame = FrameHeader(index: index, length: plaintext.count + FrameHeader.tagCount)
-        bytes.reserveCapacity(bytes.count + FrameHeader.count + frame.length)
-        frame.append(to: &bytes)
-        let authenticated = authenticated(frame)
-        return cipher.seal(plaintext.span, index: UInt64(index), additional: authenticated.span, into: &bytes)
+    /// Seals in place the frame that begins at `offset` and ends with `bytes`. False if the cipher failed; the index is
+    /// spent all the same.
+    mutating func seal(_ bytes: inout [UInt8], at offset: Int, index: UInt32) -> Bool {
+        let start = offset + FrameHeader.count
+        let frame = FrameHeader(index: index, length: bytes.count - start)
+        frame.write(to: &bytes, at: offset)
+        authenticate(frame)
+        return cipher.seal(&bytes, from: start, index: UInt64(index), additional: additional.span)
     }
 
     /// Replaces `plaintext` by the content of the frame at `offset`; false, and it is empty, if the tag is wrong.
@@ -36,16 +37,14 @@ struct FrameCipher {
         _ frame: FrameHeader, in content: Span<UInt8>, at offset: Int, into plaintext: inout [UInt8]
     ) -> Bool {
         let start = offset + FrameHeader.count
-        let authenticated = authenticated(frame)
+        authenticate(frame)
         return cipher.open(
             content.extracting(start..<start + frame.length), index: UInt64(frame.index),
-            additional: authenticated.span, into: &plaintext)
+            additional: additional.span, into: &plaintext)
     }
 
-    private mutating func authenticated(_ frame: FrameHeader) -> [UInt8] {
-        additional.removeLast(additional.count - SegmentHeader.count)
-        additional.append(UInt64(frame.index), width: 4)
-        additional.append(UInt64(frame.length), width: 4)
-        return additional
+    private mutating func authenticate(_ frame: FrameHeader) {
+        additional.put(frame.index, at: SegmentHeader.count)
+        additional.put(UInt32(truncatingIfNeeded: frame.length), at: SegmentHeader.count + 4)
     }
 }

@@ -19,8 +19,8 @@ extension Journal {
     /// `record`; to be called once, before the first commit. If it throws it may be called again.
     ///
     /// `isFirst`: the record is the first one of a segment, where the owner's snapshot begins; forget what was before.
-    /// An earlier run that was killed may have left records in the kernel's cache only: they are synced here, and if that
-    /// fails, the next commit makes its snapshot of them durable.
+    /// An earlier run that was killed may have left records in the kernel's cache only: they are synced here. If that
+    /// fails, the next commit makes its snapshot of them durable; where the owner keeps segments, it is damage.
     public func recover(
         _ record: (_ bytes: Span<UInt8>, _ isFirst: Bool) -> Void
     ) throws(JournalError) -> Recovery {
@@ -28,13 +28,18 @@ extension Journal {
         var recovery = Recovery(isEmpty: true, damage: 0)
         try list(&recovery)
         let base = try findBase()
-        if base < closed.count, (try? storage.sync(name(closed[base].number))) != nil {
-            newestDurable = closed[base].number
+        if base < closed.count {
+            if (try? storage.sync(name(closed[base].number))) != nil {
+                newestDurable = closed[base].number
+            } else if historySize == nil {
+                recovery.damage += 1
+            }
         }
         var kept: [ClosedSegment] = []
         for index in closed.indices {
             if index < base {
-                kept.append(try measured(closed[index]))
+                let isOld = historySize == nil && index + 1 < base
+                kept.append(isOld ? closed[index] : try measured(closed[index]))
             } else if let segment = try recover(closed[index], &recovery, record) {
                 kept.append(segment)
             } else {
@@ -46,7 +51,7 @@ extension Journal {
         return recovery
     }
 
-    /// A segment of history with its end, if that is sure: a power cut undid that it was trimmed, or came before. Were
+    /// An older segment with its end, if that is sure: a power cut undid that it was trimmed, or came before. Were
     /// it left as large as it was made, a few starts would push all history out.
     private func measured(_ segment: ClosedSegment) throws(JournalError) -> ClosedSegment {
         guard let content = try content(segment.number), var reader = try reader(segment.number, content),
@@ -75,11 +80,16 @@ extension Journal {
         nextNumber = (closed.last?.number ?? 0) + 1
     }
 
-    /// Sets the sizes. The place of the newest segment whose first frame is whole; 0 if there is none.
+    /// Sets the sizes. The place of the newest segment whose first frame is whole; 0 if there is none. Where the owner
+    /// keeps what it needs, older ones are not looked at: there may be many.
     private func findBase() throws(JournalError) -> Int {
         var base: Int?
         for index in closed.indices.reversed() {
             let number = closed[index].number
+            if base != nil && historySize == nil {
+                closed[index] = ClosedSegment(number: number, size: segmentSize, end: segmentSize)
+                continue
+            }
             guard let content = try content(number) else {
                 let size = segmentSize
                 closed[index] = ClosedSegment(number: number, size: size, end: size)

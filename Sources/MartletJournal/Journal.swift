@@ -17,8 +17,10 @@ public final class Journal {
     let keys: any SegmentKeys
     let device: [UInt8]
     let stream: UInt8
-    let segmentSize: Int
-    private let historySize: Int
+    /// Bytes of a segment.
+    public let segmentSize: Int
+    /// nil: the owner removes segments.
+    let historySize: Int?
 
     private var current: SegmentWriter?
     /// Closed segments, oldest first.
@@ -36,10 +38,11 @@ public final class Journal {
     /// - Parameters:
     ///   - device: id of the device; segments of another one are not read.
     ///   - segmentSize: bytes of a segment, 4 KiB to 1 MiB. A snapshot should need less than half of it.
-    ///   - historySize: bytes of older segments that are kept; at most 64 segments.
+    ///   - historySize: bytes of older segments that are kept, at most 64 segments; nil: all, until the owner removes
+    ///     them, as they hold what no snapshot stands for.
     public init(
         storage: any Storage, keys: any SegmentKeys, device: [UInt8], stream: UInt8, segmentSize: Int = 65_536,
-        historySize: Int = 262_144
+        historySize: Int? = 262_144
     ) {
         self.storage = storage
         self.keys = keys
@@ -69,15 +72,15 @@ public final class Journal {
         close()
         // Also before, so that power cuts at every start do not add up to files without end.
         trim()
-        dropHistory(over: historySize)
+        dropHistory()
         do throws(JournalError) {
             try begin(all)
         } catch {
             if isSecondTry { throw error }
-            if error == .storage(.full) { try beginInPlaceOfHistory(all) } else { try begin(all) }
+            if error == .storage(.full) && historySize != nil { try beginInPlaceOfHistory(all) } else { try begin(all) }
         }
         trim()
-        dropHistory(over: historySize)
+        dropHistory()
     }
 
     /// Gives all records of all segments that are kept, oldest first, to `record`. Snapshots are among them, so a
@@ -86,6 +89,42 @@ public final class Journal {
         guard isRecovered else { throw .outOfOrder }
         for segment in closed { try read(segment.number, end: segment.end, record) }
         if let current { try read(current.number, end: current.end, record) }
+    }
+
+    /// The numbers of all segments that are kept, oldest first.
+    public var segments: [UInt64] {
+        var numbers: [UInt64] = []
+        for segment in closed { numbers.append(segment.number) }
+        if let current { numbers.append(current.number) }
+        return numbers
+    }
+
+    /// The newest segment, of this run or of the one before; nil if there is none.
+    public var newest: UInt64? { current?.number ?? closed.last?.number }
+
+    /// Bytes of the newest segment that hold something.
+    public var newestEnd: Int { current?.end ?? closed.last?.end ?? 0 }
+
+    /// Whether the next commit, of `records` and one of `count` bytes, begins a segment.
+    public func needsSegment(for records: [[UInt8]], and count: Int) -> Bool {
+        guard let current else { return true }
+        // Its length, and what rounding up takes.
+        return !current.hasRoom(for: FrameRecords.frameCount(records) + 4 + (count + 7) / 8 * 8 + 8)
+    }
+
+    /// The frames of a segment, as they are at this moment. Nil if it cannot be read for good.
+    public func frames(of number: UInt64) throws(JournalError) -> SegmentFrames? {
+        guard isRecovered else { throw .outOfOrder }
+        guard let content = try content(number), let reader = try reader(number, content) else { return nil }
+        return SegmentFrames(reader)
+    }
+
+    /// Removes a segment that is not the newest. False if it is to be tried again.
+    public func remove(segment number: UInt64) -> Bool {
+        guard let index = closed.firstIndex(where: { $0.number == number }), number < newestDurable, remove(number)
+        else { return false }
+        closed.remove(at: index)
+        return true
     }
 
     private func read(
@@ -124,9 +163,10 @@ public final class Journal {
         }
     }
 
-    /// Removes the oldest segments until the history has at most `bytes`. What cannot be removed is tried again later.
-    private func dropHistory(over bytes: Int) {
+    /// Removes the oldest segments until the history is within its bounds. What cannot be removed is tried again later.
+    private func dropHistory() {
         removeAbandoned()
+        guard let bytes = historySize else { return }
         var total = 0
         var count = 0
         for segment in closed where segment.number < newestDurable {

@@ -17,21 +17,29 @@ extension Span<UInt8> {
 }
 
 extension [UInt8] {
-    /// Appends the `width` low bytes of `value`.
+    /// Writes the 4 bytes of `value` at `offset`, where they must have room.
     @inline(never)
-    mutating func append(_ value: UInt64, width: Int) {
-        for index in 0..<width { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
+    mutating func put(_ value: UInt32, at offset: Int) {
+        var span = mutableSpan
+        var bytes = span.mutableBytes
+        bytes.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
     }
 
-    /// Appends `bytes` at once; `append(contentsOf:)` does it byte by byte in a program that is built for size.
+    /// Writes `bytes` at `offset`, where they must have room.
     @inline(never)
-    mutating func append(copying bytes: Span<UInt8>) {
-        // With nothing to append it would write to the one storage that all empty arrays share.
-        if bytes.isEmpty { return }
-        append(addingCapacity: bytes.count) { room in
-            room.withUnsafeMutableBufferPointer { room, count in
-                bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }
-                count = bytes.count
+    mutating func put(_ bytes: Span<UInt8>, at offset: Int) {
+        withUnsafeMutableBytes { buffer in
+            bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: buffer[offset...]).copyMemory(from: $0) }
+        }
+    }
+
+    /// Appends so many zeros at once; at least one, or it would write to the storage that all empty arrays share.
+    @inline(never)
+    mutating func append(zeros count: Int) {
+        append(addingCapacity: Swift.max(1, count)) { room in
+            room.withUnsafeMutableBufferPointer { room, initialized in
+                for place in 0..<count { room.initializeElement(at: place, to: 0) }
+                initialized = count
             }
         }
     }

@@ -11,15 +11,14 @@ struct SegmentHeader {
     let size: Int
 
     init(_ name: SegmentName, size: Int, salt: Span<UInt8>) {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.count)
+        var bytes = [UInt8](repeating: 0, count: Self.count)
         let magic: StaticString = "MARTLETJ"
-        for index in 0..<8 { bytes.append(magic.utf8Start[index]) }
-        bytes.append(1, width: 2)
-        bytes.append(UInt64(name.stream), width: 6)
-        bytes.append(name.number, width: 8)
-        bytes.append(UInt64(size), width: 8)
-        for index in 0..<32 { bytes.append(salt[index]) }
+        bytes.put(Span(_unsafeStart: magic.utf8Start, count: 8), at: 0)
+        bytes.put(1 | UInt32(name.stream) << 16, at: 8)
+        bytes.put(UInt32(truncatingIfNeeded: name.number), at: 16)
+        bytes.put(UInt32(truncatingIfNeeded: name.number >> 32), at: 20)
+        bytes.put(UInt32(truncatingIfNeeded: size), at: 24)
+        bytes.put(salt, at: 32)
         self.bytes = bytes
         self.size = size
     }

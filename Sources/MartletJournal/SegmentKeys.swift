@@ -12,11 +12,9 @@ public protocol SegmentKeys: AnyObject {
 
 /// AES-256-GCM with the key of one segment. The nonce is 12 bytes: `index` as a big-endian number after 4 zero bytes.
 public protocol SegmentCipher: AnyObject {
-    /// Appends ciphertext and 16-byte tag to `sealed`. False, and `sealed` is unchanged, if that failed. The caller
-    /// never gives an index twice.
-    func seal(
-        _ plaintext: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into sealed: inout [UInt8]
-    ) -> Bool
+    /// Seals in place what `bytes` hold from `start` on, but for the last 16 bytes, which take the tag. False if that
+    /// failed. The caller never gives an index twice.
+    func seal(_ bytes: inout [UInt8], from start: Int, index: UInt64, additional: Span<UInt8>) -> Bool
 
     /// Replaces `plaintext` by what `sealed` holds. False, and `plaintext` is empty, unless the tag is right.
     func open(

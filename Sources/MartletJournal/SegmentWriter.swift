@@ -7,6 +7,10 @@ final class SegmentWriter {
     private let file: any SegmentFile
     private var cipher: FrameCipher
     private var nextIndex: UInt32 = 1
+    /// Memory of the last frame, for the next one.
+    private var buffer: [UInt8] = []
+    /// Bytes of it that are kept.
+    private static let maximumBuffer = 8192
     /// Where the last durable frame ends.
     private(set) var end: Int
 
@@ -20,8 +24,9 @@ final class SegmentWriter {
         guard var cipher = FrameCipher(keys, device: device, stream: name.stream, header: header) else {
             throw .noKeys
         }
-        var bytes = header.bytes
-        guard cipher.seal(FrameRecords.plaintext(records), index: 0, into: &bytes) else { throw .noKeys }
+        var bytes: [UInt8] = []
+        FrameRecords.write(records, after: header.bytes, to: &bytes)
+        guard cipher.seal(&bytes, at: SegmentHeader.count, index: 0) else { throw .noKeys }
         do throws(StorageError) {
             file = try storage.create(name, size: size)
             try file.write(bytes.span, at: 0)
@@ -40,8 +45,12 @@ final class SegmentWriter {
     /// Appends one frame; durable on return. After an error this segment must not be written to again: nobody knows
     /// what of the frame is on the disk, and its index is spent.
     func append(_ records: [[UInt8]]) throws(JournalError) {
+        // Taken out for the time of the call, not copied.
         var bytes: [UInt8] = []
-        guard cipher.seal(FrameRecords.plaintext(records), index: nextIndex, into: &bytes) else { throw .noKeys }
+        swap(&bytes, &buffer)
+        defer { if bytes.capacity <= Self.maximumBuffer { swap(&bytes, &buffer) } }
+        FrameRecords.write(records, after: [], to: &bytes)
+        guard cipher.seal(&bytes, at: 0, index: nextIndex) else { throw .noKeys }
         do throws(StorageError) {
             try file.write(bytes.span, at: end)
             try file.sync()

@@ -19,23 +19,19 @@ public final class AESGCM {
             })
     }
 
-    /// Appends ciphertext and tag to `sealed`; after an error it is unchanged. A nonce must be used only once.
+    /// Seals in place what `bytes` hold from `start` on, but for the last 16 bytes, which take the tag. After an error
+    /// they are of no use. A nonce must be used only once.
     public func seal(
-        _ plaintext: Span<UInt8>, nonce: borrowing InlineArray<12, UInt8>, additional: Span<UInt8>,
-        into sealed: inout [UInt8]
+        _ bytes: inout [UInt8], from start: Int, nonce: borrowing InlineArray<12, UInt8>, additional: Span<UInt8>
     ) throws(OpenSSLError) {
-        let start = sealed.count
-        do throws(OpenSSLError) {
-            try begin(nonce, additional, sealing: true)
-            sealed.reserveCapacity(start + plaintext.count + Self.tagCount)
-            try update(plaintext, into: &sealed)
+        guard start >= 0, start <= bytes.count - Self.tagCount else { throw .malformed }
+        try begin(nonce, additional, sealing: true)
+        var span = bytes.mutableSpan
+        try span.withUnsafeMutableBufferPointer { (bytes) throws(OpenSSLError) in
+            let content = UnsafeMutableBufferPointer(rebasing: bytes[start..<bytes.count - Self.tagCount])
+            try update(UnsafeBufferPointer(content), into: content)
             try end()
-            var tag = InlineArray<16, UInt8>(repeating: 0)
-            try control(EVP_CTRL_AEAD_GET_TAG, &tag)
-            for index in tag.indices { sealed.append(tag[index]) }
-        } catch {
-            sealed.removeLast(sealed.count - start)
-            throw error
+            try control(EVP_CTRL_AEAD_GET_TAG, UnsafeMutableBufferPointer(rebasing: bytes[(start + content.count)...]))
         }
     }
 
@@ -47,12 +43,21 @@ public final class AESGCM {
         plaintext.removeAll(keepingCapacity: true)
         guard sealed.count >= Self.tagCount else { throw .malformed }
         let count = sealed.count - Self.tagCount
-        var tag = InlineArray<16, UInt8>(repeating: 0)
-        for index in tag.indices { tag[index] = sealed[count + index] }
         do throws(OpenSSLError) {
             try begin(nonce, additional, sealing: false)
-            try control(EVP_CTRL_AEAD_SET_TAG, &tag)
-            try update(sealed.extracting(first: count), into: &plaintext)
+            try sealed.withUnsafeBufferPointer { (sealed) throws(OpenSSLError) in
+                // OpenSSL only reads the tag.
+                let tag = UnsafeMutableBufferPointer(mutating: UnsafeBufferPointer(rebasing: sealed[count...]))
+                try control(EVP_CTRL_AEAD_SET_TAG, tag)
+                // With nothing to append it would write to the one storage that all empty arrays share.
+                if count == 0 { return }
+                try plaintext.append(addingCapacity: count) { (room) throws(OpenSSLError) in
+                    try room.withUnsafeMutableBufferPointer { (room, filled) throws(OpenSSLError) in
+                        try update(UnsafeBufferPointer(rebasing: sealed[..<count]), into: room)
+                        filled = count
+                    }
+                }
+            }
             try end()
         } catch {
             plaintext.removeAll(keepingCapacity: true)
@@ -77,20 +82,14 @@ public final class AESGCM {
             })
     }
 
-    /// Appends as many bytes as `input` has to `output`.
-    private func update(_ input: Span<UInt8>, into output: inout [UInt8]) throws(OpenSSLError) {
-        guard let count = Int32(exactly: input.count) else { throw .tooLarge }
+    /// Writes as many bytes as `input` has, which may lie at the same place.
+    private func update(
+        _ input: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableBufferPointer<UInt8>
+    ) throws(OpenSSLError) {
+        guard let count = Int32(exactly: input.count), count <= output.count else { throw .tooLarge }
         if count == 0 { return }
         var written: Int32 = 0
-        try output.append(addingCapacity: input.count) { (room) throws(OpenSSLError) in
-            try room.withUnsafeMutableBufferPointer { (room, filled) throws(OpenSSLError) in
-                try check(
-                    input.withUnsafeBufferPointer {
-                        EVP_CipherUpdate(context.pointer, room.baseAddress, &written, $0.baseAddress, count)
-                    })
-                filled = Int(written)
-            }
-        }
+        try check(EVP_CipherUpdate(context.pointer, output.baseAddress, &written, input.baseAddress, count))
         guard written == count else { throw .failed }
     }
 
@@ -101,11 +100,7 @@ public final class AESGCM {
         try check(EVP_CipherFinal_ex(context.pointer, &block, &written))
     }
 
-    private func control(_ command: Int32, _ tag: inout InlineArray<16, UInt8>) throws(OpenSSLError) {
-        var bytes = tag.mutableSpan
-        try check(
-            bytes.withUnsafeMutableBufferPointer {
-                EVP_CIPHER_CTX_ctrl(context.pointer, command, Int32($0.count), $0.baseAddress)
-            })
+    private func control(_ command: Int32, _ tag: UnsafeMutableBufferPointer<UInt8>) throws(OpenSSLError) {
+        try check(EVP_CIPHER_CTX_ctrl(context.pointer, command, Int32(Self.tagCount), tag.baseAddress))
     }
 }

@@ -21,14 +21,12 @@ import Testing
                 let header = SegmentHeader(SegmentName(stream: 1, number: 1), size: 4096, salt: salt.span).bytes
                 bytes.replaceSubrange(0..<min(64, count), with: header.prefix(count))
                 for _ in 0..<random.below(20) where count > 100 {
-                    var frame: [UInt8] = []
                     let lengths: [Int] = [0, 8, 24, 32, 4096, 0x7fff_fff8, 0xffff_fff8]
                     let header = FrameHeader(
                         index: random.oneIn(4) ? .max : UInt32(random.below(9)),
                         length: lengths[Int(random.below(UInt64(lengths.count)))])
-                    header.append(to: &frame)
                     let place = 64 + Int(random.below(UInt64(count - 64))) / 8 * 8
-                    for index in 0..<16 where place + index < count { bytes[place + index] = frame[index] }
+                    if place + FrameHeader.count <= count { header.write(to: &bytes, at: place) }
                 }
             }
             let disk = SimulatedDisk(seed: 1)
@@ -47,7 +45,9 @@ import Testing
             SegmentName(stream: 1, number: 1), size: 1 << 20, salt: [UInt8](repeating: 1, count: 32).span
         ).bytes
         while bytes.count < 1 << 20 {
-            FrameHeader(index: 1, length: min(1 << 16, ((1 << 20) - bytes.count - 16) / 8 * 8)).append(to: &bytes)
+            let place = bytes.count
+            bytes += [UInt8](repeating: 0, count: FrameHeader.count)
+            FrameHeader(index: 1, length: min(1 << 16, ((1 << 20) - bytes.count) / 8 * 8)).write(to: &bytes, at: place)
         }
         let disk = SimulatedDisk(seed: 1)
         disk.restore([(name: SegmentName(stream: 1, number: 1), bytes: bytes)])
@@ -73,7 +73,9 @@ import Testing
     }
 
     @Test func `every prefix of a row of records is refused, and so is a byte behind it`() {
-        let plaintext = FrameRecords.plaintext([text("one"), [], text("three")])
+        var frame: [UInt8] = []
+        FrameRecords.write([text("one"), [], text("three")], after: [], to: &frame)
+        let plaintext = [UInt8](frame[FrameHeader.count..<frame.count - FrameHeader.tagCount])
         var records: [String] = []
         #expect(FrameRecords.read(plaintext.span) { bytes, _ in records.append(string(bytes)) })
         #expect(records == ["one", "", "three"])
@@ -129,9 +131,9 @@ private final class CountingKeys: SegmentKeys {
             self.keys = keys
         }
 
-        func seal(
-            _ plaintext: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into sealed: inout [UInt8]
-        ) -> Bool { cipher.seal(plaintext, index: index, additional: additional, into: &sealed) }
+        func seal(_ bytes: inout [UInt8], from start: Int, index: UInt64, additional: Span<UInt8>) -> Bool {
+            cipher.seal(&bytes, from: start, index: index, additional: additional)
+        }
 
         func open(
             _ sealed: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into plaintext: inout [UInt8]

@@ -106,7 +106,7 @@ final class Run {
         try session(commits: 0)
         if acknowledged != numbers { fail("recovered \(numbers), then \(acknowledged)") }
         if disk.image.count > 66 { fail("\(disk.image.count) files") }
-        if reusedNonces(keys.sealings) > 0 { fail("a nonce was used twice") }
+        if keys.reusedNonces > 0 { fail("a nonce was used twice") }
     }
 }
 

@@ -84,15 +84,3 @@ final class Owner {
         numbers.append(number)
     }
 }
-
-/// Pairs of a key and a nonce that sealed different bytes. None may ever be.
-func reusedNonces(_ sealings: [TestSegmentKeys.Sealing]) -> Int {
-    var seen: [[UInt8]: [UInt8]] = [:]
-    var count = 0
-    for sealing in sealings {
-        let place = sealing.key + withUnsafeBytes(of: sealing.index.littleEndian) { Array($0) }
-        if let sealed = seen[place], sealed != sealing.sealed { count += 1 }
-        seen[place] = sealing.sealed
-    }
-    return count
-}

@@ -8,11 +8,8 @@ final class Unauthenticated: SegmentKeys, SegmentCipher {
 
     func cipher(salt: Span<UInt8>, info: Span<UInt8>) -> (any SegmentCipher)? { self }
 
-    func seal(
-        _ plaintext: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into sealed: inout [UInt8]
-    ) -> Bool {
-        for index in plaintext.indices { sealed.append(plaintext[index]) }
-        sealed += [UInt8](repeating: 0xaa, count: 16)
+    func seal(_ bytes: inout [UInt8], from start: Int, index: UInt64, additional: Span<UInt8>) -> Bool {
+        for index in bytes.count - 16..<bytes.count { bytes[index] = 0xaa }
         return true
     }
 

@@ -64,8 +64,8 @@ import Testing
         let plaintext = bytes(vector.plaintext)
         let additional = bytes(vector.additional)
         for _ in 0..<3 {
-            var sealed: [UInt8] = [1, 2, 3]
-            try cipher.seal(plaintext.span, nonce: nonce, additional: additional.span, into: &sealed)
+            var sealed = [1, 2, 3] + plaintext + [UInt8](repeating: 9, count: AESGCM.tagCount)
+            try cipher.seal(&sealed, from: 3, nonce: nonce, additional: additional.span)
             #expect(sealed == [1, 2, 3] + bytes(vector.sealed))
             var opened: [UInt8] = [9]
             let content = bytes(vector.sealed)
