@@ -44,7 +44,10 @@ public struct HTTPSURL: Hashable, Sendable {
         }
         guard !name.isEmpty, name.count <= 253 else { throw .invalidURL }
         self.bytes = bytes
-        host = String(decoding: name, as: UTF8.self)
+        // ASCII, as was checked.
+        let ascii = [UInt8](name)
+        guard let text = try? UTF8Span(validating: ascii.span) else { throw .invalidURL }
+        host = String(copying: text)
         port = try HTTPSURL.port(rest)
     }
 

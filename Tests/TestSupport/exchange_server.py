@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTPS for a test that answers itself: exchange_server.py CERTIFICATE KEY CLIENT-CA PORT
+
+Prints its port, and each connection with the client's common name. For each request it connects to 127.0.0.1:PORT, says
+that name, a line feed, the request as it came, and that this is all. What it gets until that connection ends goes to the
+client as it is; nothing at all ends the client's connection.
+"""
+
+import socket
+import ssl
+import sys
+import threading
+
+
+def serve(connection, name, port):
+    stream = connection.makefile("rb")
+    while True:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = stream.readline()
+            if not line:
+                return
+            head += line
+        length = 0
+        for line in head.split(b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        body = stream.read(length)
+        with socket.create_connection(("127.0.0.1", port)) as test:
+            test.sendall(name.encode() + b"\n" + head + body)
+            test.shutdown(socket.SHUT_WR)
+            said = 0
+            while part := test.recv(65536):
+                connection.sendall(part)
+                said += len(part)
+        if not said:
+            return
+
+
+def handle(raw, context, port):
+    try:
+        connection = context.wrap_socket(raw, server_side=True)
+        name = dict(pair[0] for pair in connection.getpeercert()["subject"])["commonName"]
+        print(f"CONNECTION {name} resumed={connection.session_reused}", flush=True)
+        serve(connection, name, port)
+    except (OSError, ValueError) as error:
+        print(f"ENDED {error}", flush=True)
+    finally:
+        raw.close()
+
+
+def main():
+    certificate, key, authority, port = sys.argv[1:]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(f"PORT {listener.getsockname()[1]}.", flush=True)
+    while True:
+        raw, _ = listener.accept()
+        threading.Thread(target=handle, args=(raw, context, int(port)), daemon=True).start()
+
+
+main()
