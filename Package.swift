@@ -37,6 +37,7 @@ let package = Package(
     name: "martlet",
     products: [
         .library(name: "Martlet", targets: ["Martlet"]),
+        .library(name: "MartletHTTPSLink", targets: ["MartletHTTPSLink"]),
         .library(name: "MartletAsync", targets: ["MartletAsync"]),
         .library(name: "MartletINI", targets: ["MartletINI"]),
         .library(name: "MartletController", targets: ["MartletController"]),
@@ -80,7 +81,8 @@ let package = Package(
         // Features: no I/O and no clock; bytes, events and times go in, bytes and actions come out.
         library(
             "MartletTelemetry",
-            ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
+            ["MartletCBOR", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages", "MartletJournal"],
+            exclude: ["SPOOL.md"]),
         library(
             "MartletCommands",
             ["MartletCBOR", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletReplayWindow"]),
@@ -116,6 +118,12 @@ let package = Package(
                 "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletAdapters", "MartletCOSE",
                 "MartletEnvelope", "MartletMessages", "MartletSenML", "MartletINI", "MartletJournal",
                 "MartletTelemetry", "MartletCommands", "MartletState", "MartletSession",
+            ]),
+        library(
+            "MartletHTTPSLink",
+            [
+                "Martlet", "MartletHTTPS", "MartletCurl", "MartletAdapters", "MartletOpenSSL", "MartletPosix",
+                "MartletINI", "MartletMessages", "MartletSession", "MartletEnrolment",
             ]),
         library("MartletAsync", ["Martlet"]),
         library("MartletC", ["CMartlet", "Martlet", "MartletPosix", "MartletMessages", "MartletSenML"]),
@@ -154,7 +162,7 @@ let package = Package(
         // Tests mirror the sources. TestSupport starts real brokers and makes throw-away certificates.
         .target(
             name: "TestSupport", dependencies: ["MartletOpenSSL", "MartletPosix"], path: "Tests/TestSupport",
-            exclude: ["https_server.py"],
+            exclude: ["https_server.py", "exchange_server.py"],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
         tests("MartletOpenSSLTests", ["MartletOpenSSL", "COpenSSL", "TestSupport"]),
@@ -176,7 +184,7 @@ let package = Package(
             [
                 "MartletEnvelope", "MartletCBOR", "MartletCOSE", "MartletSenML", "MartletMessages",
                 "MartletTelemetry", "MartletCommands", "MartletAudit", "MartletOpenSSL", "MartletAdapters",
-                "TestSupport",
+                "MartletJournal", "MartletTestKit", "TestSupport",
             ]),
         tests(
             "MartletMessagesTests", ["MartletMessages", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
@@ -200,7 +208,10 @@ let package = Package(
             ["MartletAudit", "MartletAdapters", "MartletCBOR", "MartletCOSE", "MartletEnvelope", "TestSupport"]),
         tests(
             "MartletTelemetryTests",
-            ["MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope", "MartletMessages"]),
+            [
+                "MartletTelemetry", "MartletTestKit", "MartletCOSE", "MartletSenML", "MartletEnvelope",
+                "MartletMessages", "MartletJournal", "MartletAdapters", "TestSupport",
+            ]),
         tests(
             "MartletCommandsTests",
             [
@@ -229,8 +240,8 @@ let package = Package(
         tests(
             "MartletTests",
             [
-                "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletTestKit",
-                "DeviceProgram", "TestSupport",
+                "Martlet", "MartletAsync", "MartletC", "CMartlet", "MartletController", "MartletHTTPSLink",
+                "MartletTestKit", "DeviceProgram", "TestSupport",
             ]),
         // A device in any weather, once for each seed: `Tests/run` builds it optimised.
         .executableTarget(

@@ -8,8 +8,9 @@ char *CMartlet_error_buffer(void) { return text; }
 
 const char *martlet_error_text(void) { return text; }
 
-int32_t martlet_report_number(martlet_device *device, const char *name, double value, const char *unit) {
-    return CMartlet_report_number(device, name, &value, unit);
+int32_t martlet_report_number(martlet_device *device, const char *name, double value, const char *unit, int32_t lane,
+                              int32_t durable) {
+    return CMartlet_report_number(device, name, &value, unit, lane, durable);
 }
 
 int32_t martlet_call_add_number(martlet_call *call, double value) {

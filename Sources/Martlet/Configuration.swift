@@ -2,10 +2,10 @@
 
 package import MartletCOSE
 internal import MartletEnvelope
-internal import MartletINI
+package import MartletINI
 internal import MartletMessages
 internal import MartletPosix
-internal import MartletSession
+package import MartletSession
 internal import MartletTelemetry
 
 /// What the configuration file says; see `Device.init` for its keys. Sections of other names are the program's own.
@@ -31,8 +31,10 @@ package final class Configuration {
     private static let noRoot = Digest(InlineArray(repeating: 0))
     /// The first trust document; empty: it comes over the network.
     package private(set) var document = ""
+    /// `[https]`, for whoever can read it.
+    package private(set) var https: INISection?
     private(set) var batch = ReadingBatch.Limits()
-    private(set) var queueBytes = 256 * 1024
+    private(set) var spoolBytes = 16 * 1024 * 1024
 
     static let maximumFileSize = 64 * 1024
 
@@ -62,6 +64,7 @@ package final class Configuration {
 
     private func read(_ section: INISection) throws(MartletError) {
         let kind = section.kind
+        if kind.span.isEqual(to: "https") { https = section }
         for entry in section.entries {
             let isKnown: Bool
             if kind.span.isEqual(to: "device") {
@@ -74,18 +77,12 @@ package final class Configuration {
                 isKnown = try readTelemetry(entry)
             } else if kind.span.isEqual(to: "trust") {
                 isKnown = try readTrust(entry)
+            } else if kind.span.isEqual(to: "https") {
+                isKnown = true
             } else {
                 return
             }
-            if !isKnown {
-                throw fault(entry.line) {
-                    $0.text("unknown key '")
-                    $0.untrusted(entry.key)
-                    $0.text("' in [")
-                    $0.untrusted(section.kind)
-                    $0.text("]: correct or remove it")
-                }
-            }
+            if !isKnown { throw unknown(entry, in: section) }
             for other in section.entries where other.line > entry.line && other.key == entry.key {
                 throw fault(other.line) { $0.text("the key stands twice in its section: remove one") }
             }
@@ -157,8 +154,8 @@ package final class Configuration {
             batch.bytes = Int(try integer(entry, 2048...8192))
         } else if entry.hasKey("batch-age") {
             batch.age = UInt64(try integer(entry, 0...86_400)) * 1000
-        } else if entry.hasKey("queue-bytes") {
-            queueBytes = Int(try integer(entry, 32_768...1_073_741_824))
+        } else if entry.hasKey("spool-bytes") {
+            spoolBytes = Int(try integer(entry, 1_048_576...1_073_741_824))
         } else {
             return false
         }
@@ -183,7 +180,7 @@ package final class Configuration {
     private func requireEverything() throws(MartletError) {
         let required: [(Bool, StaticString)] = [
             (id.isEmpty, "no device id: add id to [device]"),
-            (host.isEmpty, "no broker: add host to [mqtt]"),
+            (host.isEmpty && https === nil, "no broker: add host to [mqtt]"),
             (key.isEmpty, "no private key: add key to [identity]"),
             (certificate.isEmpty, "no certificate: add certificate to [identity]"),
             (anchors.isEmpty, "no trust anchors: add anchors to [identity]"),
@@ -198,7 +195,7 @@ package final class Configuration {
         }
     }
 
-    private func integer(_ entry: INIEntry, _ range: ClosedRange<Int64>) throws(MartletError) -> Int64 {
+    package func integer(_ entry: INIEntry, _ range: ClosedRange<Int64>) throws(MartletError) -> Int64 {
         if let value = entry.integer(in: range) { return value }
         throw fault(entry.line) {
             $0.untrusted(entry.key)
@@ -209,12 +206,22 @@ package final class Configuration {
         }
     }
 
-    private func path(_ value: [UInt8]) -> String {
+    package func path(_ value: [UInt8]) -> String {
         String(checked: value.first == UInt8(ascii: "/") ? value : directory + value)
     }
 
+    package func unknown(_ entry: INIEntry, in section: INISection) -> MartletError {
+        fault(entry.line) {
+            $0.text("unknown key '")
+            $0.untrusted(entry.key)
+            $0.text("' in [")
+            $0.untrusted(section.kind)
+            $0.text("]: correct or remove it")
+        }
+    }
+
     /// An error that names file and line.
-    func fault(_ line: Int, _ build: (inout LogLine) -> Void) -> MartletError {
+    package func fault(_ line: Int, _ build: (inout LogLine) -> Void) -> MartletError {
         MartletError(.configuration) {
             $0.untrusted(file)
             $0.text(":")

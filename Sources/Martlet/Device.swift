@@ -11,8 +11,8 @@ public import MartletSession
 ///
 /// All methods may be called from any thread, `onCommand` and `start` by one at a time. None waits for the network, but
 /// `stop`. The library starts two threads: one does all network and disk work, the other runs command handlers (a
-/// handler that hangs gets it more: see `onCommand`). A program with a loop of its own has it run them there instead:
-/// see `descriptor`.
+/// handler that hangs gets it more: see `onCommand`), and each exchange over HTTPS has one of its own. A program with a
+/// loop of its own has it run them there instead: see `descriptor`.
 ///
 /// The configuration is an INI file; relative paths begin at its directory:
 ///
@@ -25,6 +25,14 @@ public import MartletSession
 ///     prefix = martlet/v1             of all topics; this is the default
 ///     protocol = 5                    or 3.1.1, which cannot tell whether a message was kept
 ///     keep-alive = 60                 seconds, 5 to 3600
+///     [https]                         beside or instead of [mqtt], in programs that are given `https`
+///     url = https://things.example/   https://HOST[:PORT][/PATH]; checked against the server's certificate
+///     ca = other-ca.pem               PEM, the only authorities that are trusted there; default: anchors of [identity]
+///     wait = 20                       seconds that the server may hold an exchange while there is nothing to say, 0 to 50
+///     failover = 120                  seconds without a connection to the broker after which HTTPS takes over
+///     bearer = token                  file, 0600 in a directory 0700: what to show in addition
+///     api-key = key                   the same for X-API-Key
+///     jwt = AUDIENCE                  instead of bearer: a token that the device's key signs, for five minutes each
 ///     [identity]
 ///     key = device.pem                PEM, 0600 in a directory 0700; may be the same file as
 ///     certificate = device.pem        PEM, the device's first, then its intermediates
@@ -36,8 +44,8 @@ public import MartletSession
 ///     [telemetry]
 ///     batch-count = 32                readings in one signed message, 1 to 256
 ///     batch-bytes = 4096              bytes in one signed message, 2048 to 8192
-///     batch-age = 5                   seconds that a reading waits for others, 0 to 86400
-///     queue-bytes = 262144            memory for messages that are not delivered, 32768 to 1073741824
+///     batch-age = 10                  seconds until a reading is on the disk and sent, 0 to 86400
+///     spool-bytes = 16777216          disk for what is not delivered, 1048576 to 1073741824
 ///
 /// Other sections are the program's own.
 public final class Device: Sendable {
@@ -51,13 +59,14 @@ public final class Device: Sendable {
     ///
     /// - Parameters:
     ///   - program: name and version of the application, told to the back end; at most 32 bytes each.
+    ///   - https: `.libcurl` of `MartletHTTPSLink`, if the program is to obey `[https]` of its configuration.
     /// - Throws: `argument` for `program`; `configuration`, `file`, `identity`, `state` or `system`, with a message for whoever installs it.
     public init(
         configuration path: String, program: (name: StaticString, version: StaticString)? = nil,
-        logLevel: LogLevel = .info, log: Log? = nil
+        https: HTTPSSupport? = nil, logLevel: LogLevel = .info, log: Log? = nil
     ) throws(MartletError) {
         core = try DeviceCore(
-            Configuration(path: path), program: program.map { Birth.Software($0.name, $0.version) },
+            Configuration(path: path), program: program.map { Birth.Software($0.name, $0.version) }, https: https,
             logLevel: logLevel, log: log)
     }
 
@@ -122,15 +131,18 @@ public final class Device: Sendable {
     /// - Throws: `wrongState` the second time; `state` or `system`, after which only a new device can be started.
     public func start() throws(MartletError) { try core.start() }
 
-    /// Reports a number. It is signed together with others and sent when there is a connection; until then it waits
-    /// in memory, in a queue whose oldest messages give way when it is full (the back end is told).
+    /// Reports a number. It is signed together with others, is on the disk, encrypted, within the batch's age, and is
+    /// sent when there is a connection. Until the back end has it, it survives power cuts. If the spool is full, the
+    /// oldest readings of the least urgent lane give way, and the back end is told.
     ///
     /// - Parameters:
     ///   - name: 1 to 64 letters, digits and `-:./_`, the first a letter or digit.
-    ///   - lane: only `normal` in this version.
-    ///   - durable: not supported in this version: there is no spool on flash yet.
-    /// - Throws: `argument`; `full` if readings come faster than they can be signed; `unsupported`; `wrongState` after
-    ///   `stop`.
+    ///   - lane: `alarm` overtakes the others and waits for nobody; `bulk` waits for them, and gives way first.
+    ///   - durable: return when the reading is on the disk. Readings that several threads report at once are written
+    ///     together.
+    /// - Throws: `argument`; `full` if readings come faster than they can be signed; `wrongState` after `stop`, and, if
+    ///   `durable`, before `start` and in a call of the library on its network thread (the log); `state` if the disk does
+    ///   not take a durable reading within 10 s: it is kept in memory, and written when that is possible.
     public func report(
         _ name: String, _ value: Double, unit: Unit = .none, lane: Lane = .normal, durable: Bool = false
     ) throws(MartletError) {
@@ -166,9 +178,9 @@ public final class Device: Sendable {
 
     /// The same for a name and a unit that are made at run time; an empty unit is none.
     package func report(
-        name: Span<UInt8>, _ value: borrowing SenMLRecord.Value, unit: Span<UInt8>
+        name: Span<UInt8>, _ value: borrowing SenMLRecord.Value, unit: Span<UInt8>, lane: Lane, durable: Bool
     ) throws(MartletError) {
-        try core.report(name, value, unit, .normal, false)
+        try core.report(name, value, unit, lane, durable)
     }
 
     /// What the device is doing.
@@ -192,8 +204,9 @@ public final class Device: Sendable {
 
     public func setLogLevel(_ level: LogLevel) { core.setLogLevel(level) }
 
-    /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye, and ends
-    /// its threads. What could not be sent is lost; the back end is told so when the device comes back.
+    /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye (1 second at
+    /// most, over HTTPS 4), and ends
+    /// its threads. What could not be sent is in the spool, and the next run sends it.
     /// The device cannot be started again.
     ///
     /// A command whose handler has not ended by then gets no receipt: to stop because of a command, do so after its

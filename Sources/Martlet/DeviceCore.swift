@@ -4,6 +4,7 @@ internal import MartletAdapters
 internal import MartletCOSE
 internal import MartletCommands
 internal import MartletEnvelope
+internal import MartletINI
 internal import MartletMessages
 internal import MartletOpenSSL
 internal import MartletPosix
@@ -18,7 +19,6 @@ internal import MartletTelemetry
 /// whoever calls `declare` and `start` before.
 final class DeviceCore: @unchecked Sendable {
     private struct Shared {
-        var readings: ReadingBuffer
         var phase = Phase.new
         var status = Device.Status()
         var logLevel: LogLevel
@@ -33,60 +33,35 @@ final class DeviceCore: @unchecked Sendable {
         /// Boot time in milliseconds until which what waits may still be sent, and the thread that waits for that.
         case stopping(until: UInt64, by: UInt)
         case stopped
-
-        var isOver: Bool {
-            switch self {
-            case .new, .starting, .running: false
-            case .stopping, .stopped: true
-            }
-        }
     }
 
     private let shared: Guarded<Shared>
     private let waiter: Waiter
+    private let intake: Intake
     private let handlers: CallQueue
     private let logger: Device.Log?
     private let setup: Engine.Setup
     private let directory: StateDirectory
-    private let link: MosquittoLink
+    private let link: any DrivenLink
     private var engine: Engine?
-    /// A batch that is being signed, or waits until it can be.
-    private var closing: ReadingBatch
-    private var retryClosing: UInt64 = 0
-
     init(
-        _ configuration: Configuration, program: Birth.Software?, logLevel: LogLevel, log: Device.Log?,
-        patience: UInt64 = CallQueue.patience
+        _ configuration: Configuration, program: Birth.Software?, https: HTTPSSupport? = nil, logLevel: LogLevel,
+        log: Device.Log?, patience: UInt64 = CallQueue.patience
     ) throws(MartletError) {
         let hashing: OpenSSLHashing
         do throws(OpenSSLError) { hashing = try OpenSSLHashing() } catch {
             throw MartletError(.system, "OpenSSL has no SHA-256")
         }
         let identity = try Identity(configuration, hashing: hashing)
-        let tls: TLSContext
-        do throws(OpenSSLError) {
-            tls = try TLSContext(
-                serverName: configuration.host, anchors: identity.anchors, chain: identity.chain, key: identity.key)
-        } catch {
-            switch error {
-            case .keyMismatch: throw Identity.fault(configuration.key, "is not the key of the certificate")
-            case .invalidName:
-                throw MartletError(.configuration) {
-                    $0.untrusted(configuration.file)
-                    $0.text(": host is neither a DNS name nor an IP address: ")
-                    $0.untrusted(configuration.host)
-                }
-            default: throw Identity.fault(configuration.anchors, "TLS cannot be set up with these certificates")
-            }
+        do throws(PosixError) { waiter = try Waiter() } catch {
+            throw MartletError(.system, file: "eventfd", error)
         }
+        link = try Self.link(configuration, identity, waiter, https)
         let (prefix, id) = (configuration.prefix, configuration.id)
         guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")
         }
-        directory = try StateDirectory(configuration.stateDirectory, device: id, hashing: hashing)
-        do throws(PosixError) { waiter = try Waiter() } catch {
-            throw MartletError(.system, file: "eventfd", error)
-        }
+        directory = try StateDirectory(configuration, hashing: hashing)
         var software = [Birth.Software("martlet", MartletVersion.string)]
         if let program {
             if !program.isSayable {
@@ -104,14 +79,32 @@ final class DeviceCore: @unchecked Sendable {
             gate: CommandGate(
                 root: identity.root, policy: policy, ledger: directory.state.ledger,
                 now: SystemClock.bootMilliseconds()),
-            entropy: SystemEntropy(), state: directory.state, queue: MemoryQueue(byteLimit: configuration.queueBytes),
-            topics: topics, batchLimits: configuration.batch, software: software,
+            entropy: SystemEntropy(), state: directory.state, spools: directory.spools,
+            spoolLimit: configuration.spoolBytes, topics: topics, batchLimits: configuration.batch, software: software,
             bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
-        link = MosquittoLink(configuration, tls: tls)
         handlers = CallQueue(waiter: waiter, patience: patience)
         logger = log
-        closing = ReadingBatch(limits: configuration.batch)
-        shared = Guarded(Shared(readings: ReadingBuffer(limits: configuration.batch), logLevel: logLevel))
+        intake = Intake(configuration.batch, waiter: waiter)
+        shared = Guarded(Shared(logLevel: logLevel))
+    }
+
+    private static func link(
+        _ configuration: Configuration, _ identity: Identity, _ waiter: Waiter, _ https: HTTPSSupport?
+    ) throws(MartletError) -> any DrivenLink {
+        var broker: MosquittoLink?
+        if !configuration.host.isEmpty {
+            let tls = try identity.tls(
+                for: configuration.host, configuration.anchors, identity.anchors, configuration)
+            broker = MosquittoLink(configuration, tls: tls)
+        }
+        if let section = configuration.https {
+            guard let https else {
+                throw configuration.fault(section.line) { $0.text("this program was built without HTTPS") }
+            }
+            return try https.link(configuration, identity, waiter, broker)
+        }
+        guard let broker else { throw MartletError(.configuration, "no broker") }
+        return broker
     }
 
     private static func policy(_ state: DeviceState, _ identity: Identity) throws(MartletError) -> TrustPolicy? {
@@ -169,6 +162,7 @@ final class DeviceCore: @unchecked Sendable {
             // The new thread's first step waits for the lock: whoever stops the device from it finds it here.
             isRunning = try shared.with { (shared) throws(PosixError) -> Bool in
                 guard case .starting = shared.phase else { return false }
+                intake.start()
                 shared.thread = try Thread { self.run() }
                 shared.phase = .running
                 return true
@@ -202,6 +196,7 @@ final class DeviceCore: @unchecked Sendable {
         link.engine = nil
         engine = nil
         shared.with { $0.phase = .stopped }
+        intake.end()
     }
 
     func report(
@@ -219,40 +214,14 @@ final class DeviceCore: @unchecked Sendable {
     func report(
         _ name: Span<UInt8>, _ value: borrowing SenMLRecord.Value, _ unit: Span<UInt8>, _ lane: Lane, _ durable: Bool
     ) throws(MartletError) {
-        if durable && !setup.queue.isDurable {
-            throw MartletError(.unsupported, "durable reports need the spool on flash, which this version lacks")
-        }
-        if lane != .normal { throw MartletError(.unsupported, "this version has the lane 'normal' only") }
-        let now = SystemClock.bootMilliseconds()
-        let value = copy value
-        var isOver = false
-        let failure = shared.with { shared -> ReadingError? in
-            isOver = shared.phase.isOver
-            if isOver { return nil }
-            do throws(ReadingError) {
-                if try shared.readings.append(name: name, unit: unit, value: value, time: now) {
-                    waiter.wake()
-                }
-            } catch {
-                if error == .full { shared.status.droppedReadings += 1 }
-                return error
-            }
-            return nil
-        }
-        if isOver { throw MartletError(.wrongState, "the device was stopped: nothing is sent any longer") }
-        switch failure {
-        case nil: return
-        case .full: throw MartletError(.full, "readings come faster than they can be signed: this one was dropped")
-        case .badName:
-            throw MartletError(.argument, "a reading's name is 1 to 64 letters, digits and -:./_")
-        case .badUnit: throw MartletError(.argument, "a unit is at most 16 visible ASCII characters")
-        case .notFinite: throw MartletError(.argument, "NaN and infinity are no readings")
-        case .tooLong: throw MartletError(.argument, "a text or data reading has at most 1024 bytes")
-        case .notUTF8: throw MartletError(.argument, "a text reading is UTF-8")
-        }
+        try intake.report(name, value, unit, lane, durable: durable)
     }
 
-    var status: Device.Status { shared.with { $0.status } }
+    var status: Device.Status {
+        var status = shared.with { $0.status }
+        status.droppedReadings = intake.dropped
+        return status
+    }
 
     func setLogLevel(_ level: LogLevel) { shared.with { $0.logLevel = level } }
 
@@ -262,6 +231,8 @@ final class DeviceCore: @unchecked Sendable {
 
     func stop(flushing seconds: UInt32) {
         let until = SystemClock.bootMilliseconds() &+ UInt64(seconds) * 1000
+        // Before the phase changes: what was taken is closed by the thread that sees the change.
+        intake.finish()
         var wasNew = false
         let thread = shared.with { shared -> Thread? in
             switch shared.phase {
@@ -294,6 +265,7 @@ final class DeviceCore: @unchecked Sendable {
         guard let engine else { return }
         var deadline: UInt64?
         var stopper: UInt = 0
+        intake.begin()
         while true {
             let now = TimeSample.now()
             if case .stopping(let until, let thread) = shared.with({ $0.phase }), deadline == nil {
@@ -306,20 +278,25 @@ final class DeviceCore: @unchecked Sendable {
             for finished in calls.finished {
                 engine.finished(finished.key, finished.outcome, results: finished.results, now)
             }
-            closeBatches(engine, now, force: deadline != nil)
+            intake.close(engine, now, all: deadline != nil)
+            // Before the link is opened, which may take long where names are not resolved.
+            intake.tellDurable(engine)
             engine.advance(now)
+            intake.tellDurable(engine)
             updateStatus(engine)
             // Handlers may end, and be told, as long as there is time.
-            let isDone = !isOnline || engine.backlog == 0 && closing.count == 0
+            let isDone = !isOnline || engine.backlog == 0 && intake.isEmpty
             if let deadline, isDone && !handlers.isBusy(without: stopper) || now.boot >= deadline { break }
-            let batchDue = closing.count > 0 ? retryClosing : shared.with { $0.readings.due } ?? .max
-            wait(until: min(min(engine.due ?? .max, calls.due), batchDue, deadline ?? .max))
+            wait(until: min(min(engine.due ?? .max, calls.due), intake.due, deadline ?? .max))
         }
+        intake.close(engine, .now(), all: true)
         engine.finishStop(.now())
-        // DISCONNECT leaves, or it does not within a second.
-        let last = SystemClock.bootMilliseconds() &+ 1000
-        while link.descriptor >= 0, SystemClock.bootMilliseconds() < last { wait(until: last) }
+        intake.tellDurable(engine)
+        // The farewell leaves, or it does not in this time.
+        let last = SystemClock.bootMilliseconds() &+ link.farewell
+        while link.isOpen, SystemClock.bootMilliseconds() < last { wait(until: last) }
         link.abort()
+        link.end()
         updateStatus(engine)
         // Whoever stops it waits for the handlers, and then lets the directory go.
         finish()
@@ -333,19 +310,6 @@ final class DeviceCore: @unchecked Sendable {
             socket: link.descriptor, writing: link.wantsWrite,
             milliseconds: due == .max ? nil : due > now ? due - now : 0)
         link.drive(readable: ready.readable, writable: ready.writable, now: SystemClock.bootMilliseconds())
-    }
-
-    /// Signs what is due. Reports go on meanwhile.
-    private func closeBatches(_ engine: Engine, _ now: TimeSample, force: Bool) {
-        if closing.count > 0 && now.boot < retryClosing { return }
-        while closing.count > 0
-            || shared.with({ $0.readings.take(now: now.boot, force: force, emptied: &closing) })
-        {
-            if !engine.close(&closing, now) {
-                retryClosing = now.boot &+ 1000
-                return
-            }
-        }
     }
 
     private var isOnline: Bool { shared.with { $0.status.connection == .connected } }

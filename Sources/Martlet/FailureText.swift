@@ -8,7 +8,7 @@ package import MartletSession
 /// Why a connection ended, in words. A server that refuses our certificate after a TLS 1.3 handshake may or may not
 /// get its alert through before it resets the connection: both read the same.
 package enum FailureText {
-    static let refusedByServer: StaticString =
+    package static let refusedByServer: StaticString =
         "the server closed the connection before accepting us: it may have refused our certificate"
 
     package static func describe(_ error: MosquittoError?, tls: TLSFailure?, wasConnected: Bool) -> LinkFailure {
@@ -18,8 +18,8 @@ package enum FailureText {
         case .tls: return LinkFailure(refusedByServer)
         case .connectionLost:
             return LinkFailure(wasConnected ? "the connection was lost" : refusedByServer)
-        case .refused(let code): return numbered("the broker refused the connection, code ", code)
-        case .disconnected(let code): return numbered("the broker ended the connection, code ", code)
+        case .refused(let code): return numbered("the broker refused the connection, code ", UInt64(code))
+        case .disconnected(let code): return numbered("the broker ended the connection, code ", UInt64(code))
         case .protocolError: return LinkFailure("the broker broke the MQTT protocol")
         case .keepAlive: return LinkFailure("the broker does not answer any longer")
         case .network(let errno):
@@ -31,7 +31,7 @@ package enum FailureText {
         }
     }
 
-    private static func describe(_ failure: TLSFailure) -> LinkFailure? {
+    package static func describe(_ failure: TLSFailure) -> LinkFailure? {
         switch failure {
         case .certificate(let reason): return describe(reason)
         case .certificateRefused, .closed: return LinkFailure(refusedByServer)
@@ -40,7 +40,7 @@ package enum FailureText {
             return LinkFailure("the server offers no cipher suite, group or key type that is accepted")
         case .notTLS: return LinkFailure("the server does not speak TLS")
         case .inputLimit: return LinkFailure("the server sent more at once than was agreed")
-        case .alert(let alert): return numbered("the server ended TLS with alert ", alert)
+        case .alert(let alert): return numbered("the server ended TLS with alert ", UInt64(alert))
         case .other(let reason):
             var line = LogLine()
             line.text("TLS failed, OpenSSL reason ")
@@ -75,10 +75,10 @@ package enum FailureText {
         }
     }
 
-    private static func numbered(_ text: StaticString, _ code: UInt8) -> LinkFailure {
+    package static func numbered(_ text: StaticString, _ code: UInt64) -> LinkFailure {
         var line = LogLine()
         line.text(text)
-        line.number(UInt64(code))
+        line.number(code)
         return LinkFailure(text: line.bytes)
     }
 }

@@ -55,6 +55,26 @@ package final class Identity {
         policy = try Self.policy(configuration.document, root)
     }
 
+    /// The policy for connections to `server`, trusting `anchors`, which are those of a file.
+    package func tls(
+        for server: String, _ file: String, _ anchors: [Certificate], _ configuration: Configuration
+    ) throws(MartletError) -> TLSContext {
+        do throws(OpenSSLError) {
+            return try TLSContext(serverName: server, anchors: anchors, chain: chain, key: key)
+        } catch {
+            switch error {
+            case .keyMismatch: throw Self.fault(configuration.key, "is not the key of the certificate")
+            case .invalidName:
+                throw MartletError(.configuration) {
+                    $0.untrusted(configuration.file)
+                    $0.text(": host is neither a DNS name nor an IP address: ")
+                    $0.untrusted(server)
+                }
+            default: throw Self.fault(file, "TLS cannot be set up with these certificates")
+            }
+        }
+    }
+
     /// The document that was installed with the device.
     private static func policy(_ path: String, _ root: TrustRoot) throws(MartletError) -> TrustPolicy? {
         if path.isEmpty { return nil }
@@ -83,7 +103,7 @@ package final class Identity {
         }
     }
 
-    private static func certificates(_ path: String) throws(MartletError) -> [Certificate] {
+    package static func certificates(_ path: String) throws(MartletError) -> [Certificate] {
         var text = try publicFile(path)
         // The key may be in it.
         defer { secureZero(&text) }
@@ -98,14 +118,14 @@ package final class Identity {
         }
     }
 
-    static func split(_ path: String) -> (directory: String, name: String) {
+    package static func split(_ path: String) -> (directory: String, name: String) {
         let bytes = path.bytes
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
         let directory = slash == 0 ? "/" : String(checked: [UInt8](bytes[..<slash]))
         return (directory, String(checked: [UInt8](bytes[(slash + 1)...])))
     }
 
-    static func fault(_ path: String, _ text: StaticString) -> MartletError {
+    package static func fault(_ path: String, _ text: StaticString) -> MartletError {
         MartletError(.identity) {
             $0.untrusted(path)
             $0.text(": ")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletPosix
-internal import MartletSession
+package import MartletPosix
+package import MartletSession
 
 /// Why a call failed: what, where, and what to do. No secret is ever part of it.
 public struct MartletError: Error, Sendable {
@@ -30,19 +30,19 @@ public struct MartletError: Error, Sendable {
     public let code: Code
     public let message: String
 
-    init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
     /// A message made of parts; outside texts in it are escaped.
-    init(_ code: Code, _ build: (inout LogLine) -> Void) {
+    package init(_ code: Code, _ build: (inout LogLine) -> Void) {
         var line = LogLine()
         build(&line)
         self.init(code, line.string)
     }
 
-    init(_ code: Code, file: String, _ error: PosixError) {
+    package init(_ code: Code, file: String, _ error: PosixError) {
         self.init(code) {
             $0.untrusted(file)
             $0.text(": ")
@@ -56,15 +56,15 @@ public struct MartletError: Error, Sendable {
 }
 
 extension LogLine {
-    var string: String { String(checked: bytes) }
+    package var string: String { String(checked: bytes) }
 
-    mutating func untrusted(_ text: String) { untrusted(text.bytes) }
+    package mutating func untrusted(_ text: String) { untrusted(text.bytes) }
 }
 
 extension String {
     /// Its UTF-8; on Linux every String has it in one piece. Not by `utf8Span`: of a short text, which has no memory of
     /// its own, Swift 6.3.1 may give the stack away while the span is in use.
-    var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
+    package var bytes: [UInt8] { utf8.withContiguousStorageIfAvailable { [UInt8]($0) } ?? [] }
 
     /// Calls `body` once with the same bytes, without a copy.
     @inline(never)
@@ -74,7 +74,7 @@ extension String {
 
     /// Bytes that were checked to be UTF-8 where they came from; empty if they are not. Repairing them, as
     /// `String(decoding:)` does, brings much of String's code into a program.
-    init(checked bytes: [UInt8]) {
+    package init(checked bytes: [UInt8]) {
         guard let text = try? UTF8Span(validating: bytes.span) else {
             self = ""
             return

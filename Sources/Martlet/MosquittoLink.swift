@@ -13,7 +13,7 @@ extension TimeSample {
 }
 
 /// MQTT over mutual TLS as the engine's link. One object of libmosquitto serves one connection.
-final class MosquittoLink: Link {
+final class MosquittoLink: DrivenLink {
     /// Messages that wait for their acknowledgement at once.
     static let sendWindow: UInt16 = 20
     /// Bytes of the longest packet that a broker may send us.
@@ -28,14 +28,13 @@ final class MosquittoLink: Link {
     private let configuration: Configuration
     private let tls: TLSContext
     private var connection: MosquittoConnection?
-    private var isAccepted = false
+    private(set) var isAccepted = false
     private var addresses: [[UInt8]] = []
     private var nextAddress = 0
     /// What `open` found out at once; told from `drive`.
     private var failure: LinkFailure?
     private var lastTick: UInt64 = 0
 
-    /// Set before the first call; its owner ends this cycle.
     var engine: Engine?
 
     init(_ configuration: Configuration, tls: TLSContext) {
@@ -53,6 +52,8 @@ final class MosquittoLink: Link {
     // MARK: Driving
 
     var descriptor: Int32 { connection?.descriptor ?? -1 }
+    var isOpen: Bool { descriptor >= 0 }
+    var farewell: UInt64 { 1000 }
     var wantsWrite: Bool { connection?.wantsWrite ?? false }
 
     /// Boot time in milliseconds at which `drive` must be called; nil: when the socket is ready.
@@ -126,6 +127,8 @@ final class MosquittoLink: Link {
     }
 
     func disconnect() { connection?.disconnect() }
+
+    func end() {}
 
     func isServerValid(at seconds: Int64) -> Bool {
         // A session from a time that was not trusted must not vouch for the server later.

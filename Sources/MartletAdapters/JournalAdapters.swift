@@ -32,10 +32,8 @@ final class OpenSSLSegmentCipher: SegmentCipher {
 
     init(_ cipher: AESGCM) { self.cipher = cipher }
 
-    func seal(
-        _ plaintext: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into sealed: inout [UInt8]
-    ) -> Bool {
-        (try? cipher.seal(plaintext, nonce: nonce(index), additional: additional, into: &sealed)) != nil
+    func seal(_ bytes: inout [UInt8], from start: Int, index: UInt64, additional: Span<UInt8>) -> Bool {
+        (try? cipher.seal(&bytes, from: start, nonce: nonce(index), additional: additional)) != nil
     }
 
     func open(
@@ -46,7 +44,9 @@ final class OpenSSLSegmentCipher: SegmentCipher {
 
     private func nonce(_ index: UInt64) -> InlineArray<12, UInt8> {
         var nonce = InlineArray<12, UInt8>(repeating: 0)
-        for place in 0..<8 { nonce[4 + place] = UInt8(truncatingIfNeeded: index >> UInt64(56 - 8 * place)) }
+        var span = nonce.mutableSpan
+        var bytes = span.mutableBytes
+        bytes.storeBytes(of: index.bigEndian, toByteOffset: 4, as: UInt64.self)
         return nonce
     }
 }

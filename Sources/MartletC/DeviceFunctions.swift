@@ -129,48 +129,58 @@ public func martlet_start(_ device: OpaquePointer?) -> Int32 {
 @c @implementation
 public func CMartlet_report_number(
     _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: UnsafePointer<Double>?,
-    _ unit: UnsafePointer<CChar>?
+    _ unit: UnsafePointer<CChar>?, _ lane: Int32, _ durable: Int32
 ) -> Int32 {
     let value = value?.pointee ?? 0
     return result { () throws(Failure) in
         let unit = try unit.map { (unit) throws(Failure) in try MartletC.name(unit, limit: maximumUnit) }
-        try report(device, name, .number(value), unit: unit)
+        try report(device, name, .number(value), unit: unit, lane, durable)
     }
 }
 
 @c @implementation
-public func martlet_report_boolean(_ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: Int32) -> Int32 {
-    result { () throws(Failure) in try report(device, name, .boolean(value != 0)) }
+public func martlet_report_boolean(
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: Int32, _ lane: Int32, _ durable: Int32
+) -> Int32 {
+    result { () throws(Failure) in try report(device, name, .boolean(value != 0), lane, durable) }
 }
 
 @c @implementation
 public func martlet_report_text(
-    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ text: UnsafePointer<CChar>?, _ length: Int
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ text: UnsafePointer<CChar>?, _ length: Int,
+    _ lane: Int32,
+    _ durable: Int32
 ) -> Int32 {
     result { () throws(Failure) in
         let bytes = try value(text, length)
-        try report(device, name, .string(Span(_unsafeElements: bytes)))
+        try report(device, name, .string(Span(_unsafeElements: bytes)), lane, durable)
     }
 }
 
 @c @implementation
 public func martlet_report_data(
-    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ data: UnsafeRawPointer?, _ length: Int
+    _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ data: UnsafeRawPointer?, _ length: Int, _ lane: Int32,
+    _ durable: Int32
 ) -> Int32 {
     result { () throws(Failure) in
         let bytes = try value(data, length)
-        try report(device, name, .data(Span(_unsafeElements: bytes)))
+        try report(device, name, .data(Span(_unsafeElements: bytes)), lane, durable)
     }
 }
 
 private func report(
     _ device: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ value: borrowing SenMLRecord.Value,
-    unit: UnsafeBufferPointer<UInt8>? = nil
+    unit: UnsafeBufferPointer<UInt8>? = nil, _ lane: Int32, _ durable: Int32
 ) throws(Failure) {
     let session = try session(device)
+    guard let lane = UInt8(exactly: lane).flatMap({ Lane(rawValue: $0) }) else {
+        throw .argument("there is no such lane")
+    }
     let name = Span(_unsafeElements: try MartletC.name(name, limit: maximumReadingName))
     let unit = Span(_unsafeElements: unit ?? UnsafeBufferPointer(start: nil, count: 0))
-    do throws(MartletError) { try session.device.report(name: name, value, unit: unit) } catch {
+    do throws(MartletError) {
+        try session.device.report(name: name, value, unit: unit, lane: lane, durable: durable != 0)
+    } catch {
         throw .device(error)
     }
 }

@@ -12,7 +12,7 @@ public enum GapReason: UInt8, CaseIterable, Sendable {
     case refused = 2
     case corrupt = 3
     case consent = 4
-    /// The queue was full, or its memory ended with the program.
+    /// The spool, or the disk, was full.
     case retention = 5
 }
 

@@ -26,13 +26,15 @@ func readMap(
     if let unknown { throw .unknown(unknown) }
 }
 
-/// Writes a payload or another item into fresh bytes. `limit` bounds what `body` writes; nil if it was too much.
-package func writeMap(limit: Int, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: limit)
-    var writer = CBORWriter(bytes.mutableSpan)
+/// Writes a payload or another item into fresh bytes, after `first` if there is one. `limit` bounds what `body` writes;
+/// nil if it was too much.
+package func writeMap(limit: Int, after first: UInt8? = nil, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
+    let start = first == nil ? 0 : 1
+    var bytes = [UInt8](repeating: first ?? 0, count: start + limit)
+    var writer = CBORWriter(bytes.mutableSpan, from: start)
     body(&writer)
-    guard let count = try? writer.finish() else { return nil }
-    bytes.removeLast(limit - count)
+    guard let end = try? writer.finish() else { return nil }
+    bytes.removeLast(bytes.count - end)
     return bytes
 }
 

@@ -93,8 +93,6 @@ public enum Leaf: Hashable, Sendable {
 
     private func isNamed(_ bytes: Span<UInt8>) -> Bool {
         let name = self.name
-        if name.count != bytes.count { return false }
-        for index in bytes.indices where bytes[index] != name[index] { return false }
-        return true
+        return name.count == bytes.count && bytes.isEqual(to: Span(_unsafeElements: name))
     }
 }

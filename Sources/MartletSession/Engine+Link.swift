@@ -64,7 +64,7 @@ extension Engine {
             backoff.connectionHeld(for: now.boot &- since)
             state.note(.connection, [.number(0), .number(connection)], auditTime(now))
         }
-        let delay = backoff.next(random: entropy.next() ?? 0)
+        let delay = backoff.next(random: entropy.next() ?? 0) &+ failure.pause
         phase = .waiting(until: now.boot &+ delay)
         restoreInFlight()
         log(.warning) {
@@ -79,12 +79,17 @@ extension Engine {
         owner.changed(.disconnected)
     }
 
+    /// The link can be opened now, whatever the pause was to be.
+    public func retry(_ now: TimeSample) {
+        if case .waiting(_?) = phase { phase = .waiting(until: now.boot) }
+    }
+
     func restoreInFlight() {
         for sent in inFlight {
             switch sent.what {
             case .birth, .presence: break
             case .outbox(let id): outbox.mark(id, sent: false)
-            case .telemetry(let sequence): lane.queue.restore(sequence)
+            case .telemetry(let lane, let sequence): lanes[Int(lane.rawValue)].spool.restore(sequence)
             }
         }
         inFlight.removeAll(keepingCapacity: true)
@@ -201,9 +206,10 @@ extension Engine {
         isResumed = isCurrent
         let isPossible = isPossible(resume.time, now)
         let isNews = isPossible && clock.authenticate(resume.time, now)
-        let seen = ahead(resume.heads[.normal], of: lane.next)
+        var seen = LaneHeads()
+        for lane in lanes { seen[lane.lane] = ahead(resume.heads[lane.lane], of: lane.next) }
         let journal = ahead(resume.journal, of: (state.auditEnd?.sequence ?? 0) &+ 1)
-        if case (nil, nil, false) = (seen, journal, isDamaged) {} else { goOnAbove(lane: seen, audit: journal, now) }
+        if seen != LaneHeads() || journal != nil || isDamaged { goOnAbove(lanes: seen, audit: journal, now) }
         // Of a head that it saw in a birth, the back end need not have the entries.
         if case nil = journal, !isCheckpointing, let journal = resume.journal {
             state.put(told: min(journal.sequence, state.told))

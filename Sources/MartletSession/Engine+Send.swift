@@ -9,11 +9,12 @@ internal import MartletTelemetry
 /// What the engine sends, and what becomes of it.
 extension Engine {
     var hasSomethingToSend: Bool {
-        needsBirth || needsPresence || lane.queue.unsentCount > 0 || outbox.hasNext || !lane.gaps.isEmpty
-            || state.ledger.hasRecorded
+        needsBirth || needsPresence || outbox.hasNext || state.ledger.hasRecorded
+            || (0..<lanes.count).contains { lanes[$0].spool.hasUnsent || !lanes[$0].gaps.isEmpty }
     }
 
-    /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry.
+    /// Hands the link as much as it takes: birth and presence, receipts and events, gap records, telemetry,
+    /// alarms first.
     func send(_ now: TimeSample) {
         guard case .connected = phase, isSubscribed, now.boot >= holdUntil else { return }
         holdUntil = 0
@@ -30,24 +31,35 @@ extension Engine {
         tellOutcomes(now)
         repeat {
             while sendFromOutbox() {}
-            while !outbox.hasNext, let gap = lane.gaps.gaps.first {
-                var claims = stamp(.gap, now)
-                claims.lane = lane.lane
-                guard post(.gap, gap.encoded(), claims: claims, .gap(gap)) else { break }
-                _ = lane.gaps.take()
-                _ = sendFromOutbox()
-            }
-            if !outbox.hasNext {
-                while inFlight.count < bulkWindow,
-                    lane.queue.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry($0)) })
-                {}
+            for index in 0..<lanes.count where !outbox.hasNext {
+                if !lanes[index].gaps.isEmpty { sendGaps(index, now) }
+                if !outbox.hasNext, lanes[index].spool.hasUnsent { sendTelemetry(index, now) }
             }
         } while refuseUnsendable()
     }
 
-    /// How many messages may be on their way before telemetry waits: birth, receipts and events find a place at once,
-    /// however slowly the broker acknowledges readings. A broker that allows no more than these gets one at a time.
-    private var bulkWindow: Int { max(1, link.window - Self.reservedPlaces) }
+    private func sendGaps(_ index: Int, _ now: TimeSample) {
+        while !outbox.hasNext, let gap = lanes[index].gaps.gaps.first {
+            let lane = lanes[index].lane
+            var claims = stamp(.gap, now)
+            claims.lane = lane
+            guard post(.gap, gap.encoded(), claims: claims, .gap(gap, lane)) else { break }
+            _ = lanes[index].gaps.take()
+            _ = sendFromOutbox()
+        }
+    }
+
+    /// How many messages may be on their way before telemetry waits: birth, receipts, events and alarms find a place at
+    /// once, however slowly the broker acknowledges readings. A broker that allows no more than these gets one at a time.
+    private func sendTelemetry(_ index: Int, _ now: TimeSample) {
+        let lane = lanes[index].lane
+        let reserved = Self.reservedPlaces + (lane == .alarm ? 0 : Self.alarmPlaces)
+        let window = max(1, link.window - reserved)
+        while inFlight.count < window,
+            lanes[index].spool.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry(lane, $0)) })
+        {}
+        tellLosses(index, now)
+    }
 
     /// Deals with what the link can never send. False if there was nothing.
     private func refuseUnsendable() -> Bool {
@@ -67,8 +79,6 @@ extension Engine {
     }
 
     private func sendBirth(_ now: TimeSample) -> Bool {
-        var heads = LaneHeads()
-        heads[lane.lane] = lane.head
         let birth = Birth(
             run: run, connection: connection, challenge: challenge.current, heads: heads,
             trustVersion: gate.trustVersion, software: software, journal: state.auditHead)
@@ -120,7 +130,7 @@ extension Engine {
             switch what {
             case .birth, .presence: break
             case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
-            case .telemetry(let sequence): lane.queue.release(sequence)
+            case .telemetry(let lane, let sequence): lanes[Int(lane.rawValue)].spool.release(sequence)
             }
         case 0x95, 0x99:
             // Packet too large, payload format invalid: it will never be taken.
@@ -160,7 +170,7 @@ extension Engine {
         case .birth: needsBirth = true
         case .presence: needsPresence = true
         case .outbox(let id): outbox.mark(id, sent: false)
-        case .telemetry(let sequence): lane.queue.restore(sequence)
+        case .telemetry(let lane, let sequence): lanes[Int(lane.rawValue)].spool.restore(sequence)
         }
     }
 
@@ -168,8 +178,7 @@ extension Engine {
         switch what {
         case .birth, .presence: break
         case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
-        case .telemetry(let sequence):
-            if let dropped = lane.queue.drop(sequence) { lane.gaps.add(dropped, reason: .refused) }
+        case .telemetry(let lane, let sequence): refuse(sequence, lane)
         }
         log(.error) { $0.text("the broker will never take a message of this size or format: it was dropped") }
     }

@@ -30,7 +30,7 @@ extension Engine {
                 unfinished.append(entry)
             }
         }
-        guard reserve() else { return false }
+        guard reserve(Int(Lane.normal.rawValue)) else { return false }
         if state.damage > 0 {
             log(.error) { $0.text("the journal is damaged: going on with fresh numbers") }
             tell(Event(kind: .stateLost, values: [Event.Value(code: 0, number: run)]), now)
@@ -55,35 +55,13 @@ extension Engine {
         if root != state.root { state.put(root: root) }
     }
 
-    /// Makes more sequence numbers durable before they are used.
-    func reserve() -> Bool {
-        let until = lane.next + RunState.reservation
-        let mark = state.mark
-        state.put(RunState(run: raisedRun, next: until, gaps: untoldGaps))
-        guard state.flush() else {
-            state.rollBack(to: mark)
-            log(.error) { $0.text("the journal cannot be written: telemetry waits") }
-            return false
-        }
-        lane.reservedUntil = until
-        return true
-    }
-
-    /// What was given up and is not known to have been told.
-    var untoldGaps: [Gap] {
-        var list = GapList()
-        for entry in outbox.entries { if case .gap(let gap) = entry.content { list.add(gap) } }
-        for gap in lane.gaps.gaps { list.add(gap) }
-        return list.gaps
-    }
-
     /// The device was rolled back, to before what the back end has seen of a lane or of the audit log, or its journal is
     /// damaged. It goes on above that, and with a run above all that there can have been: each raise leaves 2^20 of them
     /// for every second. Nothing runs again: it may have been done since.
     ///
     /// The order is that of the records: if only the first ones become durable, the next start runs nothing again
     /// either, and what it does not find again has raised the run already.
-    func goOnAbove(lane seen: ChainHead?, audit journal: ChainHead?, _ now: TimeSample) {
+    func goOnAbove(lanes seen: LaneHeads, audit journal: ChainHead?, _ now: TimeSample) {
         isDamaged = false
         for entry in unfinished {
             _ = gate.finish(entry.key, .interrupted)
@@ -91,18 +69,24 @@ extension Engine {
         }
         let seconds = UInt64(clamping: clock.lowerBound(now) / 1000)
         raisedRun = min(max(raisedRun &+ DeviceState.damageMargin, seconds << 20), RunState.limit - 1)
-        if let seen { lane.skip(to: seen) }
-        state.put(RunState(run: raisedRun, next: lane.reservedUntil, gaps: untoldGaps))
+        for index in lanes.indices {
+            guard let head = seen[lanes[index].lane] else { continue }
+            lanes[index].skip(to: head)
+            // First, or a power cut would leave a spool that goes on below.
+            commit(index, now)
+        }
+        state.put(runState)
         if let journal {
             log(.error) { $0.text("this device was rolled back: the back end has seen more of its audit log") }
             let own = state.auditEnd?.sequence ?? 0
             state.skipAudit(to: journal)
             state.note(.rolledBack, [.number(0), .number(own)], auditTime(now))
         }
-        if let seen {
-            let next = seen.sequence &+ 1
+        for lane in Lane.allCases {
+            guard let head = seen[lane] else { continue }
+            let next = head.sequence &+ 1
             log(.error) { $0.text("this device was rolled back: going on above what the back end has seen") }
-            let code = UInt64(lane.lane.rawValue)
+            let code = UInt64(lane.rawValue)
             state.note(.rolledBack, [.number(code &+ 1), .number(next)], auditTime(now))
             tell(Event(kind: .rolledBack, values: [Event.Value(code: code, number: next)]), now)
         }
@@ -255,8 +239,6 @@ extension Engine {
             if isNoted { state.put(told: last) }
         }
         let end = entries.last.flatMap { state.head(of: $0) } ?? head
-        var heads = LaneHeads()
-        heads[lane.lane] = lane.head
         let checkpoint = Checkpoint(
             run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries)
         guard let payload = checkpoint.encoded(),

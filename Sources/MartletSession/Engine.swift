@@ -35,6 +35,8 @@ public final class Engine {
     public static let acknowledgementDeadline: UInt64 = 60_000
     /// Places of the link's window that telemetry never takes: a birth, its presence, a receipt and an event.
     static let reservedPlaces = 4
+    /// Places that are kept for alarms besides.
+    static let alarmPlaces = 1
     /// Milliseconds between two events that count refusals.
     static let refusalInterval: UInt64 = 60_000
     /// Milliseconds that a change which nothing follows from may wait until it is made durable.
@@ -66,7 +68,7 @@ public final class Engine {
         case birth
         case presence
         case outbox(UInt64)
-        case telemetry(UInt64)
+        case telemetry(Lane, UInt64)
     }
 
     let identity: DeviceIdentity
@@ -90,7 +92,14 @@ public final class Engine {
     /// The journal was damaged, and no resume of this run has come since.
     var isDamaged: Bool
     var connection: UInt64 = 0
-    var lane: TelemetryLane
+    /// In the order of their codes, which is that of their urgency.
+    var lanes: [TelemetryLane] = []
+    /// Bytes that all spools together may have on the disk.
+    let spoolLimit: Int
+    /// How often envelopes became durable.
+    public internal(set) var commits = 0
+    /// Whether envelopes could not be made durable the last time.
+    var isSpoolStuck = false
     var outbox = Outbox()
     var backoff = Backoff()
     var phase = Phase.waiting(until: 0)
@@ -148,7 +157,9 @@ public final class Engine {
         public let gate: CommandGate
         public let entropy: any Entropy
         public let state: DeviceState
-        public let queue: any EnvelopeQueue
+        /// In the order of the lanes' codes.
+        public let spools: [Spool]
+        public let spoolLimit: Int
         public let topics: Topics
         public let batchLimits: ReadingBatch.Limits
         public let software: [Birth.Software]
@@ -158,7 +169,7 @@ public final class Engine {
 
         public init(
             identity: DeviceIdentity, sealer: EnvelopeSealer, gate: CommandGate, entropy: any Entropy,
-            state: DeviceState, queue: any EnvelopeQueue, topics: Topics, batchLimits: ReadingBatch.Limits,
+            state: DeviceState, spools: [Spool], spoolLimit: Int, topics: Topics, batchLimits: ReadingBatch.Limits,
             software: [Birth.Software], bootID: Bytes16?, buildTime: Int64
         ) {
             self.identity = identity
@@ -166,7 +177,8 @@ public final class Engine {
             self.gate = gate
             self.entropy = entropy
             self.state = state
-            self.queue = queue
+            self.spools = spools
+            self.spoolLimit = spoolLimit
             self.topics = topics
             self.batchLimits = batchLimits
             self.software = software
@@ -184,20 +196,22 @@ public final class Engine {
         let previous = state.run
         // Without a saved state, time keeps the numbers above those of any earlier life of this device.
         let origin = UInt64(clamping: max(now.system, setup.buildTime) / 1000)
-        var first = previous?.next ?? origin
         var run = previous.map { $0.run + 1 } ?? origin
-        if state.damage > 0 {
-            // The newest numbers may be what was damaged.
-            first = max(first &+ DeviceState.damageMargin, origin)
-            run = max(run &+ DeviceState.damageMargin, origin)
-        }
+        if state.damage > 0 { run = max(run &+ DeviceState.damageMargin, origin) }
         self.run = run
         raisedRun = run
         isDamaged = state.damage > 0
-        lane = TelemetryLane(
-            lane: .normal, queue: setup.queue, next: first, reservedUntil: first,
-            head: state.damage > 0 ? nil : previous?.head, gaps: GapList(previous?.gaps ?? []),
-            limits: setup.batchLimits)
+        spoolLimit = setup.spoolLimit
+        for (spool, lane) in zip(setup.spools, Lane.allCases) {
+            let previous = previous?.lanes[Int(lane.rawValue)]
+            var reserved = previous?.next ?? origin
+            // The newest numbers may be what was damaged.
+            if state.damage > 0 { reserved = max(reserved &+ DeviceState.damageMargin, origin) }
+            lanes.append(
+                TelemetryLane(
+                    lane: lane, spool: spool, reserved: reserved, gaps: GapList(previous?.gaps ?? []),
+                    limits: setup.batchLimits))
+        }
         identity = setup.identity
         sealer = setup.sealer
         gate = setup.gate
@@ -242,6 +256,9 @@ public final class Engine {
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
         if let flushDue { due = min(due ?? .max, flushDue) }
+        for index in 0..<lanes.count {
+            if let commitDue = lanes[index].commitDue { due = min(due ?? .max, commitDue) }
+        }
         return due
     }
 
@@ -272,31 +289,14 @@ public final class Engine {
             state.put(floor: floor)
             clock.didPersist(floor)
         }
+        commitWhenDue(now)
         flushWhenDue(now)
         if !state.hasPending { goOn(now) }
         sendCheckpoint(now)
         send(now)
         // What sending changed has its time too.
         flushWhenDue(now)
-    }
-
-    // MARK: Telemetry
-
-    /// Closes the batch into a signed envelope. False if that is not possible now: the batch is unchanged.
-    public func close(_ batch: inout ReadingBatch, _ now: TimeSample) -> Bool {
-        if lane.next >= lane.reservedUntil, !reserve() { return false }
-        do throws(EnvelopeError) {
-            return try lane.close(
-                &batch, claims: stamp(.telemetry, now), now: now.boot, wallClock: clock.wallClock(now), sealer: sealer)
-        } catch {
-            log(.error) { $0.text("readings could not be signed") }
-            return false
-        }
-    }
-
-    /// Envelopes that the back end does not have yet, and other messages.
-    public var backlog: Int {
-        lane.queue.count + outbox.entries.count + lane.gaps.gaps.count + (state.ledger.hasRecorded ? 1 : 0)
+        state.settle()
     }
 
     // MARK: Commands
@@ -318,7 +318,7 @@ public final class Engine {
     /// From now on only what is queued is sent.
     public func beginStop() { isStopping = true }
 
-    /// Saves what the next run must know and says goodbye. Whatever is still queued is lost, and will be told.
+    /// Saves what the next run must know and says goodbye. What is still spooled is sent by the next run.
     public func finishStop(_ now: TimeSample) {
         var wasClosed = false
         if case .waiting = phase { wasClosed = true }
@@ -335,13 +335,11 @@ public final class Engine {
         }
         phase = .waiting(until: nil)
         restoreInFlight()
-        lane.abandon()
-        state.put(RunState(run: raisedRun, next: lane.next, head: lane.head, gaps: untoldGaps))
-        if !state.flush() {
-            log(.error) { $0.text("the journal could not be written: the next run cannot link to this one") }
-        }
+        for index in lanes.indices { commit(index, now) }
         // The numbers from here on belong to the next run.
-        lane.reservedUntil = lane.next
+        for index in lanes.indices { lanes[index].reservedUntil = lanes[index].next }
+        state.put(runState)
+        if !state.flush() { log(.error) { $0.text("the journal could not be written") } }
         if !wasClosed { owner.changed(.disconnected) }
     }
 

@@ -14,19 +14,32 @@ public struct ConnectionPlan {
     public let will: [UInt8]
     /// Boot time in milliseconds.
     public let now: UInt64
+
+    /// The same, for an attempt at another boot time.
+    @inline(never)
+    package func later(_ now: UInt64) -> ConnectionPlan {
+        ConnectionPlan(
+            verificationTime: verificationTime &+ Int64(clamping: now > self.now ? (now - self.now) / 1000 : 0),
+            acceptsNotYetValid: acceptsNotYetValid, willTopic: willTopic, will: will, now: now)
+    }
 }
 
 /// Why a connection ended, as far as the session cares; the text is for people.
 public struct LinkFailure: Sendable {
     public let text: [UInt8]
+    /// Milliseconds that the back end wants to be left alone.
+    public let pause: UInt64
 
-    public init(text: [UInt8]) { self.text = text }
+    public init(text: [UInt8], pause: UInt64 = 0) {
+        self.text = text
+        self.pause = pause
+    }
 
     @inline(never)
     public init(_ text: StaticString) {
         var line = LogLine()
         line.text(text)
-        self.text = line.bytes
+        self.init(text: line.bytes)
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletCommands
+internal import MartletEnvelope
 internal import MartletMessages
 
 /// Signed messages that are not telemetry: receipts, events, gap records, checkpoints. Few, sent before telemetry, each
@@ -12,7 +13,7 @@ struct Outbox {
     enum Content {
         /// Nobody waits for it: it may be dropped.
         case passing
-        case gap(Gap)
+        case gap(Gap, Lane)
         /// Of a command that was carried out.
         case receipt(CommandKey)
         /// The audit log up to this entry.

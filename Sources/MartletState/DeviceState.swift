@@ -30,23 +30,33 @@ public final class DeviceState {
     public static let damageMargin: UInt64 = 1 << 24
 
     /// All but the ledger.
-    fileprivate struct Values {
+    struct Values {
+        var settings = Settings()
+        /// The end of the audit log, waiting entries included, but for the one below.
+        var chain = AuditChain()
+        /// The record of the last entry, while its hash has not been taken; empty if there is none.
+        var unlinked: [UInt8] = []
+    }
+
+    /// What seldom changes. Replaced as a whole, so that a mark costs little.
+    final class Settings {
         var run: RunState?
         /// The trust document as it was received; empty if there is none.
         var trust: [UInt8] = []
         /// The pinned root that it goes back to, as SHA-256 of the key; empty before the first run.
         var root: [UInt8] = []
-        var facts = Facts()
-        /// The end of the audit log, waiting entries included.
-        var chain = AuditChain()
-    }
-
-    fileprivate struct Facts {
         /// Milliseconds since 1970.
         var floor: Int64?
         var isSuspended = false
         /// The highest audit entry that the back end has.
         var told: UInt64 = 0
+
+        init() {}
+
+        init(_ other: Settings) {
+            (run, trust, root) = (other.run, other.trust, other.root)
+            (floor, isSuspended, told) = (other.floor, other.isSuspended, other.told)
+        }
     }
 
     /// A point to go back to.
@@ -71,10 +81,13 @@ public final class DeviceState {
     private var flushed = 0
     /// The last durable audit entry when the journal was read.
     private let recoveredHead: ChainHead?
-    /// The last one since then; empty if there was none.
+    /// The record of the last one since then; empty if there was none.
     private var newestEntry: [UInt8] = []
-    /// The newest durable entries, oldest first.
+    /// The records of the newest durable entries: a ring once it has `recentCapacity`; the oldest is at `oldest`.
     private var recent: [[UInt8]] = []
+    private var oldest = 0
+    /// Records of the newest flush, whose entries are not among these yet.
+    private var unfiled: [[UInt8]] = []
     /// Entries that were not written down since too many waited.
     private var lost: UInt64 = 0
 
@@ -98,52 +111,58 @@ public final class DeviceState {
 
     // MARK: What holds
 
-    public var run: RunState? { values.run }
-    public var trust: [UInt8] { values.trust }
-    public var root: [UInt8] { values.root }
-    public var floor: Int64? { values.facts.floor }
-    public var isSuspended: Bool { values.facts.isSuspended }
+    public var run: RunState? { values.settings.run }
+    public var trust: [UInt8] { values.settings.trust }
+    public var root: [UInt8] { values.settings.root }
+    public var floor: Int64? { values.settings.floor }
+    public var isSuspended: Bool { values.settings.isSuspended }
     /// The highest audit entry that the back end has.
-    public var told: UInt64 { values.facts.told }
+    public var told: UInt64 { values.settings.told }
 
     // MARK: Changes
 
     public func put(_ run: RunState) {
-        values.run = run
-        put(.run, run.encoded() ?? [])
+        change { $0.run = run }
+        put(RecordKind.run.record(run.encoded() ?? []))
     }
 
     /// An entry of the ledger that changed.
-    public func put(_ entry: Ledger.Entry) { put(.ledger, ledger.encode(entry)) }
+    public func put(_ entry: Ledger.Entry) { put(ledger.encode(entry, after: RecordKind.ledger.rawValue)) }
 
     /// `digest`: of the pinned root that the trust document goes back to.
     public func put(root digest: [UInt8]) {
-        values.root = digest
-        put(.root, digest)
+        change { $0.root = digest }
+        put(RecordKind.root.record(digest))
     }
 
     /// `message`: the trust document as it was received; empty if there is none any longer.
     public func put(trust message: [UInt8]) {
-        values.trust = message
-        put(.trust, message)
+        change { $0.trust = message }
+        put(RecordKind.trust.record(message))
     }
 
     /// Milliseconds since 1970.
     public func put(floor: Int64) {
-        values.facts.floor = floor
+        change { $0.floor = floor }
         putFacts()
     }
 
     public func put(isSuspended: Bool) {
-        values.facts.isSuspended = isSuspended
+        change { $0.isSuspended = isSuspended }
         putFacts()
     }
 
     /// The back end has the audit log up to this entry.
     public func put(told index: UInt64) {
-        if index == values.facts.told { return }
-        values.facts.told = index
+        if index == told { return }
+        change { $0.told = index }
         putFacts()
+    }
+
+    private func change(_ body: (Settings) -> Void) {
+        let settings = Settings(values.settings)
+        body(settings)
+        values.settings = settings
     }
 
     /// Adds an entry to the audit log.
@@ -155,29 +174,47 @@ public final class DeviceState {
             lost += 1
             return false
         }
-        if lost > 0, let entry = values.chain.append(.damaged, [.number(lost)], at: time, hashing: hashing) {
-            lost = 0
-            put(.entry, entry)
-        }
-        guard let entry = values.chain.append(kind, noted, at: time, hashing: hashing) else { return false }
-        put(.entry, entry)
+        if lost > 0, append(.damaged, [.number(lost)], time) { lost = 0 }
+        return append(kind, noted, time)
+    }
+
+    private func append(_ kind: AuditKind, _ noted: [AuditValue], _ time: AuditTime) -> Bool {
+        linkEntry()
+        guard let entry = values.chain.next(kind, noted, at: time) else { return false }
+        let record = RecordKind.entry.record(entry)
+        values.unlinked = record
+        put(record)
         return true
+    }
+
+    /// Takes the hash of the last audit entry.
+    private func linkEntry() {
+        if values.unlinked.isEmpty { return }
+        let record = values.unlinked
+        values.chain.link(record.span.extracting(droppingFirst: 1), hashing: hashing)
+        values.unlinked = []
     }
 
     /// The audit log goes on above `head`, which the back end has seen.
     public func skipAudit(to head: ChainHead) {
+        linkEntry()
         if values.chain.skip(to: head) { putFacts() }
     }
 
-    private func put(_ kind: RecordKind, _ body: [UInt8]) {
-        let record = kind.record(body)
+    private func put(_ record: [UInt8]) {
         pendingSize += record.count
         pending.append(record)
     }
 
-    private func putFacts() { put(.facts, encodedFacts(head: values.chain.head)) }
+    private func putFacts() { put(RecordKind.facts.record(encodedFacts(head: auditEnd))) }
 
     // MARK: Durability
+
+    /// Does what an audit entry and a flush leave to be done. Whoever needs it does so; to be called when nobody waits.
+    public func settle() {
+        linkEntry()
+        fileRecords()
+    }
 
     public var hasPending: Bool { !pending.isEmpty }
     /// Whether what waits should not wait any longer.
@@ -212,12 +249,13 @@ public final class DeviceState {
             } catch {
                 return false
             }
-            for record in records where record.first == RecordKind.entry.rawValue {
-                newestEntry = [UInt8](copying: record.span.extracting(droppingFirst: 1))
-                if recent.count >= Self.recentCapacity { recent.removeFirst() }
-                recent.append(newestEntry)
+            fileRecords()
+            if count == pending.count {
+                swap(&pending, &unfiled)
+            } else {
+                pending.removeFirst(count)
+                unfiled = records
             }
-            pending.removeFirst(count)
             pendingSize -= size
             flushed += count
         }
@@ -225,34 +263,56 @@ public final class DeviceState {
         return true
     }
 
+    private func fileRecords() {
+        if unfiled.isEmpty { return }
+        for entry in unfiled where entry.first == RecordKind.entry.rawValue {
+            newestEntry = entry
+            if recent.count < Self.recentCapacity {
+                recent.append(entry)
+            } else {
+                recent[oldest] = entry
+                oldest = (oldest + 1) % Self.recentCapacity
+            }
+        }
+        unfiled.removeAll(keepingCapacity: true)
+    }
+
     /// Everything that holds, in the order in which it is read. The audit log ends before the entries that wait.
     private func snapshot() -> [[UInt8]] {
         var records = [RecordKind.facts.record(encodedFacts(head: auditHead))]
-        if let run = values.run, let bytes = run.encoded() { records.append(RecordKind.run.record(bytes)) }
-        if !values.trust.isEmpty { records.append(RecordKind.trust.record(values.trust)) }
-        if !values.root.isEmpty { records.append(RecordKind.root.record(values.root)) }
-        for entry in ledger.entries { records.append(RecordKind.ledger.record(ledger.encode(entry))) }
+        if let run, let bytes = run.encoded() { records.append(RecordKind.run.record(bytes)) }
+        if !trust.isEmpty { records.append(RecordKind.trust.record(trust)) }
+        if !root.isEmpty { records.append(RecordKind.root.record(root)) }
+        for entry in ledger.entries { records.append(ledger.encode(entry, after: RecordKind.ledger.rawValue)) }
         return records
     }
 
     // MARK: The audit log
 
     /// The last durable entry. Its hash is taken when somebody asks: nobody does while commands come and go.
-    public var auditHead: ChainHead? { newestEntry.isEmpty ? recoveredHead : head(of: newestEntry) }
+    public var auditHead: ChainHead? {
+        fileRecords()
+        return newestEntry.isEmpty ? recoveredHead : head(of: RecordKind.body(of: newestEntry))
+    }
 
     /// Where the log ends, entries that wait included.
-    public var auditEnd: ChainHead? { values.chain.head }
+    public var auditEnd: ChainHead? {
+        linkEntry()
+        return values.chain.head
+    }
 
     /// How many entries the back end does not have, those that wait included.
     public var untoldCount: UInt64 {
-        let last = values.chain.head?.sequence ?? 0
-        return last - min(last, values.facts.told)
+        let last = auditEnd?.sequence ?? 0
+        return last - min(last, told)
     }
 
     /// The oldest durable entries that the back end does not have, at most `count` and so many bytes; nil if they cannot
     /// be read now, which does not mean that they are missing.
     public func untold(count: Int, size: Int) -> [[UInt8]]? {
-        let told = values.facts.told
+        fileRecords()
+        let told = self.told
+        let recent = self.recent.indices.map { RecordKind.body(of: self.recent[(oldest + $0) % self.recent.count]) }
         if let oldest = recent.first.flatMap({ Self.index(of: $0.span) }), oldest > told &+ 1 {
             // Those before are on disk only, after some that a failed commit left there and others replaced.
             var older: [[UInt8]] = []
@@ -300,7 +360,7 @@ public final class DeviceState {
     }
 
     /// The first member of an entry that this object wrote.
-    private static func index(of entry: Span<UInt8>) -> UInt64? {
+    static func index(of entry: Span<UInt8>) -> UInt64? {
         var reader = CBORReader(entry)
         guard (try? reader.array(exactly: 5)) != nil else { return nil }
         return try? reader.unsigned()
@@ -322,79 +382,12 @@ public final class DeviceState {
         var bytes = [UInt8](repeating: 0, count: 80)
         var writer = CBORWriter(bytes.mutableSpan)
         writer.array(4)
-        if let floor = values.facts.floor { writer.integer(floor) } else { writer.null() }
-        writer.bool(values.facts.isSuspended)
-        writer.unsigned(values.facts.told)
+        if let floor { writer.integer(floor) } else { writer.null() }
+        writer.bool(isSuspended)
+        writer.unsigned(told)
         if let head { writer.head(head) } else { writer.null() }
         let count = (try? writer.finish()) ?? 0
         bytes.removeLast(bytes.count - count)
         return bytes
-    }
-
-    /// What recovery makes of the records.
-    private final class Reading {
-        let ledger: Ledger
-        let hashing: any Hashing
-        var values = Values()
-        var recent: [[UInt8]] = []
-        var damage = 0
-
-        init(ledger: Ledger, hashing: any Hashing) {
-            self.ledger = ledger
-            self.hashing = hashing
-        }
-
-        func take(_ record: Span<UInt8>, isFirst: Bool) {
-            if isFirst {
-                values = Values()
-                recent = []
-                ledger.removeAll()
-            }
-            guard record.count > 0, let kind = RecordKind(rawValue: record[0]),
-                read(kind, [UInt8](copying: record.extracting(droppingFirst: 1)))
-            else {
-                damage += 1
-                return
-            }
-        }
-
-        private func read(_ kind: RecordKind, _ body: [UInt8]) -> Bool {
-            switch kind {
-            case .facts: return (try? readFacts(body.span)) != nil
-            case .run:
-                guard let run = RunState(decoding: body) else { return false }
-                values.run = run
-                return true
-            case .ledger: return ledger.recover(body.span)
-            case .trust:
-                values.trust = body
-                return true
-            case .root:
-                guard body.count == 32 else { return false }
-                values.root = body
-                return true
-            case .entry:
-                recent.append(body)
-                if recent.count > DeviceState.recentCapacity { recent.removeFirst() }
-                guard let index = DeviceState.index(of: body.span) else { return false }
-                values.chain = AuditChain(
-                    after: ChainHead(sequence: index, digest: hashing.sha256(body.span)))
-                return true
-            }
-        }
-
-        private func readFacts(_ bytes: Span<UInt8>) throws(CBORError) {
-            var reader = CBORReader(bytes)
-            try reader.array(exactly: 4)
-            var facts = Facts()
-            if try !reader.isNull() { facts.floor = try reader.integer() }
-            facts.isSuspended = try reader.bool()
-            facts.told = try reader.unsigned()
-            var head: ChainHead?
-            if try !reader.isNull() { head = try reader.head(bytes) }
-            try reader.finish()
-            values.facts = facts
-            values.chain = AuditChain(after: head)
-        }
     }
 }

@@ -17,6 +17,8 @@ enum RecordKind: UInt8 {
     /// SHA-256 of the pinned root that the trust document goes back to.
     case root = 6
 
+    static func body(of record: [UInt8]) -> [UInt8] { [UInt8](copying: record.span.extracting(droppingFirst: 1)) }
+
     func record(_ body: [UInt8]) -> [UInt8] {
         var record = [UInt8](capacity: 1 + body.count) { $0.append(rawValue) }
         record.append(copying: body.span)

@@ -2,34 +2,45 @@
 
 internal import MartletCBOR
 internal import MartletCOSE
-public import MartletEnvelope
+internal import MartletEnvelope
 public import MartletMessages
 internal import MartletTelemetry
 
 /// What one run must know of those before: the run counter and the sequence numbers that were given out.
 public struct RunState: Equatable, Sendable {
-    /// Sequence numbers that are reserved at once. A power cut costs at most so many numbers, not readings.
+    /// Sequence numbers that are reserved at once. So many are skipped at most if the spool is damaged.
     public static let reservation: UInt64 = 4096
     /// All numbers stay below: far from overflow for the lifetime of any device.
     public static let limit: UInt64 = 1 << 62
 
+    /// Of one lane.
+    public struct Lane: Equatable, Sendable {
+        /// No envelope has this sequence number or a higher one.
+        public var next: UInt64
+        /// What was given up and not told yet.
+        public var gaps: [Gap]
+
+        public init(next: UInt64, gaps: [Gap] = []) {
+            self.next = next
+            self.gaps = gaps
+        }
+    }
+
     public var run: UInt64
-    /// No envelope has this sequence number or a higher one.
-    public var next: UInt64
-    /// The last envelope; nil unless the run before ended in order.
-    public var head: ChainHead?
-    /// What was given up and not told yet.
-    public var gaps: [Gap]
+    /// In the order of the lanes' codes.
+    public var lanes: [Lane]
 
     public func encoded() -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: 2048)
+        var bytes = [UInt8](repeating: 0, count: 4096)
         var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(4)
+        writer.array(1 + lanes.count)
         writer.unsigned(run)
-        writer.unsigned(next)
-        if let head { writer.head(head) } else { writer.null() }
-        writer.array(gaps.count)
-        for gap in gaps { writer.bytes(gap.encoded().span) }
+        for lane in lanes {
+            writer.array(2)
+            writer.unsigned(lane.next)
+            writer.array(lane.gaps.count)
+            for gap in lane.gaps { writer.bytes(gap.encoded().span) }
+        }
         guard let count = try? writer.finish() else { return nil }
         bytes.removeLast(bytes.count - count)
         return bytes
@@ -37,32 +48,35 @@ public struct RunState: Equatable, Sendable {
 
     /// nil if the bytes are not a saved state.
     public init?(decoding bytes: [UInt8]) {
+        lanes = []
         do throws(CBORError) {
             var reader = CBORReader(bytes.span)
-            try reader.array(exactly: 4)
+            try reader.array(exactly: 1 + MartletEnvelope.Lane.allCases.count)
             run = try reader.unsigned()
-            next = try reader.unsigned()
-            head = nil
-            if try !reader.isNull() { head = try reader.head(bytes.span) }
-            gaps = []
-            for _ in 0..<(try reader.array()) {
-                let range = try reader.bytes()
-                guard let gap = try? Gap(decoding: bytes.span.extracting(range)) else { return nil }
-                gaps.append(gap)
+            for _ in MartletEnvelope.Lane.allCases {
+                try reader.array(exactly: 2)
+                var lane = Lane(next: try reader.unsigned())
+                for _ in 0..<(try reader.array()) {
+                    let range = try reader.bytes()
+                    guard let gap = try? Gap(decoding: bytes.span.extracting(range)) else { return nil }
+                    lane.gaps.append(gap)
+                }
+                lanes.append(lane)
             }
             try reader.finish()
         } catch {
             return nil
         }
-        guard run < Self.limit, next < Self.limit, head.map({ $0.sequence < next }) ?? true,
-            gaps.count <= GapList.capacity, gaps.allSatisfy({ $0.last < next })
+        guard run < Self.limit,
+            lanes.allSatisfy({ lane in
+                lane.next < Self.limit && lane.gaps.count <= GapList.capacity
+                    && lane.gaps.allSatisfy { $0.last < lane.next }
+            })
         else { return nil }
     }
 
-    public init(run: UInt64, next: UInt64, head: ChainHead? = nil, gaps: [Gap] = []) {
+    public init(run: UInt64, lanes: [Lane]) {
         self.run = run
-        self.next = next
-        self.head = head
-        self.gaps = gaps
+        self.lanes = lanes
     }
 }

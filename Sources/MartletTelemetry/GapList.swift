@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import MartletCOSE
 public import MartletMessages
+
+/// What became of an envelope that was given up.
+public struct DroppedEnvelope: Equatable, Sendable {
+    public let sequence: UInt64
+    /// nil if it is not known any more.
+    public let digest: Digest?
+    public let readings: Int
+
+    public init(sequence: UInt64, digest: Digest?, readings: Int) {
+        self.sequence = sequence
+        self.digest = digest
+        self.readings = readings
+    }
+}
 
 /// What a lane gave up and has not told yet. Neighbours become one record; the list is bounded, never dropped.
 public struct GapList: Sendable {
@@ -26,6 +41,8 @@ public struct GapList: Sendable {
 
     /// Adds a record, or takes back one that could not be told.
     public mutating func add(_ gap: Gap) {
+        // Damage that is found again, or what could not be removed after it was written down.
+        if gaps.contains(gap) { return }
         let neighbour = gaps.firstIndex { $0.reason == gap.reason && $0.last < gap.first && gap.first - $0.last == 1 }
         if neighbour == nil && gaps.count < Self.capacity {
             gaps.append(gap)

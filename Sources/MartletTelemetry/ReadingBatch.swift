@@ -31,7 +31,7 @@ public struct ReadingBatch {
         /// Bytes of names, units and values, and 24 for each reading's fixed part.
         public var bytes = 4096
         /// Milliseconds since the first reading.
-        public var age: UInt64 = 5000
+        public var age: UInt64 = 10_000
 
         public init() {}
     }

@@ -2,55 +2,71 @@
 
 internal import MartletCOSE
 public import MartletEnvelope
+public import MartletJournal
 internal import MartletMessages
 
-/// One lane: closes batches into envelopes, numbers, links and signs them, and puts them into the queue.
+/// One lane: closes batches into envelopes, numbers, links and signs them, and puts them into the spool.
 ///
 /// Sequence numbers come from a reservation that its owner made durable before: a number is never used twice, even
-/// if the program dies between two envelopes.
+/// if the spool is damaged.
 public struct TelemetryLane {
     public let lane: Lane
-    public let queue: any EnvelopeQueue
+    public let spool: Spool
     /// What was given up and not told yet.
     public var gaps: GapList
     /// The last envelope.
     public private(set) var head: ChainHead?
+    /// The last one that a power cut cannot take back.
+    public private(set) var durableHead: ChainHead?
     /// The next sequence number.
     public private(set) var next: UInt64
     /// Numbers below this one may be used.
     public var reservedUntil: UInt64
+    /// Boot time at which what was closed must be made durable; nil if nothing waits for that.
+    public var commitDue: UInt64?
+    /// Readings that were closed in this run, and those of them that are durable.
+    public private(set) var closed: UInt64 = 0
+    public private(set) var durable: UInt64 = 0
     private var payload: [UInt8]
 
-    /// `head` is nil if the last envelope of the run before is not known.
+    /// `reserved`: no number from there on was ever used.
+    ///
+    /// If the spool is damaged, numbers above what it knows of may have been used, and what they were is lost.
     public init(
-        lane: Lane, queue: any EnvelopeQueue, next: UInt64, reservedUntil: UInt64, head: ChainHead?, gaps: GapList,
-        limits: ReadingBatch.Limits
+        lane: Lane, spool: Spool, reserved: UInt64, gaps: GapList, limits: ReadingBatch.Limits
     ) {
         self.lane = lane
-        self.queue = queue
-        self.next = next
-        self.reservedUntil = reservedUntil
-        self.head = head
+        self.spool = spool
         self.gaps = gaps
         payload = [UInt8](repeating: 0, count: ReadingBatch.packSize(limits))
+        if let (next, head) = spool.recovered, spool.damage == 0 || next >= reserved {
+            self.next = next
+            self.head = head
+            durableHead = head
+            reservedUntil = max(reserved, next)
+            return
+        }
+        let first = spool.recovered?.next ?? 0
+        if spool.damage > 0, first < reserved {
+            self.gaps.add(Gap(first: first, last: reserved - 1, readings: 0, reason: .corrupt, digest: nil))
+        }
+        next = reserved
+        reservedUntil = reserved
+        spool.begin(at: reserved, after: nil)
+        // So that the next start does not find and tell the same damage.
+        if spool.damage > 0 { commitDue = 0 }
     }
 
-    /// Closes `batch` into one signed envelope. False, and nothing was done, if there is no reserved number or the
-    /// queue has no room although it dropped all that it could.
+    /// Closes `batch` into one signed envelope. False, and nothing was done, if there is no reserved number, or too much
+    /// waits for the disk.
     ///
     /// `time`: what the claims say of the moment. `wallClock`: see `ReadingBatch.encode`. If it throws, the readings
     /// are still in the batch and no number was used.
     public mutating func close(
         _ batch: inout ReadingBatch, claims time: Claims, now: UInt64, wallClock: Int64?, sealer: EnvelopeSealer
     ) throws(EnvelopeError) -> Bool {
-        if batch.count == 0 { return true }
+        guard let due = batch.due else { return true }
         if next >= reservedUntil { return false }
-        let expected = payload.count + 512
-        while !queue.hasRoom(for: expected) {
-            guard let dropped = queue.dropOldest() else { return false }
-            gaps.add(dropped, reason: .retention)
-        }
-        let readings = batch.count
         let size = batch.encode(into: &payload, now: now, wallClock: wallClock)
         var claims = time
         claims.purpose = .telemetry
@@ -59,16 +75,34 @@ public struct TelemetryLane {
         claims.previous = head
         var digest: Digest?
         let pack = payload
-        try queue.append(sequence: next, readings: readings) { (envelope) throws(EnvelopeError) in
+        let isAppended = try spool.append(sequence: next, readings: batch.count) {
+            (envelope) throws(EnvelopeError) in
             let sealed = try sealer.seal(
                 claims, contentType: ContentFormat.senML, payload: pack.span.extracting(first: size), into: &envelope)
             digest = sealed
             return sealed
         }
+        guard isAppended else { return false }
         if let digest { head = ChainHead(sequence: next, digest: digest) }
         next += 1
+        closed += UInt64(clamping: batch.count)
         batch.removeAll()
+        let isWaiting = spool.uncommittedSize < Self.commitSize
+        commitDue = min(commitDue ?? .max, isWaiting ? min(due, now &+ Self.commitInterval) : now)
         return true
+    }
+
+    /// Bytes of envelopes that do not wait for more to be made durable together with them.
+    public static let commitSize = 4096
+    /// Milliseconds that envelopes wait for more at most.
+    public static let commitInterval: UInt64 = 10_000
+
+    /// Makes durable what was closed.
+    public mutating func commit() throws(JournalError) {
+        try spool.commit()
+        commitDue = nil
+        durable = closed
+        durableHead = head
     }
 
     /// The back end has seen more of this lane than this device knows of: its state was rolled back. Goes on above,
@@ -76,12 +110,9 @@ public struct TelemetryLane {
     public mutating func skip(to head: ChainHead) {
         guard head.sequence >= next else { return }
         self.head = head
+        durableHead = head
         next = head.sequence &+ 1
         reservedUntil = next
-    }
-
-    /// Gives up everything that is queued, since the program ends.
-    public mutating func abandon() {
-        while let dropped = queue.dropOldest() { gaps.add(dropped, reason: .retention) }
+        spool.begin(at: next, after: head)
     }
 }

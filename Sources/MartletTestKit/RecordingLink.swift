@@ -42,6 +42,9 @@ public final class RecordingLink: Link {
     /// Whether the board has power; without it nothing goes out.
     var hasPower: () -> Bool = { true }
 
+    /// Puts something else in the place of a payload.
+    var rewrites: (([UInt8]) -> [UInt8])?
+
     private var lastID: Int32 = 0
 
     public init() {}
@@ -79,6 +82,7 @@ public final class RecordingLink: Link {
         lastID = lastID % 65_535 + 1
         var copy: [UInt8] = []
         for index in payload.indices { copy.append(payload[index]) }
+        if let rewrites { copy = rewrites(copy) }
         let message = Message(id: lastID, topic: topic, payload: copy, isRetained: retained, connection: plans.count)
         published.append(message)
         unacknowledged.append(message)

@@ -28,7 +28,7 @@ final class SimulatedBackEnd {
     /// All that was ever in a birth.
     private var known: [Bytes16] = []
     private(set) var journal: ChainHead?
-    private var head: ChainHead?
+    private(set) var heads = LaneHeads()
     /// Every version from 1 on.
     private(set) var documents: [Document]
     /// Whether anything said that the device's state was lost, copied or rolled back.
@@ -104,13 +104,22 @@ final class SimulatedBackEnd {
         case .event:
             guard let event = try? Event(decoding: payload) else { break }
             if event.kind == .rolledBack || event.kind == .stateLost { sawLoss = true }
-        case .telemetry:
-            guard let signed = device.open(message), let sequence = signed.envelope.claims.sequence else { break }
-            books.totals.count(.envelope)
-            if sequence > head?.sequence ?? 0 { head = ChainHead(sequence: sequence, digest: signed.digest) }
+        case .telemetry, .gap:
+            if let (lane, head) = enter(message), head.sequence > heads[lane]?.sequence ?? 0 { heads[lane] = head }
         default: break
         }
         return []
+    }
+
+    /// Enters telemetry or a gap record into the books. Gives what an envelope is called.
+    func enter(_ message: RecordingLink.Message) -> (Lane, ChainHead)? {
+        guard let signed = device.open(message), let lane = signed.envelope.claims.lane else { return nil }
+        if signed.leaf == .signed(.gap), let gap = try? Gap(decoding: signed.payload.span) { books.told(lane, gap) }
+        guard signed.leaf == .signed(.telemetry), let sequence = signed.envelope.claims.sequence else { return nil }
+        books.totals.count(.envelope)
+        let head = ChainHead(sequence: sequence, digest: signed.digest)
+        if !books.arrived(lane, head, previous: signed.envelope.claims.previous) { sawLoss = true }
+        return (lane, head)
     }
 
     private func answer(_ birth: Birth, _ time: UInt64) throws(TestKitError) -> [DownMessage] {
@@ -125,8 +134,6 @@ final class SimulatedBackEnd {
             newest = birth.challenge
             challenge = birth.challenge
         }
-        var heads = LaneHeads()
-        heads[.normal] = head
         let resume = Resume(
             time: time, journal: journal, leastTrustVersion: UInt64(documents.count), heads: heads)
         var messages = [
@@ -153,7 +160,9 @@ final class SimulatedBackEnd {
 
     private func take(_ checkpoint: Checkpoint) {
         see(checkpoint.head)
-        if let head = checkpoint.heads[.normal], head.sequence > self.head?.sequence ?? 0 { self.head = head }
+        for lane in Lane.allCases {
+            if let head = checkpoint.heads[lane], head.sequence > heads[lane]?.sequence ?? 0 { heads[lane] = head }
+        }
         for bytes in checkpoint.entries {
             guard let entry = try? AuditEntry(decoding: bytes.span) else {
                 books.fail("a checkpoint holds what is no entry")

@@ -25,8 +25,9 @@ final class SimulatedBooks {
 
     /// When each challenge was first told, in boot time of the life that told it.
     private var challenges: [(value: Bytes16, life: Int, since: UInt64)] = []
-    /// What each number of a lane was given to, and each index of the audit log, since the last loss.
-    private var sequences: [UInt64: Digest] = [:]
+    /// In the order of their codes.
+    var lanes = [SimulatedLane](repeating: SimulatedLane(), count: Lane.allCases.count)
+    /// What each index of the audit log was given to.
     private var entries: [UInt64: Digest] = [:]
     private var previous: [UInt64: Digest] = [:]
     private var trustVersion: UInt64 = 0
@@ -72,7 +73,7 @@ final class SimulatedBooks {
     func didLose() {
         losses += 1
         for order in orders { order.isExcused = true }
-        sequences = [:]
+        forgetReadings()
         trustVersion = 0
         lastRun = 0
     }
@@ -146,11 +147,6 @@ final class SimulatedBooks {
         } else {
             fail("a receipt for a message that nobody signed")
         }
-    }
-
-    func publishedReadings(_ sequence: UInt64, _ digest: Digest) {
-        if let known = sequences[sequence], known != digest { fail("a sequence number came again", sequence) }
-        sequences[sequence] = digest
     }
 
     private func see(_ challenge: Bytes16, _ boot: UInt64) {

@@ -45,6 +45,9 @@ public final class SimulatedDisk: Storage {
     public var capacity: Int?
     /// False for a disk, or a program, that lies: a sync does nothing.
     public var syncsContent = true
+    /// Of which files a sync takes effect only with the next one of their stream: what follows it, happens before it.
+    var delaysSync: (SegmentName) -> Bool = { _ in false }
+    private var delayed: [SimulatedFile] = []
     /// False for a program that does not sync the directory: a power cut may undo that a file was made.
     public var syncsNames = true
 
@@ -74,6 +77,7 @@ public final class SimulatedDisk: Storage {
     private func switchOn() {
         cutAfter = nil
         isOff = false
+        delayed = []
     }
 
     private func survives(_ cut: Cut) -> Bool {
@@ -156,8 +160,19 @@ public final class SimulatedDisk: Storage {
             file.failSync { random.oneIn(2) }
             throw error
         }
-        if syncsContent { file.sync() }
+        if syncsContent { settle(file) }
         try step()
+    }
+
+    private func settle(_ file: SimulatedFile) {
+        for late in delayed where late.name.stream == file.name.stream { late.sync() }
+        delayed.removeAll { $0.name.stream == file.name.stream }
+        if delaysSync(file.name) { delayed.append(file) } else { file.sync() }
+    }
+
+    /// Bytes of all files of some streams.
+    func size(_ streams: ClosedRange<UInt8>) -> Int {
+        files.reduce(0) { streams.contains($1.name.stream) ? $0 + $1.content.count : $0 }
     }
 
     private func file(_ name: SegmentName) throws(StorageError) -> SimulatedFile {

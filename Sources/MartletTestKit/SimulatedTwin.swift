@@ -14,6 +14,12 @@ public enum SimulatedTwin: UInt8, CaseIterable, Sendable {
     case constantChallenge
     /// A command that was refused may come again.
     case unconsumedVerdict
+    /// Readings are sent before they are durable.
+    case earlyReadings
+    /// Readings get their number and their signature each time they are sent.
+    case lateSignature
+    /// A segment of the spool goes before it is durable that its readings were given up.
+    case lateGap
 
     public var name: StaticString {
         switch self {
@@ -22,6 +28,9 @@ public enum SimulatedTwin: UInt8, CaseIterable, Sendable {
         case .keptChallenge: "kept-challenge"
         case .constantChallenge: "constant-challenge"
         case .unconsumedVerdict: "unconsumed-verdict"
+        case .earlyReadings: "early-readings"
+        case .lateSignature: "late-signature"
+        case .lateGap: "late-gap"
         }
     }
 

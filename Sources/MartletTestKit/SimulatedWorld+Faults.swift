@@ -23,6 +23,7 @@ extension SimulatedWorld {
             books.totals.count(.brokerLoss)
             say("the broker restarts without its store")
             breakConnection()
+            for message in broker.inbox { _ = backEnd.enter(message) }
             broker.forget()
         }
     }
@@ -139,6 +140,7 @@ extension SimulatedWorld {
     }
 
     func didStart() {
+        plant()
         device.owner.logLevel = listener == nil ? .error : .debug
         seenCalls = 0
         seenMessages = 0

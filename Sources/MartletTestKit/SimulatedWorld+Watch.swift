@@ -22,6 +22,7 @@ extension SimulatedWorld {
             published(device.link.published[seenMessages])
             seenMessages += 1
         }
+        for lane in Lane.allCases { books.durable(lane, readings: device.engine.durableReadings(lane)) }
         while seenCalls < device.owner.commands.count {
             executes(device.owner.commands[seenCalls])
             seenCalls += 1
@@ -83,8 +84,11 @@ extension SimulatedWorld {
                 say("receipt:", books.number(of: order), UInt64(receipt.outcome.rawValue))
             }
         case .telemetry:
-            guard let sequence = envelope.claims.sequence else { return books.fail("readings without a number") }
-            books.publishedReadings(sequence, device.key.hashing.sha256(message.payload.span))
+            guard let sequence = envelope.claims.sequence, let lane = envelope.claims.lane else {
+                return books.fail("readings without a number")
+            }
+            say("readings:", UInt64(lane.rawValue), sequence)
+            books.published(lane, sequence, device.key.hashing.sha256(message.payload.span))
         case .checkpoint:
             guard let checkpoint = try? Checkpoint(decoding: payload) else {
                 return books.fail("a checkpoint cannot be read")
@@ -134,7 +138,9 @@ extension SimulatedWorld {
             books.fail("an entry of the audit log is missing", missing)
         }
         if books.losses == 0, backEnd.sawLoss { books.fail("a loss was told, and there was none") }
+        if problem == nil { books.judgeReadings() }
         if problem == nil { try probe() }
+        if problem == nil { try probeLanes() }
         if books.isRolledBack, books.lastRun < backEnd.run {
             books.fail("a device that was rolled back has a run below what the back end knows", backEnd.run)
         }
@@ -150,7 +156,7 @@ extension SimulatedWorld {
             && broker.session.isEmpty && (device.run.state.untoldCount == 0 || books.totals[.diskError] > 0)
     }
 
-    private func settleOnce() throws(TestKitError) {
+    func settleOnce() throws(TestKitError) {
         if device.link.state != .open {
             if let due = device.engine.due, due > now.boot { wait(due - now.boot) }
             device.connect()

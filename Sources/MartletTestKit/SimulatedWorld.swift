@@ -5,6 +5,7 @@ internal import MartletEnvelope
 internal import MartletMessages
 internal import MartletSession
 internal import MartletState
+internal import MartletTelemetry
 
 /// A device in any weather: its disk, its power, its clocks, a broker, a back end and an attacker, all driven by one
 /// seed, and books that say what must never be. The same seed does the same again.
@@ -17,6 +18,8 @@ public final class SimulatedWorld {
         var movesClocks = true
         var attacks = true
         var breaksNetwork = true
+        /// Readings come faster than they are sent.
+        var fillsSpool = true
 
         init(_ random: SeededEntropy) {
             cutsPower = !random.oneIn(4)
@@ -25,6 +28,7 @@ public final class SimulatedWorld {
             movesClocks = random.oneIn(2)
             attacks = !random.oneIn(4)
             breaksNetwork = !random.oneIn(5)
+            fillsSpool = random.oneIn(6)
         }
     }
 
@@ -42,6 +46,8 @@ public final class SimulatedWorld {
 
     /// Steps before the storm ends.
     static let steps = 260
+    static let spoolLimit = 49_152
+    static let spoolSegment = 8192
 
     let seed: UInt64
     let twin: SimulatedTwin?
@@ -72,6 +78,10 @@ public final class SimulatedWorld {
     var delivered: (signing: SimulatedSigning?, isRetained: Bool)?
     /// Milliseconds since 1970 at which the device's boot time was 0.
     var bootOrigin: Int64
+    /// A sensor reports at this moment.
+    var isReporting = false
+    /// Of what the twin `lateSignature` sent, by lane.
+    var lastNumbers = [UInt64?](repeating: nil, count: Lane.allCases.count)
     /// The storm is over.
     var isCalm = false
     /// Hears what happens, for people.
@@ -94,7 +104,10 @@ public final class SimulatedWorld {
         settings.disk = disk
         settings.commands = [pulse, set]
         settings.hasRealKeys = Self.hasRealKeys(seed)
-        settings.queueLimit = 16_384
+        settings.spoolLimit = Self.spoolLimit
+        settings.spoolSegment = Self.spoolSegment
+        settings.limits.age = 10_000
+        settings.limits.bytes = 2048
         settings.bootID = random.bytes16()
         settings.entropy = twin?.entropy(seed: seed, life: 0)
         bootOrigin = settings.clock.system - Int64(settings.clock.boot)
@@ -156,6 +169,7 @@ public final class SimulatedWorld {
 
     private func step() throws(TestKitError) {
         if device.link.state != .open, random.oneIn(2) { connect() }
+        if weather.fillsSpool, random.oneIn(8) { report() }
         switch random.below(100) {
         case 0..<16: carry()
         case 16..<28: answer()
@@ -180,6 +194,7 @@ public final class SimulatedWorld {
     func look() throws(TestKitError) {
         observe()
         if disk.isOff { try powerReturns() }
+        judgeSpool()
         if device.link.violations > 0 { books.fail("the link was used without a connection") }
     }
 
@@ -207,10 +222,6 @@ public final class SimulatedWorld {
         case 2..<6: wait(random.below(20_000))
         default: if let due = device.engine.due { wait(min(60_000, due - min(due, now.boot))) }
         }
-    }
-
-    private func report() {
-        _ = device.report(Double(random.below(100)))
     }
 
     // MARK: The network

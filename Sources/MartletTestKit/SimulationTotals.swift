@@ -10,6 +10,7 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
     case brokenConnection, brokerRestart, brokerLoss, duplicate, reordering, lostAcknowledgement
     case replay, forgery, trustDocument
     case signing, signedAgain, acceptance, effect, ownCommand, runAgain, receipt, checkpoint, envelope
+    case durableEnvelope, gap
 
     public var name: StaticString {
         switch self {
@@ -42,6 +43,8 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
         case .receipt: "receipts that arrived"
         case .checkpoint: "checkpoints that arrived"
         case .envelope: "envelopes of readings that arrived"
+        case .durableEnvelope: "envelopes of readings made durable"
+        case .gap: "gap records that arrived"
         }
     }
 }

@@ -17,9 +17,15 @@ public final class TestDevice {
     public struct Settings {
         public var clock = ManualClock()
         public var disk = SimulatedDisk(seed: 0)
-        public var limits = ReadingBatch.Limits()
-        /// Bytes of the telemetry queue.
-        public var queueLimit = 1 << 20
+        /// Batches are committed when they are closed, unless a test wants to wait.
+        public var limits = {
+            var limits = ReadingBatch.Limits()
+            limits.age = 0
+            return limits
+        }()
+        /// Bytes that the spools have on the disk, and those of a segment.
+        public var spoolLimit = 1 << 20
+        public var spoolSegment = 1 << 16
         public var commands: [CommandDeclaration] = []
         /// Milliseconds since 1970.
         public var buildTime: Int64 = 1_790_000_000_000
@@ -37,7 +43,8 @@ public final class TestDevice {
     public struct Run {
         public let link: RecordingLink
         public let owner: RecordingOwner
-        public let queue: MemoryQueue
+        /// In the order of the lanes' codes.
+        public let spools: [Spool]
         public let state: DeviceState
         public let engine: Engine
     }
@@ -111,16 +118,24 @@ public final class TestDevice {
         }
         let gate = CommandGate(root: trust.root, policy: policy, ledger: state.ledger, now: now.boot)
         for command in settings.commands { _ = gate.declare(command) }
-        let queue = MemoryQueue(byteLimit: settings.queueLimit)
+        var spools: [Spool] = []
+        for lane in Lane.allCases {
+            let journal = Journal(
+                storage: settings.disk, keys: keys, device: identity.id, stream: Spool.stream(lane),
+                segmentSize: settings.spoolSegment, historySize: nil)
+            guard let spool = try? Spool(journal) else { throw .engine }
+            spools.append(spool)
+        }
         let setup = Engine.Setup(
             identity: identity, sealer: sealer, gate: gate, entropy: settings.entropy ?? entropy, state: state,
-            queue: queue, topics: topics, batchLimits: settings.limits, software: [], bootID: settings.bootID,
+            spools: spools, spoolLimit: settings.spoolLimit, topics: topics, batchLimits: settings.limits, software: [],
+            bootID: settings.bootID,
             buildTime: settings.buildTime)
         let (link, owner, disk) = (RecordingLink(), RecordingOwner(), settings.disk)
         link.hasPower = { !disk.isOff }
         owner.hasPower = { !disk.isOff }
         guard let engine = Engine(setup, link: link, owner: owner, now: now) else { throw .engine }
-        return Run(link: link, owner: owner, queue: queue, state: state, engine: engine)
+        return Run(link: link, owner: owner, spools: spools, state: state, engine: engine)
     }
 
     /// The program ends without a word, and another one starts with the same disk.
@@ -243,14 +258,14 @@ public final class TestDevice {
     // MARK: Telemetry
 
     /// Takes one number at this moment and closes the batch. False if the engine cannot close it now.
-    public func report(_ value: Double) -> Bool {
+    public func report(_ value: Double, _ lane: Lane = .normal) -> Bool {
         let name = text("temperature")
         do throws(ReadingError) {
             try batch.append(name: name.span, unit: Span(), value: .number(value), time: now.boot)
         } catch {
             return false
         }
-        let isClosed = engine.close(&batch, now)
+        let isClosed = engine.close(&batch, lane, now)
         engine.advance(now)
         return isClosed
     }

@@ -30,6 +30,19 @@ public final class TestSegmentKeys: SegmentKeys {
     /// Everything that was ever sealed.
     public var sealings: [Sealing] { record.sealings }
 
+    /// How often different bytes were sealed with one key and nonce. It may never happen.
+    public var reusedNonces: Int {
+        var seen: [[UInt8]: [UInt8]] = [:]
+        var count = 0
+        for sealing in sealings {
+            var place = sealing.key
+            for byte in 0..<8 as Range<UInt64> { place.append(UInt8(truncatingIfNeeded: sealing.index >> (8 * byte))) }
+            if let sealed = seen[place], sealed != sealing.sealed { count += 1 }
+            seen[place] = sealing.sealed
+        }
+        return count
+    }
+
     public func salt() -> InlineArray<32, UInt8>? { isExhausted ? nil : bytes32(salts) }
 
     public func cipher(salt: Span<UInt8>, info: Span<UInt8>) -> (any SegmentCipher)? {
@@ -62,12 +75,9 @@ private final class RecordingCipher: SegmentCipher {
         self.record = record
     }
 
-    func seal(
-        _ plaintext: Span<UInt8>, index: UInt64, additional: Span<UInt8>, into sealed: inout [UInt8]
-    ) -> Bool {
-        let start = sealed.count
-        guard cipher.seal(plaintext, index: index, additional: additional, into: &sealed) else { return false }
-        record.sealings.append(TestSegmentKeys.Sealing(key: key, index: index, sealed: [UInt8](sealed[start...])))
+    func seal(_ bytes: inout [UInt8], from start: Int, index: UInt64, additional: Span<UInt8>) -> Bool {
+        guard cipher.seal(&bytes, from: start, index: index, additional: additional) else { return false }
+        record.sealings.append(TestSegmentKeys.Sealing(key: key, index: index, sealed: [UInt8](bytes[start...])))
         return true
     }
 

@@ -224,18 +224,22 @@ enum CommandChecks {
                 try written { writer in
                     writer.array(4)
                     writer.unsigned(value)
-                    writer.unsigned(value)
-                    writer.null()
-                    writer.array(0)
+                    for _ in Lane.allCases {
+                        writer.array(2)
+                        writer.unsigned(value)
+                        writer.array(0)
+                    }
                 })
         }
         files += HostileChecks.lengths() + HostileChecks.nested()
         for (number, file) in files.enumerated() {
             if let state = RunState(decoding: file) {
-                try require(state.next < RunState.limit, "a number out of bounds in file", number: Int64(number))
+                try require(
+                    state.lanes.allSatisfy { $0.next < RunState.limit }, "a number out of bounds in file",
+                    number: Int64(number))
             }
             try require(!Ledger().recover(file.span), "an entry in file", number: Int64(number))
-            var settings = TestDevice.Settings()
+            let settings = TestDevice.Settings()
             settings.disk.restore([(SegmentName(stream: DeviceState.stream, number: 1), file)])
             let device = try require(
                 try? TestDevice(seed: seed, settings), "did not start with file", number: Int64(number))

@@ -77,6 +77,8 @@ enum HostileChecks {
         if (try? Checkpoint(decoding: input.span)) != nil { return "Checkpoint" }
         if (try? AuditEntry(decoding: input.span)) != nil { return "AuditEntry" }
         if (try? Presence(decoding: input.span)) != nil { return "Presence" }
+        if (try? Exchange.Request(decoding: input.span)) != nil { return "Exchange.Request" }
+        if (try? Exchange.Answer(decoding: input.span)) != nil { return "Exchange.Answer" }
         if (try? Certificate(der: input.span)) != nil { return "Certificate" }
         if (try? PublicKey(spki: input.span)) != nil { return "PublicKey" }
         if (try? PrivateKey(pem: input.span)) != nil { return "PrivateKey" }

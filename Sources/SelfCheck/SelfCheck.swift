@@ -14,7 +14,7 @@ let seed: UInt64 = 8949
         note("bits of an Int", Int64(Int.bitWidth))
         let checks =
             CBORChecks.all + SenMLChecks.all + KeyChecks.all + COSEChecks.all + EnvelopeChecks.all + ClockChecks.all
-            + SessionChecks.all + QueueChecks.all + CommandChecks.all + TrustChecks.all + AuditChecks.all
+            + SessionChecks.all + SpoolChecks.all + CommandChecks.all + TrustChecks.all + AuditChecks.all
             + HostileChecks.all + HTTPSChecks.all + DNSChecks.all + JournalChecks.all + SystemChecks.all
         let isGood = run(checks)
         note("time", CSelfCheck_milliseconds() - start, " ms")

@@ -181,7 +181,7 @@ def gate():
 
     rounds = 64
     for kind, name, key, limit, known in (
-            ("ed25519", "EdDSA", "ed25519.key", 1.015, 1.03), ("p256", "ES256", "pump-7.key", 1.03, 1.05)):
+            ("ed25519", "EdDSA", "ed25519.key", 1.015, 1.018), ("p256", "ES256", "pump-7.key", 1.03, 0)):
         say(f"command gate, {name}")
         found = run(*bench(kind, "accepted", rounds))
         size = f"{found['signed-bytes']:.0f}"
@@ -212,9 +212,11 @@ def steady():
     say("memory blocks")
     found = run(path("SteadyBench"), path("steady.conf"), "1000", LD_PRELOAD=path("allocations.so"))
     # A buffer that grows once is not what a message costs.
-    for name, what in (("reading", "a reading"), ("message", "a message of five readings")):
+    # Nor is a new file of the spool, every 350 messages or so; but that comes again, and is counted.
+    for name, what, bound in (("reading", "a reading", ("0", 0.01)),
+                              ("message", "a message of five readings, files of the spool included", ("0.2", 0.2))):
         value = found[f"allocations-per-{name}"]
-        row(f"memory blocks that Martlet takes for {what}", ("0", 0.01), f"{value:.3f}", "1,000 messages", value, True)
+        row(f"memory blocks that Martlet takes for {what}", bound, f"{value:.3f}", "1,000 messages", value, True)
     with open(path("received")) as messages:
         topic, content = [line.split() for line in messages if "/telemetry " in line][-1]
     envelope = bytes.fromhex(content)

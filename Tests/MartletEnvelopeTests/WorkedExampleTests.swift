@@ -6,10 +6,12 @@ import MartletAudit
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletOpenSSL
 import MartletSenML
 import MartletTelemetry
+import MartletTestKit
 import Testing
 
 /// Sources/PROTOCOL.md as data: its blocks of bytes and its tables of codes.
@@ -247,14 +249,19 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         try batch.append(
             name: Array("cpu-temperature".utf8).span, unit: Array("Cel".utf8).span, value: .number(51.2), time: 25_000)
         try batch.append(name: Array("door".utf8).span, unit: [UInt8]().span, value: .boolean(true), time: 25_250)
-        let queue = MemoryQueue(byteLimit: 1 << 16)
-        var lane = TelemetryLane(
-            lane: .normal, queue: queue, next: 42, reservedUntil: 100, head: head, gaps: GapList(), limits: limits)
+        let spool = try Spool(
+            Journal(
+                storage: SimulatedDisk(seed: 1), keys: TestSegmentKeys(seed: 1), device: Array("pi-17".utf8),
+                stream: Spool.stream(.normal), historySize: nil))
+        var lane = TelemetryLane(lane: .normal, spool: spool, reserved: 1, gaps: GapList(), limits: limits)
+        lane.skip(to: head)
+        lane.reservedUntil = 100
         let time = try ownClaims(.telemetry, after: 10, .trusted, uptime: 30)
         let wallClock = Int64(start + 10) * 1000 - 30_000
         #expect(try lane.close(&batch, claims: time, now: 30_000, wallClock: wallClock, sealer: device.sealer))
+        try lane.commit()
         var message: [UInt8] = []
-        _ = queue.sendNext { _, envelope in
+        _ = spool.sendNext { _, envelope in
             message = [UInt8](copying: envelope)
             return true
         }

@@ -27,7 +27,11 @@ private final class Simulation {
 
     init(seed: UInt64) throws {
         random = SeededEntropy(seed: seed)
-        device = try MartletSessionTests.device({ $0.queueLimit = 20_000 }, seed: seed)
+        device = try MartletSessionTests.device(
+            {
+                $0.spoolLimit = 20_000
+                $0.spoolSegment = 4096
+            }, seed: seed)
     }
 
     func step() throws {

@@ -28,6 +28,19 @@ func announcedSeed(_ test: String) -> UInt64 {
     return seed
 }
 
+extension Engine {
+    /// The lane normal.
+    var lane: TelemetryLane {
+        get { lanes[1] }
+        set { lanes[1] = newValue }
+    }
+}
+
+extension TestDevice {
+    /// That of the lane normal.
+    var spool: Spool { run.spools[1] }
+}
+
 /// A device that knows the command `set-interval`.
 func device(_ change: (inout TestDevice.Settings) -> Void = { _ in }, seed: UInt64 = 1) throws -> TestDevice {
     var settings = TestDevice.Settings()

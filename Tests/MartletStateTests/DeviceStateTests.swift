@@ -41,20 +41,20 @@ import Testing
     @Test func `what was flushed is there after a power cut, and nothing else`() throws {
         let bench = try Bench()
         let state = try bench.start()
-        let run = RunState(run: 5, next: 99, head: ChainHead(sequence: 7, digest: digest(1)))
-        state.put(run)
+        let first = run(5, next: 99)
+        state.put(first)
         state.put(trust: [1, 2, 3])
         state.put(floor: 1_800_000_000_000)
         state.put(isSuspended: true)
         state.note(.started, [.number(5)], time())
         #expect(state.flush() && !state.hasPending)
         let head = try #require(state.auditHead)
-        state.put(RunState(run: 6, next: 100))
+        state.put(run(6, next: 100))
         state.note(.clock, [.number(9)], time())
         #expect(state.hasPending && state.auditHead == head)
         bench.disk.restart(.keepsAll)
         let next = try bench.start()
-        #expect(next.damage == 0 && next.run == run && next.trust == [1, 2, 3])
+        #expect(next.damage == 0 && next.run == first && next.trust == [1, 2, 3])
         #expect(next.floor == 1_800_000_000_000 && next.isSuspended && next.auditHead == head)
         #expect(next.untoldCount == 1)
     }
@@ -62,7 +62,7 @@ import Testing
     @Test func `a snapshot carries everything into a new segment`() throws {
         let bench = try Bench()
         let state = try bench.start()
-        state.put(RunState(run: 5, next: 99))
+        state.put(run(5, next: 99))
         state.put(trust: [UInt8](repeating: 7, count: 900))
         state.put(floor: 5)
         let entry = try #require(state.ledger.restored(key(1)))
@@ -76,24 +76,24 @@ import Testing
         let head = state.auditHead
         bench.disk.restart(.losesAll)
         let next = try bench.start()
-        #expect(next.damage == 0 && next.run == RunState(run: 5, next: 99) && next.trust.count == 900)
+        #expect(next.damage == 0 && next.run == run(5, next: 99) && next.trust.count == 900)
         #expect(next.floor == 5 && next.auditHead == head && next.ledger.entries.map { $0.key } == [key(1)])
     }
 
     @Test func `what is taken back was never there`() throws {
         let bench = try Bench()
         let state = try bench.start()
-        state.put(RunState(run: 5, next: 99))
+        state.put(run(5, next: 99))
         state.note(.started, [.number(5)], time())
         let mark = state.mark
-        state.put(RunState(run: 5, next: 200))
+        state.put(run(5, next: 200))
         state.put(isSuspended: true)
         state.note(.clock, [.number(1)], time())
         state.rollBack(to: mark)
-        #expect(state.run?.next == 99 && !state.isSuspended && state.auditEnd?.sequence == 1)
+        #expect(state.run?.lanes[1].next == 99 && !state.isSuspended && state.auditEnd?.sequence == 1)
         #expect(state.flush())
         let next = try bench.start()
-        #expect(next.run?.next == 99 && !next.isSuspended && next.auditHead?.sequence == 1)
+        #expect(next.run?.lanes[1].next == 99 && !next.isSuspended && next.auditHead?.sequence == 1)
     }
 
     @Test func `a flush that fails keeps everything for the next one`() throws {

@@ -17,6 +17,11 @@ func time(_ boot: UInt64 = 1000) -> AuditTime { AuditTime(run: 1, boot: boot, se
 
 func key(_ value: UInt8) -> CommandKey { CommandKey(controller: KeyID(7), id: bytes16(value)) }
 
+/// The lanes alarm and bulk were never used.
+func run(_ run: UInt64, next: UInt64, gaps: [Gap] = []) -> RunState {
+    RunState(run: run, lanes: [RunState.Lane(next: 1), RunState.Lane(next: next, gaps: gaps), RunState.Lane(next: 2)])
+}
+
 /// A disk, and what a device's programs make of it one after the other.
 final class Bench {
     let disk: SimulatedDisk

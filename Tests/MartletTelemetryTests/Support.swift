@@ -3,6 +3,7 @@
 import Foundation
 import MartletCOSE
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletSenML
 import MartletTelemetry
@@ -35,17 +36,45 @@ extension ReadingBatch {
     }
 }
 
-extension MemoryQueue {
-    /// Appends an envelope of `size` bytes that can be told apart.
-    func add(_ sequence: UInt64, size: Int = 10) {
+/// A spool on a simulated disk, of small segments.
+func makeSpool(
+    _ disk: SimulatedDisk, keys: TestSegmentKeys, device: String = "device-1", segment: Int = 4096, lane: Lane = .normal
+) throws(JournalError) -> Spool {
+    try Spool(
+        Journal(
+            storage: disk, keys: keys, device: bytes(device), stream: Spool.stream(lane), segmentSize: segment,
+            historySize: nil))
+}
+
+struct SentEnvelope: Equatable {
+    let sequence: UInt64
+    let bytes: [UInt8]
+}
+
+extension Spool {
+    /// Appends an envelope of `size` bytes that can be told apart. False if too much waits.
+    @discardableResult
+    func add(_ sequence: UInt64, size: Int = 100) -> Bool {
+        add(sequence, [UInt8](repeating: UInt8(truncatingIfNeeded: sequence), count: size))
+    }
+
+    @discardableResult
+    func add(_ sequence: UInt64, _ content: [UInt8]) -> Bool {
         do throws(EnvelopeError) {
-            try append(sequence: sequence, readings: Int(sequence % 7)) { (envelope) throws(EnvelopeError) in
-                envelope.append(contentsOf: repeatElement(UInt8(truncatingIfNeeded: sequence), count: size))
+            return try append(sequence: sequence, readings: Int(sequence % 7)) { (envelope) throws(EnvelopeError) in
+                envelope += content
                 return digest(sequence)
             }
         } catch {
             fatalError("nothing here throws")
         }
+    }
+
+    /// Gives up one envelope that a link has; nil if it has not.
+    func giveUp(_ sequence: UInt64) -> DroppedEnvelope? {
+        let dropped = dropped(sequence)
+        release(sequence)
+        return dropped
     }
 
     /// Sends one and gives its number; nil if there is none.
@@ -59,10 +88,13 @@ extension MemoryQueue {
     }
 
     /// Sends all that is unsent and gives the numbers.
-    func sendAll() -> [UInt64] {
-        var sent: [UInt64] = []
-        while sendNext({ (sequence, _) in
-            sent.append(sequence)
+    func sendAll() -> [UInt64] { deliver().map(\.sequence) }
+
+    /// Sends all that is unsent and gives what it was.
+    func deliver() -> [SentEnvelope] {
+        var sent: [SentEnvelope] = []
+        while sendNext({ (sequence, envelope) in
+            sent.append(SentEnvelope(sequence: sequence, bytes: [UInt8](copying: envelope)))
             return true
         }) {}
         return sent

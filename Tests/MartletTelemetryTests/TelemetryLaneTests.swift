@@ -2,6 +2,7 @@
 
 import MartletCOSE
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletTelemetry
 import MartletTestKit
@@ -27,26 +28,26 @@ private final class Bench {
     let key: TestKey
     let signer: UnreliableSigner
     let sealer: EnvelopeSealer
-    let queue: MemoryQueue
+    let disk = SimulatedDisk(seed: 1)
+    let spool: Spool
     let limits: ReadingBatch.Limits
     var lane: TelemetryLane
     var batch: ReadingBatch
 
-    init(next: UInt64 = 100, reserved: UInt64 = 1000, head: ChainHead? = nil, byteLimit: Int = 1 << 20) throws {
+    init(next: UInt64 = 100, reserved: UInt64 = 1000, segment: Int = 4096) throws {
         key = try TestKey(seed: 1)
         signer = UnreliableSigner(key)
         let publicKey = key.publicKey
         sealer = EnvelopeSealer(
             issuer: bytes("urn:dev:os:1-x"), publicKey: publicKey.span, signer: signer, hashing: key.hashing)
-        queue = MemoryQueue(byteLimit: byteLimit)
+        spool = try makeSpool(disk, keys: TestSegmentKeys(seed: 2), segment: segment)
         var limits = ReadingBatch.Limits()
         limits.count = 4
         limits.bytes = 256
         self.limits = limits
         batch = ReadingBatch(limits: limits)
-        lane = TelemetryLane(
-            lane: .normal, queue: queue, next: next, reservedUntil: reserved, head: head, gaps: GapList(),
-            limits: limits)
+        lane = TelemetryLane(lane: .normal, spool: spool, reserved: next, gaps: GapList(), limits: limits)
+        lane.reservedUntil = reserved
     }
 
     func close(readings: Int = 1) throws -> Bool {
@@ -58,7 +59,8 @@ private final class Bench {
     /// The claims and hashes of all that is unsent; each signature is checked.
     func sent() throws -> [(claims: Claims, digest: Digest, contentType: UInt64)] {
         var envelopes: [[UInt8]] = []
-        while queue.sendNext({ (_, envelope) in
+        try lane.commit()
+        while spool.sendNext({ (_, envelope) in
             envelopes.append([UInt8](copying: envelope))
             return true
         }) {}
@@ -74,12 +76,10 @@ private final class Bench {
 
 @Suite struct TelemetryLaneTests {
     @Test func `each envelope has the next number and the hash of the one before`() throws {
-        let head = ChainHead(sequence: 97, digest: digest(97))
-        let bench = try Bench(head: head)
+        let bench = try Bench()
         for _ in 0..<3 { #expect(try bench.close()) }
         let sent = try bench.sent()
         #expect(sent.map(\.claims.sequence) == [100, 101, 102])
-        #expect(sent[0].claims.previous == head)
         #expect(sent[1].claims.previous == ChainHead(sequence: 100, digest: sent[0].digest))
         #expect(sent[2].claims.previous == ChainHead(sequence: 101, digest: sent[1].digest))
         #expect(bench.lane.head == ChainHead(sequence: 102, digest: sent[2].digest))
@@ -95,7 +95,7 @@ private final class Bench {
     @Test func `an empty batch makes no envelope`() throws {
         let bench = try Bench()
         #expect(try bench.close(readings: 0))
-        #expect(bench.queue.count == 0 && bench.lane.next == 100)
+        #expect(bench.spool.count == 0 && bench.lane.next == 100)
     }
 
     @Test("P1 no number beyond the reservation is used, and the readings wait")
@@ -104,10 +104,10 @@ private final class Bench {
         #expect(try bench.close())
         #expect(try bench.close())
         #expect(try !bench.close(readings: 3))
-        #expect(bench.batch.count == 3 && bench.lane.next == 102 && bench.queue.count == 2)
+        #expect(bench.batch.count == 3 && bench.lane.next == 102 && bench.spool.count == 2)
         bench.lane.reservedUntil = 103
         #expect(try bench.close(readings: 0))
-        #expect(bench.batch.count == 0 && bench.queue.count == 3)
+        #expect(bench.batch.count == 0 && bench.spool.count == 3)
     }
 
     @Test("P1 if signing fails the readings stay in the batch and no number is used")
@@ -115,37 +115,10 @@ private final class Bench {
         let bench = try Bench()
         bench.signer.fails = true
         #expect(throws: EnvelopeError.cose(.signingFailed)) { try bench.close(readings: 3) }
-        #expect(bench.batch.count == 3 && bench.lane.next == 100 && bench.queue.count == 0 && bench.lane.head == nil)
+        #expect(bench.batch.count == 3 && bench.lane.next == 100 && bench.spool.count == 0 && bench.lane.head == nil)
         bench.signer.fails = false
         #expect(try bench.close(readings: 0))
         #expect(try bench.sent().map(\.claims.sequence) == [100])
-    }
-
-    @Test("P1 a full queue drops its oldest unsent envelopes, and a gap record says which")
-    func overflow() throws {
-        let bench = try Bench(byteLimit: 3000)
-        var closed: UInt64 = 0
-        while bench.lane.gaps.isEmpty {
-            #expect(try bench.close(readings: 2))
-            closed += 1
-        }
-        for _ in 0..<5 { #expect(try bench.close(readings: 2)) }
-        let gap = try #require(bench.lane.gaps.gaps.first)
-        #expect(bench.lane.gaps.gaps.count == 1)
-        #expect(gap.first == 100 && gap.readings == 2 * (gap.last - gap.first + 1) && gap.reason == .retention)
-        let sent = try bench.sent()
-        #expect(sent.first?.claims.sequence == gap.last + 1)
-        #expect(sent.first?.claims.previous == ChainHead(sequence: gap.last, digest: try #require(gap.digest)))
-        #expect(UInt64(sent.count) + gap.last - gap.first + 1 == closed + 5)
-    }
-
-    @Test func `if links hold all that is queued, closing waits`() throws {
-        let bench = try Bench(byteLimit: 1200)
-        while bench.queue.hasRoom(for: 256 + 32 * 4 + 32 + 512) { #expect(try bench.close()) }
-        #expect(bench.queue.sendAll().count == bench.queue.count)
-        let next = bench.lane.next
-        #expect(try !bench.close())
-        #expect(bench.batch.count == 1 && bench.lane.next == next && bench.lane.gaps.isEmpty)
     }
 
     @Test func `after a roll-back the lane goes on above what the back end saw, linked to it`() throws {
@@ -167,12 +140,28 @@ private final class Bench {
         #expect(bench.lane.next == 100 && bench.lane.head == nil)
     }
 
-    @Test func `what is queued when the program ends becomes a gap record`() throws {
+    @Test("P1 the next run goes on where the last one was committed, linked to it")
+    func restart() throws {
         let bench = try Bench()
-        for _ in 0..<3 { #expect(try bench.close(readings: 2)) }
-        bench.lane.abandon()
-        #expect(bench.queue.count == 0)
-        #expect(bench.lane.gaps.gaps.map(\.first) == [100] && bench.lane.gaps.gaps.map(\.last) == [102])
-        #expect(bench.lane.gaps.gaps[0].readings == 6)
+        for _ in 0..<3 { #expect(try bench.close()) }
+        let sent = try bench.sent()
+        bench.disk.restart(.losesAll)
+        let spool = try makeSpool(bench.disk, keys: TestSegmentKeys(seed: 2))
+        let lane = TelemetryLane(lane: .normal, spool: spool, reserved: 1000, gaps: GapList(), limits: bench.limits)
+        #expect(lane.next == 103 && lane.head == ChainHead(sequence: 102, digest: sent[2].digest))
+        #expect(lane.reservedUntil == 1000 && lane.gaps.isEmpty)
+    }
+
+    @Test func `an envelope waits for others until 4 KiB wait, for ten seconds, or for the batch's age`() throws {
+        let bench = try Bench(segment: 65_536)
+        #expect(bench.lane.commitDue == nil)
+        #expect(try bench.close())
+        // The reading is of 1000, the batch was closed at 2000.
+        #expect(bench.lane.commitDue == 1000 + min(bench.limits.age, 11_000))
+        while bench.spool.uncommittedSize < TelemetryLane.commitSize {
+            #expect(bench.lane.commitDue != 2000)
+            #expect(try bench.close())
+        }
+        #expect(bench.lane.commitDue == 2000)
     }
 }

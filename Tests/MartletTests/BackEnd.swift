@@ -29,6 +29,8 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     let resumeSigner: ResumeSigner
     let signer: CommandSigner
     private var link: ControllerLink?
+    /// What is sent, for another way than the broker.
+    private let send: (@Sendable (Leaf, [UInt8]) -> Void)?
     let device: String
     /// Its own, so that the broker's log tells it from another one.
     let clientID = "back-end-\(UUID().uuidString)"
@@ -42,7 +44,8 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
         }
     }
 
-    init(_ folder: DeviceFolder, port: UInt16) throws {
+    init(_ folder: DeviceFolder, send: (@Sendable (Leaf, [UInt8]) -> Void)?) throws {
+        self.send = send
         let (authority, gatewayKey, operatorKey) = (folder.authority, folder.gatewayKey, folder.operatorKey)
         device = DeviceFolder.id
         resumeSigner = try ResumeSigner(issuer: Array("urn:martlet:gateway".utf8), key: gatewayKey)
@@ -50,6 +53,11 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
             issuer: Array("urn:martlet:operator".utf8), key: operatorKey, sequences: Sequences())
         let verifier = try DeviceVerifier(anchors: [authority.authority.certificate])
         state = Guarded(State(verifier: verifier))
+    }
+
+    convenience init(_ folder: DeviceFolder, port: UInt16, send: (@Sendable (Leaf, [UInt8]) -> Void)? = nil) throws {
+        try self.init(folder, send: send)
+        let authority = folder.authority
         let identity = try authority.client("back-end")
         let link = try ControllerLink(
             LinkConfiguration(
@@ -71,7 +79,11 @@ final class BackEnd: @unchecked Sendable {  // `state` is guarded; the rest does
     }
 
     func publish(_ leaf: String, _ message: [UInt8], isRetained: Bool = false) {
-        publish(topic: "martlet/v1/\(device)/\(leaf)", message, isRetained: isRetained)
+        let topic = "martlet/v1/\(device)/\(leaf)"
+        if let send, let (_, leaf) = Topics.parse(Array(topic.utf8).span, prefix: Array("martlet/v1".utf8).span) {
+            send(leaf, message)
+        }
+        publish(topic: topic, message, isRetained: isRetained)
     }
 
     func publish(topic: String, _ message: [UInt8], isRetained: Bool = false) {

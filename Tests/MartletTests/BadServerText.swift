@@ -26,6 +26,15 @@ extension BadServer {
         }
     }
 
+    /// What a device says about it that connects by HTTPS.
+    var exchangeText: String {
+        switch failure {
+        case .certificate(.untrustedIssuer), .certificate(.selfSigned):
+            "the server's certificate is from no anchor of ours: a captive portal? a wrong ca in [https]?"
+        default: text
+        }
+    }
+
     private static func text(_ failure: CertificateFailure) -> String {
         switch failure {
         case .hostName: "the server's certificate is not for this name"

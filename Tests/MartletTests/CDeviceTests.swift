@@ -171,9 +171,9 @@ import Testing
         status.size = MemoryLayout<martlet_device_status>.size
         expect(martlet_status(device, &status))
         #expect(status.connection == Int32(MARTLET_CONNECTED))
-        expect(martlet_report_number(device, "temperature", 21.5, "Cel"))
-        expect(martlet_report_text(device, "name", "pump", 4))
-        expect(martlet_report_data(device, "raw", [UInt8]([0, 1]), 2))
+        expect(martlet_report_number(device, "temperature", 21.5, "Cel", Int32(MARTLET_LANE_NORMAL), 0))
+        expect(martlet_report_text(device, "name", "pump", 4, Int32(MARTLET_LANE_NORMAL), 0))
+        expect(martlet_report_data(device, "raw", [UInt8]([0, 1]), 2, Int32(MARTLET_LANE_NORMAL), 0))
         expect(martlet_close(device, 5))
         let readings = try bench.backEnd.waitFor("readings") { state in
             let all = bench.backEnd.readings(state)
@@ -213,7 +213,7 @@ import Testing
         }
         let expected = [Int32(MARTLET_OK), Int32(MARTLET_OK), Int32(MARTLET_ERROR_HANDLE)]
         #expect(codes.wait(milliseconds: 30_000) { $0.isEmpty ? nil : $0 } == expected)
-        expect(martlet_report_boolean(device, "late", 1), MARTLET_ERROR_HANDLE)
+        expect(martlet_report_boolean(device, "late", 1, Int32(MARTLET_LANE_NORMAL), 0), MARTLET_ERROR_HANDLE)
         // The state is free again.
         expect(martlet_open(bench.configuration, nil, &handle.device))
         #expect(handle.device != device)

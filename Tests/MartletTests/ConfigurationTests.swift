@@ -77,7 +77,7 @@ import Testing
         (14, "batch-count = 257", "$/martlet.conf:14: batch-count is an integer from 1 to 256"),
         (14, "batch-bytes = 2047", "$/martlet.conf:14: batch-bytes is an integer from 2048 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
-        (14, "queue-bytes = 1000", "$/martlet.conf:14: queue-bytes is an integer from 32768 to 1073741824"),
+        (14, "spool-bytes = 1000", "$/martlet.conf:14: spool-bytes is an integer from 1048576 to 1073741824"),
         (14, "\u{1}", "$/martlet.conf:14: the line holds a control character other than a tab, remove it"),
         (
             14, "batch-age = \u{1b}[31m",
@@ -86,6 +86,45 @@ import Testing
     ])
     func `a bad line is named`(line: Int, text: String, expected: String) throws {
         #expect(try message(line: line, text) == expected)
+    }
+
+    private static let badURL = "$/martlet.conf:16: not the URL of a server: https://HOST[:PORT][/PATH]"
+
+    @Test(arguments: [
+        ("", "$/martlet.conf:15: no server: add url to [https]"),
+        ("url =", "$/martlet.conf:16: no server: add url to [https]"),
+        ("url = http://localhost/", badURL), ("url = localhost", badURL), ("url = https://", badURL),
+        ("url = https://user@localhost/", badURL), ("url = https://localhost/?a", badURL),
+        ("url = https://localhost/#a", badURL), ("url = https://localhost:0/", badURL),
+        ("url = HTTPS://localhost/", badURL),
+        (
+            "url = https://localhost\nverify = no",
+            "$/martlet.conf:17: unknown key 'verify' in [https]: correct or remove it"
+        ),
+        ("url = https://localhost\nwait = 51", "$/martlet.conf:17: wait is an integer from 0 to 50"),
+        (
+            "url = https://localhost\nwait = 1\nwait = 1",
+            "$/martlet.conf:18: the key stands twice in its section: remove one"
+        ),
+        ("url = https://localhost\nfailover = 0", "$/martlet.conf:17: failover is an integer from 1 to 86400"),
+        ("url = https://.example", "$/martlet.conf: host is neither a DNS name nor an IP address: .example"),
+    ])
+    func `a bad line of [https] is named`(text: String, expected: String) throws {
+        try folder.configure(lines: folder.lines + ["[https]", text])
+        #expect(try message(.configuration) == expected)
+    }
+
+    @Test func `a token for HTTPS is one line of a private file`() throws {
+        try folder.configure(lines: folder.lines + ["[https]", "url = https://localhost", "bearer = token"])
+        #expect(try message(.file).hasPrefix("$/token: "))
+        for bad in ["", "\n", "a b", "a\nb", "a\u{1b}[31m", "ü"] {
+            try folder.write(Array(bad.utf8), "token")
+            #expect(try message(.identity) == "$/token: not one line of visible ASCII")
+        }
+        try folder.write(Array("token".utf8), "token", mode: 0o644)
+        #expect(try message(.file).hasPrefix("$/token: "))
+        try folder.write(Array("token\r\n".utf8), "token")
+        try folder.device().stop()
     }
 
     /// Topic levels, wildcards, control characters, text direction, paths, and lengths at and around the limit.

@@ -212,16 +212,16 @@ import Testing
         #expect(device.status.waitingMessages == 0)
     }
 
-    @Test("P1 a queue that overflows while there is no connection becomes a signed gap in an intact chain")
+    @Test("P1 a spool that overflows while there is no connection becomes a signed gap in an intact chain")
     func overflow() throws {
         let bench = try Bench(throughProxy: true)
         let proxy = try #require(bench.proxy)
-        try bench.reconfigure(["queue-bytes": "32768"])
+        try bench.reconfigure(["spool-bytes": "1048576"])
         let device = try bench.device()
         proxy.refusing = true
         try device.start()
         let text = String(repeating: "x", count: 1000)
-        let total = 60
+        let total = 1800
         for index in 1...total {
             // As fast as it can be signed.
             while true {

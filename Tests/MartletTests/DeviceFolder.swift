@@ -3,6 +3,7 @@
 import Foundation
 import Martlet
 import MartletController
+import MartletHTTPSLink
 import MartletOpenSSL
 import MartletPosix
 import TestSupport
@@ -106,9 +107,9 @@ class DeviceFolder {
         else { throw CocoaError(.fileWriteUnknown) }
     }
 
-    func device() throws -> Device {
+    func device(https: HTTPSSupport? = .libcurl) throws -> Device {
         let log = log
-        return try Device(configuration: configuration, logLevel: .debug) { level, line in
+        return try Device(configuration: configuration, https: https, logLevel: .debug) { level, line in
             log.with { $0.append("\(level): \(line)") }
             log.notify()
         }

@@ -220,7 +220,6 @@ import Testing
         }
         #expect(throws: MartletError.self) { try device.report("nan", .nan) }
         #expect(throws: MartletError.self) { try device.report("x", 1, durable: true) }
-        #expect(throws: MartletError.self) { try device.report("x", 1, lane: .alarm) }
         #expect(throws: MartletError.self) { try device.report("x", String(repeating: "y", count: 1025)) }
     }
 }

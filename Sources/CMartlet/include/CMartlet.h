@@ -14,7 +14,8 @@ enum { CMARTLET_TEXT_SIZE = 256 };
 /// This thread's error text. Whoever writes it ends it with a zero byte.
 char *CMartlet_error_buffer(void);
 
-int32_t CMartlet_report_number(martlet_device *device, const char *name, const double *value, const char *unit);
+int32_t CMartlet_report_number(martlet_device *device, const char *name, const double *value, const char *unit,
+                               int32_t lane, int32_t durable);
 int32_t CMartlet_call_add_number(martlet_call *call, const double *value);
 
 #endif

@@ -164,19 +164,30 @@ int32_t martlet_dispatch(martlet_device *device);
 /// the device, it cannot be started any longer.
 int32_t martlet_start(martlet_device *device);
 
-/// Reports a reading. It is signed together with others and sent when there is a connection; until then it waits in
-/// memory, in a queue whose oldest messages give way when it is full (the back end is told). May be called before
-/// martlet_start. The time of the reading is that of the call.
+/// `alarm` overtakes the others and waits for nobody; `bulk` waits for them, and gives way first.
+enum { MARTLET_LANE_ALARM = 0, MARTLET_LANE_NORMAL = 1, MARTLET_LANE_BULK = 2 };
+
+/// Reports a reading. It is signed together with others, is on the disk, encrypted, within the batch's age, and is sent
+/// when there is a connection; until the back end has it, it survives power cuts. If the spool is full, the oldest
+/// readings of the least urgent lane give way, and the back end is told. May be called before martlet_start. The time of
+/// the reading is that of the call.
+/// `lane`: MARTLET_LANE_NORMAL, …. `durable`: 0, or return when the reading is on the disk; readings that several threads
+/// report at once are written together.
 /// `name`: 1 to 64 letters, digits and -:./_, the first a letter or digit. `unit`: a symbol of the SenML registries
 /// (RFC 8428 section 12.1, RFC 8798), at most 16 visible ASCII characters; NULL or empty: none. `value` of a state: 0
 /// is false, anything else true. `length` of text (UTF-8) and data: at most 1,024 bytes; if it is 0 the pointer may be
 /// NULL.
 ///
-/// HANDLE; ARGUMENT, also for NaN, infinity and text that is not UTF-8; FULL; WRONG_STATE while the device is closed.
-int32_t martlet_report_number(martlet_device *device, const char *name, double value, const char *unit);
-int32_t martlet_report_boolean(martlet_device *device, const char *name, int32_t value);
-int32_t martlet_report_text(martlet_device *device, const char *name, const char *text, size_t length);
-int32_t martlet_report_data(martlet_device *device, const char *name, const void *data, size_t length);
+/// HANDLE; ARGUMENT, also for NaN, infinity and text that is not UTF-8; FULL; WRONG_STATE while the device is closed, and,
+/// if `durable`, before martlet_start and in martlet_log; STATE if the disk does not take a durable reading within 10 s:
+/// it is kept in memory, and written when that is possible.
+int32_t martlet_report_number(martlet_device *device, const char *name, double value, const char *unit, int32_t lane,
+                              int32_t durable);
+int32_t martlet_report_boolean(martlet_device *device, const char *name, int32_t value, int32_t lane, int32_t durable);
+int32_t martlet_report_text(martlet_device *device, const char *name, const char *text, size_t length, int32_t lane,
+                            int32_t durable);
+int32_t martlet_report_data(martlet_device *device, const char *name, const void *data, size_t length, int32_t lane,
+                            int32_t durable);
 
 /// Whether there is a connection.
 enum { MARTLET_DISCONNECTED = 0, MARTLET_CONNECTING = 1, MARTLET_CONNECTED = 2 };
@@ -199,8 +210,7 @@ typedef struct martlet_device_status {
 int32_t martlet_status(martlet_device *device, martlet_device_status *status);
 
 /// Sends what waits, for at most `flush_seconds` and only while there is a connection, says goodbye, ends the threads
-/// and gives the handle back, whatever happens. What could not be sent is lost; the back end is told so when the device
-/// comes back.
+/// and gives the handle back, whatever happens. What could not be sent is in the spool, and the next run sends it.
 ///
 /// It waits for all handlers and a log callback that run, however long they take, and for the system's resolver if that is looking for the broker.
 /// When it returns, no handler and no log callback of the device runs or will run, but the one that called it. Called

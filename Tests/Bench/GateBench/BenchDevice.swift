@@ -34,7 +34,7 @@ final class BenchDevice {
         guard let topics = Topics(prefix: bytes("martlet/v1").span, device: id.span) else { throw BenchError() }
         self.topics = topics
         topic = topics.topic(.signed(.command))
-        let (storage, journal) = try Self.journal(path, id)
+        let (storage, journal, spools) = try Self.journals(path, id)
         self.storage = storage
         let hashing = party.trust.root.hashing
         guard let state = try? DeviceState(journal, hashing: hashing) else { throw BenchError() }
@@ -46,14 +46,16 @@ final class BenchDevice {
         let setup = Engine.Setup(
             identity: DeviceIdentity(id: id, name: CommandParty.deviceName, chain: []),
             sealer: key.sealer(CommandParty.deviceName), gate: gate, entropy: SystemEntropy(), state: state,
-            queue: MemoryQueue(byteLimit: 65_536), topics: topics, batchLimits: ReadingBatch.Limits(), software: [],
+            spools: spools, spoolLimit: 1 << 20, topics: topics, batchLimits: ReadingBatch.Limits(), software: [],
             bootID: Bytes16(InlineArray(repeating: 1)), buildTime: clock.system)
         guard let engine = Engine(setup, link: link, owner: owner, now: clock.sample) else { throw BenchError() }
         self.engine = engine
         try connect()
     }
 
-    private static func journal(_ path: String, _ id: [UInt8]) throws(BenchError) -> (CountingStorage, Journal) {
+    private static func journals(
+        _ path: String, _ id: [UInt8]
+    ) throws(BenchError) -> (CountingStorage, Journal, [Spool]) {
         let directory: PrivateDirectory
         let master: [UInt8]
         do throws(PosixError) {
@@ -66,7 +68,14 @@ final class BenchDevice {
         let storage = CountingStorage(DirectoryStorage(directory))
         let journal = Journal(
             storage: storage, keys: keys, device: id, stream: DeviceState.stream, segmentSize: DeviceState.segmentSize)
-        return (storage, journal)
+        var spools: [Spool] = []
+        for lane in Lane.allCases {
+            let journal = Journal(
+                storage: storage, keys: keys, device: id, stream: Spool.stream(lane), historySize: nil)
+            guard let spool = try? Spool(journal) else { throw BenchError() }
+            spools.append(spool)
+        }
+        return (storage, journal, spools)
     }
 
     private func connect() throws(BenchError) {

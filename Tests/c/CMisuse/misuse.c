@@ -50,10 +50,10 @@ static void every_function_refuses(martlet_device *device) {
     EXPECT(MARTLET_ERROR_HANDLE, martlet_fd(device, &descriptor));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_dispatch(device));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_start(device));
-    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_number(device, "a", 1, NULL));
-    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_boolean(device, "a", 1));
-    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_text(device, "a", "b", 1));
-    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_data(device, "a", "b", 1));
+    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_number(device, "a", 1, NULL, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_boolean(device, "a", 1, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_text(device, "a", "b", 1, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_HANDLE, martlet_report_data(device, "a", "b", 1, MARTLET_LANE_NORMAL, 0));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_status(device, &status));
     EXPECT(MARTLET_ERROR_HANDLE, martlet_close(device, 0));
 
@@ -151,39 +151,42 @@ static void check_commands(martlet_device *device) {
 static void check_reports(martlet_device *device) {
     const char *const names[] = {NULL, "", "with space", "-begins", "\xc3\xbc", "\xff", "a\nb", edge(65, 'a')};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, names[i], 1, NULL));
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_boolean(device, names[i], 1));
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, names[i], "b", 1));
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, names[i], "b", 1));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, names[i], 1, NULL, MARTLET_LANE_NORMAL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_boolean(device, names[i], 1, MARTLET_LANE_NORMAL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, names[i], "b", 1, MARTLET_LANE_NORMAL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, names[i], "b", 1, MARTLET_LANE_NORMAL, 0));
     }
-    EXPECT(MARTLET_OK, martlet_report_number(device, edge_text("a/b:c.d_e-f"), -0.0, edge_text("m/s")));
-    EXPECT(MARTLET_OK, martlet_report_boolean(device, "a", INT32_MIN));
+    const int32_t lanes[] = {-1, 3, INT32_MIN, INT32_MAX};
+    for (size_t i = 0; i < 4; i++) EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_boolean(device, "a", 1, lanes[i], 0));
+    EXPECT(MARTLET_ERROR_WRONG_STATE, martlet_report_boolean(device, "a", 1, MARTLET_LANE_ALARM, 1));
+    EXPECT(MARTLET_OK, martlet_report_number(device, edge_text("a/b:c.d_e-f"), -0.0, edge_text("m/s"), MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_boolean(device, "a", INT32_MIN, MARTLET_LANE_NORMAL, 0));
     done("CAPI-04 a reading's name is read to its bound, and refused if it has none");
 
     const double numbers[] = {NAN, INFINITY, -INFINITY};
-    for (size_t i = 0; i < 3; i++) EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", numbers[i], NULL));
-    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, edge(17, 'm')));
-    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, "m s"));
-    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, "\xb0" "C"));
-    EXPECT(MARTLET_OK, martlet_report_number(device, "a", 1, edge_text("0123456789abcdef")));
-    EXPECT(MARTLET_OK, martlet_report_number(device, "a", 1, ""));
+    for (size_t i = 0; i < 3; i++) EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", numbers[i], NULL, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, edge(17, 'm'), MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, "m s", MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_number(device, "a", 1, "\xb0" "C", MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_number(device, "a", 1, edge_text("0123456789abcdef"), MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_number(device, "a", 1, "", MARTLET_LANE_NORMAL, 0));
     done("CAPI-01 numbers that are none, and units that are none, are refused");
 
     const char *const texts[] = {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "ok\x80"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", texts[i], strlen(texts[i])));
-    EXPECT(MARTLET_OK, martlet_report_text(device, "a", edge(1024, 'x'), 1024));
-    EXPECT(MARTLET_OK, martlet_report_data(device, "a", edge(1024, 255), 1024));
-    EXPECT(MARTLET_OK, martlet_report_text(device, "a", NULL, 0));
-    EXPECT(MARTLET_OK, martlet_report_data(device, "a", NULL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", texts[i], strlen(texts[i]), MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_text(device, "a", edge(1024, 'x'), 1024, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_data(device, "a", edge(1024, 255), 1024, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_text(device, "a", NULL, 0, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_OK, martlet_report_data(device, "a", NULL, 0, MARTLET_LANE_NORMAL, 0));
     const size_t lengths[] = {1025, (size_t)1 << 31, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", edge(0, 0), lengths[i]));
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, "a", edge(0, 0), lengths[i]));
-        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", NULL, lengths[i]));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", edge(0, 0), lengths[i], MARTLET_LANE_NORMAL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, "a", edge(0, 0), lengths[i], MARTLET_LANE_NORMAL, 0));
+        EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", NULL, lengths[i], MARTLET_LANE_NORMAL, 0));
     }
-    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", NULL, 1));
-    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, "a", NULL, 1024));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_text(device, "a", NULL, 1, MARTLET_LANE_NORMAL, 0));
+    EXPECT(MARTLET_ERROR_ARGUMENT, martlet_report_data(device, "a", NULL, 1024, MARTLET_LANE_NORMAL, 0));
     done("CAPI-04 text that is not UTF-8, and lengths that no value has, are refused");
 }
 

@@ -74,7 +74,7 @@ static void log_line(int32_t level, const char *line, void *user) {
     if (level < MARTLET_LOG_ERROR || level > MARTLET_LOG_DEBUG || line[0] == 0) atomic_fetch_add(&wrong, 1);
     martlet_device *device = atomic_load(&owner->device);
     if (device == NULL) return;
-    ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_boolean(device, "logged", 1));
+    ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_boolean(device, "logged", 1, MARTLET_LANE_NORMAL, 0));
     if (atomic_fetch_add(&lines, 1) % 8 == 7 && martlet_close(device, 0) == MARTLET_OK) {
         atomic_fetch_add(&closed_in_log, 1);
         free(take(device));
@@ -146,11 +146,11 @@ static void *work(void *seed) {
         } else if (kind < 53) {
             close_device(device);
         } else if (kind < 2000) {
-            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_number(device, "load/1min", 0.5, "count"));
+            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_number(device, "load/1min", 0.5, "count", MARTLET_LANE_NORMAL, 0));
         } else if (kind < 3000) {
-            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_text(device, "text", text, sizeof text));
+            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_text(device, "text", text, sizeof text, MARTLET_LANE_NORMAL, 0));
         } else if (kind < 4000) {
-            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_data(device, "data", &status, sizeof status));
+            ALLOW(ANY_STATE | BIT(MARTLET_ERROR_FULL), martlet_report_data(device, "data", &status, sizeof status, MARTLET_LANE_NORMAL, 0));
         } else if (kind < 8000) {
             ALLOW(ANY_STATE, martlet_dispatch(device));
         } else if (kind < 9000) {

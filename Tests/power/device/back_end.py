@@ -12,7 +12,7 @@ import time
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import Failure, check
-from messages import PRIVATE, AuditLog, sign, verify
+from messages import PRIVATE, AuditLog, TelemetryLog, sign, verify
 from paho.mqtt import client as mqtt
 from parties import BACK_END, OBSERVER, PREFIX, Authority, Broker, new_key, trust_document, write
 
@@ -40,7 +40,7 @@ class Record:
         self.effects_file = folder / "effects"
         self.changed = threading.Condition()
         self.births, self.receipts, self.events, self.faults = [], [], [], []
-        self.heads, self.audit, self.run = {}, AuditLog(), 0
+        self.heads, self.audit, self.telemetry, self.run = {}, AuditLog(), TelemetryLog(), 0
         # Births that told of lost state: an older run, or an audit log that ends earlier.
         self.losses = 0
 
@@ -48,6 +48,8 @@ class Record:
         with self.changed:
             try:
                 header, payload, digest = verify(self.key, self.urn, leaf, message)
+                if leaf == "telemetry":
+                    self.telemetry.take(header, payload, digest, message)
                 getattr(self, "take_" + leaf)(header, payload, digest)
             except Exception as error:
                 self.faults.append(f"{leaf}: {error!r}")
@@ -74,7 +76,7 @@ class Record:
             self.heads[lane] = [sequence, digest]
 
     def take_gap(self, *_):
-        pass
+        self.telemetry.gaps += 1
 
     def take_checkpoint(self, _, payload, __):
         self.audit.take(payload)

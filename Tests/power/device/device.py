@@ -6,6 +6,7 @@ import sys
 
 import clock
 import disk
+import readings
 import replays
 import sweeps
 from back_end import BackEnd
@@ -23,7 +24,7 @@ def with_back_end(group):
 
 
 def groups(long, seed):
-    cuts, rows = (500, 200) if long else (50, 12)
+    cuts, rows, rounds = (500, 200, 500) if long else (50, 12, 50)
     return {
         "replays": with_back_end(lambda back_end, _: replays.replays(back_end)),
         "state": with_back_end(lambda back_end, _: replays.lost_state(back_end, random.Random(seed), seed, rows)),
@@ -33,6 +34,8 @@ def groups(long, seed):
         "forgetful": with_back_end(lambda back_end, _: sweeps.forgetful_twin(back_end, seed)),
         "disk": with_back_end(lambda back_end, _: disk.faults(back_end)),
         "cuts": with_back_end(lambda back_end, folder: sweeps.power_cuts(back_end, folder, seed, cuts)),
+        "readings": with_back_end(lambda back_end, folder: readings.durable_readings(back_end, folder, seed, rounds)),
+        "unsynced": with_back_end(lambda back_end, folder: readings.unsynced_twin(back_end, folder, seed)),
     }
 
 

@@ -55,6 +55,38 @@ def verify(key, issuer, purpose, message):
     return header, cbor2.loads(body), hashlib.sha256(signed).digest()
 
 
+class TelemetryLog:
+    """What a back end has of one device's lanes. Readings are numbers."""
+
+    def __init__(self):
+        # The hash of all bytes, the hash in links, the link, and the readings of each envelope, by lane and number.
+        self.lanes, self.gaps = {lane: {} for lane in range(3)}, 0
+
+    def take(self, header, readings, digest, message):
+        """Adds an envelope, which may come again, with the same bytes."""
+        _, lane, sequence, previous, _, _ = header[15][PRIVATE]
+        known = self.lanes[lane]
+        entry = (hashlib.sha256(message).digest(), digest, previous, [reading[2] for reading in readings])
+        newest = max(known, default=0)
+        check(sequence in known or sequence > newest, f"lane {lane}: {sequence} came after {newest}")
+        check(known.setdefault(sequence, entry) == entry, f"lane {lane}: {sequence} came again with other bytes")
+
+    def numbers(self, lane):
+        """All readings, in the order of the envelopes."""
+        return [int(number) for _, (_, _, _, numbers) in sorted(self.lanes[lane].items()) for number in numbers]
+
+    def judge(self):
+        """Links are complete, and readings in order and there once."""
+        for lane, known in self.lanes.items():
+            last = None
+            for sequence, (_, digest, previous, _) in sorted(known.items()):
+                check(previous == last, f"lane {lane}: {sequence} is not linked to the envelope before")
+                last = [sequence, digest]
+            numbers = self.numbers(lane)
+            check(all(a < b for a, b in zip(numbers, numbers[1:])), f"lane {lane}: readings twice, or out of order")
+        check(self.gaps == 0, f"{self.gaps} gap records")
+
+
 class AuditLog:
     """What a back end has of one device's audit log."""
 

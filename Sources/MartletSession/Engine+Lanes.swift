@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletAudit
+internal import MartletCommands
+public import MartletEnvelope
+internal import MartletJournal
+internal import MartletMessages
+internal import MartletState
+public import MartletTelemetry
+
+/// Telemetry from a closed batch until it is on the disk.
+extension Engine {
+    /// Milliseconds until the next try, after the spool could not be written.
+    static let commitRetry: UInt64 = 1000
+
+    /// Closes the batch into a signed envelope. False if that is not possible now: the batch is unchanged.
+    ///
+    /// It becomes durable within the batch's age, and at once if it is an alarm or 4 KiB wait; not before that is it sent.
+    public func close(_ batch: inout ReadingBatch, _ lane: Lane, _ now: TimeSample) -> Bool {
+        let index = Int(lane.rawValue)
+        if lanes[index].next >= lanes[index].reservedUntil, !reserve(index) { return false }
+        do throws(EnvelopeError) {
+            return try lanes[index].close(
+                &batch, claims: stamp(.telemetry, now), now: now.boot, wallClock: clock.wallClock(now), sealer: sealer)
+        } catch {
+            log(.error) { $0.text("readings could not be signed") }
+            return false
+        }
+    }
+
+    /// Envelopes that the back end does not have yet, and other messages.
+    public var backlog: Int {
+        var count = outbox.entries.count + (state.ledger.hasRecorded ? 1 : 0)
+        for index in 0..<lanes.count { count += lanes[index].spool.count + lanes[index].gaps.gaps.count }
+        return count
+    }
+
+    /// Readings of a lane that were closed in this run.
+    public func closedReadings(_ lane: Lane) -> UInt64 { lanes[Int(lane.rawValue)].closed }
+
+    /// Those of them that survive a power cut.
+    public func durableReadings(_ lane: Lane) -> UInt64 { lanes[Int(lane.rawValue)].durable }
+
+    /// Makes durable what was closed, without waiting for more.
+    public func commit(_ lane: Lane, _ now: TimeSample) {
+        if lanes[Int(lane.rawValue)].commitDue != nil { commit(Int(lane.rawValue), now) }
+    }
+
+    func commitWhenDue(_ now: TimeSample) {
+        for index in 0..<lanes.count { if let due = lanes[index].commitDue, due <= now.boot { commit(index, now) } }
+    }
+
+    func commit(_ index: Int, _ now: TimeSample) {
+        tellLosses(index, now)
+        if lanes[index].spool.needsSegment {
+            while spoolSize + lanes[index].spool.segmentSize > spoolLimit, giveUpOldest(for: index, now) {}
+        }
+        while true {
+            do throws(JournalError) {
+                try lanes[index].commit()
+                commits &+= 1
+                isSpoolStuck = false
+                return
+            } catch {
+                // Less urgent readings give way to newer or more urgent ones, if there is no room.
+                if error == .storage(.full), giveUpOldest(for: index, now) { continue }
+            }
+            lanes[index].commitDue = now.boot &+ Self.commitRetry
+            if !isSpoolStuck {
+                log(.error) {
+                    $0.text("telemetry cannot be written: is the disk full or read-only? It waits in memory")
+                }
+            }
+            isSpoolStuck = true
+            return
+        }
+    }
+
+    private var spoolSize: Int { lanes.reduce(0) { $0 + $1.spool.size } }
+
+    /// Gives up the oldest segment of the least urgent lane that is not more urgent than the one at `index`. False if
+    /// there is none, or what is given up cannot be written down.
+    private func giveUpOldest(for index: Int, _ now: TimeSample) -> Bool {
+        for place in lanes.indices.reversed() where place >= index {
+            guard let gap = lanes[place].spool.oldest(.retention) else { continue }
+            let before = lanes[place].gaps
+            lanes[place].gaps.add(gap)
+            guard putRunState() else {
+                lanes[place].gaps = before
+                return false
+            }
+            log(.warning) {
+                $0.text("the spool is full: ")
+                $0.number(gap.readings)
+                $0.text(" of the oldest readings were given up")
+            }
+            return lanes[place].spool.dropOldest()
+        }
+        return false
+    }
+
+    /// What the disk lost becomes a gap. Until that is written down the spool does not pass it.
+    func tellLosses(_ index: Int, _ now: TimeSample) {
+        let losses = lanes[index].spool.losses
+        if losses.isEmpty { return }
+        let before = lanes[index].gaps
+        for loss in losses { lanes[index].gaps.add(loss) }
+        guard putRunState() else {
+            lanes[index].gaps = before
+            lanes[index].commitDue = now.boot &+ Self.commitRetry
+            return
+        }
+        lanes[index].spool.takeLosses()
+        log(.error) { $0.text("a part of the spool cannot be read any more: its readings are lost") }
+        state.note(.damaged, [.number(UInt64(losses.count))], auditTime(now))
+    }
+
+    /// The back end will never take it. The gap is written down before the spool passes the envelope.
+    func refuse(_ sequence: UInt64, _ lane: Lane) {
+        let index = Int(lane.rawValue)
+        guard let dropped = lanes[index].spool.dropped(sequence) else { return }
+        lanes[index].gaps.add(dropped, reason: .refused)
+        // If that fails now, it is tried again with the next change: the link would be offered the envelope for ever.
+        if !putRunState() { state.put(runState) }
+        lanes[index].spool.release(sequence)
+    }
+
+    /// Makes more sequence numbers durable before they are used.
+    func reserve(_ index: Int) -> Bool {
+        let before = lanes[index].reservedUntil
+        lanes[index].reservedUntil = lanes[index].next + RunState.reservation
+        if putRunState() { return true }
+        lanes[index].reservedUntil = before
+        log(.error) { $0.text("the journal cannot be written: telemetry waits") }
+        return false
+    }
+
+    /// Writes down which numbers are used, and what was given up. False, and nothing is, if that is not possible now.
+    private func putRunState() -> Bool {
+        let mark = state.mark
+        state.put(runState)
+        if state.flush() { return true }
+        state.rollBack(to: mark)
+        return false
+    }
+
+    var runState: RunState {
+        RunState(
+            run: raisedRun,
+            lanes: lanes.map { RunState.Lane(next: $0.reservedUntil, gaps: untoldGaps($0)) })
+    }
+
+    /// What was given up and is not known to have been told.
+    private func untoldGaps(_ lane: TelemetryLane) -> [Gap] {
+        var list = GapList()
+        for entry in outbox.entries { if case .gap(let gap, lane.lane) = entry.content { list.add(gap) } }
+        for gap in lane.gaps.gaps { list.add(gap) }
+        return list.gaps
+    }
+
+    /// The last envelope of a lane that was signed. It may not be durable yet.
+    public func head(_ lane: Lane) -> ChainHead? { lanes[Int(lane.rawValue)].head }
+
+    /// What the back end is told of the lanes: nothing that a power cut can take back, or it would look as if the
+    /// device was rolled back.
+    var heads: LaneHeads {
+        var heads = LaneHeads()
+        for lane in lanes { heads[lane.lane] = lane.durableHead }
+        return heads
+    }
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MartletEnvelope
+public import MartletCOSE
+public import MartletJournal
+public import MartletMessages
+
+/// Signed envelopes of one lane, in order, from signing until the back end has them: one stream of the journal, whose
+/// records SPOOL.md describes. Their bytes never change; they are sent again exactly as they are.
+///
+/// What was appended waits in memory for `commit`, and no link sees it before. In memory is, besides, what is on its way,
+/// what was read for that, and a copy of what was committed last. Not safe for concurrent use.
+public final class Spool {
+    /// Bytes of a segment for spools that have so many bytes together: an eighth, 64 to 128 KiB.
+    public static func segmentSize(_ limit: Int) -> Int {
+        min(max(limit / 8, 65_536), maximumSegmentSize) / 4096 * 4096
+    }
+
+    /// No file of a spool is larger.
+    private static let maximumSegmentSize = 131_072
+
+    /// Bytes of envelopes that were committed and are kept in memory, too.
+    static let maximumCopied = 32 * 1024
+    /// Bytes of memory that are kept for later envelopes.
+    private static let maximumSpare = 16 * 1024
+
+    /// The journal's stream of a lane.
+    public static func stream(_ lane: Lane) -> UInt8 { 2 + lane.rawValue }
+
+    struct Entry {
+        enum State { case unsent, sent, done }
+
+        var state = State.unsent
+        let sequence: UInt64
+        let readings: Int
+        /// nil if it was read from the disk.
+        let digest: Digest?
+        /// Record kind 2.
+        var record: [UInt8]
+        /// The place behind it.
+        let end: SpoolPosition
+    }
+
+    struct Segment {
+        let number: UInt64
+        /// The lane where the segment begins; nil if it was not read yet.
+        var start: SpoolState?
+    }
+
+    let journal: Journal
+    /// Bytes of one file.
+    public let segmentSize: Int
+    /// Oldest first.
+    var segments: [Segment] = []
+    /// What is durable.
+    private var state = SpoolState()
+    /// What will be, with the next commit.
+    private var end = SpoolState()
+    /// Everything before this place is done.
+    private var released = SpoolPosition()
+    /// Places before this one are in `front` or released.
+    var loaded = SpoolPosition()
+    /// The oldest envelopes, of which the first one is not done.
+    var front: [Entry] = []
+    /// How many of them are unsent, and done.
+    var unsentCount = 0
+    private var doneCount = 0
+    /// The newest durable envelopes, without a hole.
+    private var newest: [Entry] = []
+    private var newestSize = 0
+    /// What waits for a commit: the envelopes, and all records.
+    private var uncommitted: [Entry] = []
+    private var records: [[UInt8]] = []
+    /// The last of them, while they are written.
+    private var endRecord: [UInt8] = []
+    /// Memory of envelopes that are gone, so that a steady flow allocates nothing.
+    private var spare: [[UInt8]] = []
+    private var spareSize = 0
+    /// Bytes of envelopes that wait for a commit.
+    public private(set) var uncommittedSize = 0
+    /// How often something became durable.
+    var commits = 0
+    var reading: Reading?
+    /// Whether the last try to read did not fail for want of memory or descriptors.
+    var isReadable = true
+    /// What was committed and cannot be read any more, and was not told yet.
+    public internal(set) var losses: [Gap] = []
+
+    /// What the journal's last run left; nil if there was nothing. `head` is nil if nothing can be linked to it.
+    public let recovered: (next: UInt64, head: ChainHead?)?
+    /// Places of the newest segment that could not be read: `recovered` may be behind what was sent.
+    public let damage: Int
+
+    /// Reads the newest segment, and where the oldest begins. `journal` was not used before, and keeps all segments
+    /// (`historySize` is nil).
+    public init(_ journal: Journal) throws(JournalError) {
+        self.journal = journal
+        segmentSize = journal.segmentSize
+        let newest = Newest()
+        let recovery = try journal.recover { newest.take($0, isFirst: $1) }
+        damage = recovery.damage + newest.damage
+        recovered = newest.last.map { ($0.end.sequence, $0.head) }
+        for number in journal.segments { segments.append(Segment(number: number, start: nil)) }
+        if let last = newest.last { state = last }
+        end = state
+        released = state.released
+        if segments.isEmpty {
+            loaded = released
+            return
+        }
+        let last = segments.count - 1
+        if damage == 0 { segments[last].start = newest.start } else { _ = try readStart(of: last) }
+        // What is gone from the begin was released, or told as a gap, and no commit has said so yet.
+        if let first = try readStart(of: 0)?.end, first.sequence > released.sequence { released = first }
+        loaded = released
+    }
+
+    /// What recovery makes of the records of the newest segment.
+    private final class Newest {
+        var start: SpoolState?
+        var last: SpoolState?
+        var damage = 0
+
+        func take(_ record: Span<UInt8>, isFirst: Bool) {
+            guard record.count > 0 else {
+                damage += 1
+                return
+            }
+            if let state = SpoolState(record: record) {
+                if isFirst { start = state }
+                last = state
+            } else if record[0] != SpooledEnvelope.kind {
+                damage += 1
+            }
+        }
+    }
+
+    // MARK: What is there
+
+    /// Envelopes that the back end does not have.
+    public var count: Int {
+        let waiting = state.end.envelopes - min(released.envelopes, state.end.envelopes)
+        return Int(clamping: waiting + UInt64(uncommitted.count)) - doneCount
+    }
+
+    /// Whether there is an envelope that no link has and that is durable.
+    public var hasUnsent: Bool { unsentCount > 0 || loaded.envelopes < state.end.envelopes }
+
+    /// Bytes on the disk.
+    public var size: Int {
+        guard let start = segments.first?.start, let last = segments.last?.start else {
+            return segments.count * segmentSize
+        }
+        let most = (segments.count - 1) * Self.maximumSegmentSize
+        return min(Int(clamping: last.bytes - min(start.bytes, last.bytes)), most) + segmentSize
+    }
+
+    // MARK: Appending
+
+    /// The lane goes on at `next`, and its next envelope is linked to `head`.
+    public func begin(at next: UInt64, after head: ChainHead?) {
+        if loaded == end.end && uncommitted.isEmpty {
+            // Nothing is between: nobody has to read the record.
+            loaded.sequence = next
+            advance()
+        }
+        end.end.sequence = next
+        end.head = head
+        records.append(end.record)
+    }
+
+    /// Takes what `write` appends to a buffer, for the next commit. False, and nothing was done, if too much
+    /// waits for it. If it throws, nothing was appended.
+    ///
+    /// `sequence` is where the lane goes on: what is left out without `begin` counts as lost.
+    public func append(
+        sequence: UInt64, readings: Int, _ write: (inout [UInt8]) throws(EnvelopeError) -> Digest
+    ) throws(EnvelopeError) -> Bool {
+        // Half a segment, and one envelope more, fits into a segment.
+        guard uncommittedSize < segmentSize / 2 else { return false }
+        var record = spare.popLast() ?? []
+        spareSize -= record.capacity
+        SpooledEnvelope.begin(&record, sequence: sequence, readings: readings)
+        let digest = try write(&record)
+        end.end.sequence = sequence &+ 1
+        end.end.envelopes += 1
+        end.end.readings += UInt64(clamping: readings)
+        end.head = ChainHead(sequence: sequence, digest: digest)
+        uncommittedSize += record.count
+        uncommitted.append(
+            Entry(sequence: sequence, readings: readings, digest: digest, record: record, end: end.end))
+        records.append(record)
+        return true
+    }
+
+    /// Makes durable what was appended, in one frame, with how far the back end has what was there before. If it throws,
+    /// everything still waits.
+    public func commit() throws(JournalError) {
+        guard !records.isEmpty || state.released != released else { return }
+        let before = journal.newest
+        var snapshot = state
+        snapshot.released = released
+        snapshot.bytes = (segments.last?.start?.bytes ?? state.bytes) + UInt64(journal.newestEnd)
+        end.released = released
+        end.write(to: &endRecord)
+        records.append(endRecord)
+        do throws(JournalError) {
+            try journal.commit(records) { [snapshot.record] }
+        } catch {
+            records.removeLast()
+            throw error
+        }
+        if let newest = journal.newest, newest != before {
+            segments.append(Segment(number: newest, start: snapshot))
+        }
+        commits += 1
+        state = end
+        records.removeAll(keepingCapacity: true)
+        keepCopies()
+        removeReleased()
+    }
+
+    /// Whether the next commit begins a segment, so that `size` grows by one.
+    public var needsSegment: Bool {
+        !records.isEmpty && journal.needsSegment(for: records, and: SpoolState.capacity)
+    }
+
+    /// What was just committed stays in memory, as much as there is room for: whoever is connected sends it next.
+    private func keepCopies() {
+        for entry in uncommitted {
+            newest.append(entry)
+            newestSize += entry.record.count
+        }
+        uncommitted.removeAll(keepingCapacity: true)
+        uncommittedSize = 0
+        var excess = 0
+        while newestSize > Self.maximumCopied, excess < newest.count {
+            newestSize -= newest[excess].record.count
+            excess += 1
+        }
+        if excess > 0 { newest.removeFirst(excess) }
+    }
+
+    /// The first envelope that is in memory as a copy, or where the next one will be.
+    var copiesBegin: UInt64 { newest.first?.sequence ?? state.end.sequence }
+
+    /// Where the envelopes on the disk end that have no copy in memory.
+    var uncopiedEnd: SpoolPosition {
+        guard var end = newest.first?.end else { return state.end }
+        end.sequence = newest[0].sequence
+        end.envelopes -= 1
+        end.readings -= UInt64(clamping: newest[0].readings)
+        return end
+    }
+
+    // MARK: Sending
+
+    /// Shows the oldest unsent envelope to `send`, which says whether a link took it. False if there is none or it
+    /// was not taken.
+    public func sendNext(_ send: (_ sequence: UInt64, _ envelope: Span<UInt8>) -> Bool) -> Bool {
+        while unsentCount == 0 { guard hasUnsent, load() else { return false } }
+        guard let place = front.firstIndex(where: { $0.state == .unsent }) else { return false }
+        let record = front[place].record
+        guard send(front[place].sequence, record.span.extracting(droppingFirst: SpooledEnvelope.headCount)) else {
+            return false
+        }
+        front[place].state = .sent
+        unsentCount -= 1
+        return true
+    }
+
+    /// Brings the next envelopes into `front`; false if there are none that can be read now.
+    private func load() -> Bool {
+        while loaded.sequence < copiesBegin {
+            guard readFrame() else { return false }
+            if unsentCount > 0 { return true }
+        }
+        if newest.isEmpty { return false }
+        let entry = newest.removeFirst()
+        newestSize -= entry.record.count
+        loaded = entry.end
+        front.append(entry)
+        unsentCount += 1
+        return true
+    }
+
+    /// The back end has it.
+    public func release(_ sequence: UInt64) {
+        if let place = place(of: sequence) { finish(place) }
+    }
+
+    /// The link gave it back: it is unsent again.
+    public func restore(_ sequence: UInt64) {
+        if let place = place(of: sequence), front[place].state == .sent {
+            front[place].state = .unsent
+            unsentCount += 1
+        }
+    }
+
+    /// What would be given up with one envelope that is in memory, by `release`.
+    public func dropped(_ sequence: UInt64) -> DroppedEnvelope? {
+        guard let place = place(of: sequence), front[place].state != .done else { return nil }
+        let entry = front[place]
+        return DroppedEnvelope(sequence: sequence, digest: entry.digest, readings: entry.readings)
+    }
+
+    private func place(of sequence: UInt64) -> Int? { front.firstIndex { $0.sequence == sequence } }
+
+    /// The envelope at `place` of `front` is done.
+    private func finish(_ place: Int) {
+        if front[place].state == .done { return }
+        if front[place].state == .unsent { unsentCount -= 1 }
+        front[place].state = .done
+        doneCount += 1
+        advance()
+    }
+
+    /// What is done at the begin of `front` is released. Not what is behind a loss that nobody was told of.
+    private func advance() {
+        guard losses.isEmpty else { return }
+        var count = 0
+        while count < front.count, front[count].state == .done {
+            released = front[count].end
+            keepMemory(of: count)
+            count += 1
+        }
+        front.removeFirst(count)
+        doneCount -= count
+        if front.isEmpty { released = loaded }
+        removeReleased()
+    }
+
+    private func keepMemory(of place: Int) {
+        var record: [UInt8] = []
+        swap(&record, &front[place].record)
+        if spareSize + record.capacity > Self.maximumSpare { return }
+        spareSize += record.capacity
+        spare.append(record)
+    }
+
+    /// Removes segments of which nothing is needed. What cannot be removed is tried again with the next one.
+    private func removeReleased() {
+        while segments.count > 1, let next = segments[1].start, next.end.sequence <= released.sequence {
+            guard journal.remove(segment: segments[0].number) else { return }
+            segments.removeFirst()
+        }
+    }
+
+    // MARK: Giving up
+
+    /// What would be given up with the oldest segment; nil if all is in one, or nothing is there.
+    public func oldest(_ reason: GapReason) -> Gap? {
+        if segments.count > 1, start(of: 1) != nil { removeReleased() }
+        guard segments.count > 1, let end = start(of: 1), end.end.sequence > released.sequence else { return nil }
+        let last = end.end.sequence - 1
+        return Gap(
+            first: released.sequence, last: last, readings: end.end.readings - min(released.readings, end.end.readings),
+            reason: reason, digest: end.head.flatMap { $0.sequence == last ? $0.digest : nil })
+    }
+
+    /// Gives up the oldest segment, once what `oldest` said is durable. False if the file cannot be removed.
+    public func dropOldest() -> Bool {
+        guard segments.count > 1, let end = start(of: 1), journal.remove(segment: segments[0].number) else {
+            return false
+        }
+        if reading?.segment == segments[0].number { reading = nil }
+        segments.removeFirst()
+        while let first = front.first, first.sequence < end.end.sequence {
+            if first.state == .unsent { unsentCount -= 1 }
+            if first.state == .done { doneCount -= 1 }
+            front.removeFirst()
+        }
+        while let first = newest.first, first.sequence < end.end.sequence {
+            newestSize -= first.record.count
+            newest.removeFirst()
+        }
+        if loaded.sequence < end.end.sequence { loaded = end.end }
+        if released.sequence < end.end.sequence { released = end.end }
+        advance()
+        return true
+    }
+
+    /// Takes `losses`: they were written down, and the spool may pass them.
+    @discardableResult
+    public func takeLosses() -> [Gap] {
+        if losses.isEmpty { return [] }
+        var taken: [Gap] = []
+        swap(&taken, &losses)
+        advance()
+        return taken
+    }
+}
