@@ -166,8 +166,12 @@ def bad_medium(folder):
             stepper, model = Stepper(disk.journal, *OPTIONS), Model()
             try:
                 check(all(line.startswith("acked ") for line in stepper.steps(25)), "before")
-                filler.take(None)
-                stepper.steps(20)
+                refused = 0
+                for _ in range(400):
+                    filler.take(None)
+                    refused += stepper.step().startswith("refused ")
+                    if refused > 5:
+                        break
                 filler.give(None)
                 lines = stepper.steps(20)
                 check(all(line.startswith("acked ") for line in lines), f"afterwards: {lines}")
