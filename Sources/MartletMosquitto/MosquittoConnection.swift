@@ -79,12 +79,15 @@ public final class MosquittoConnection {
         else { throw .invalidArgument }
         guard libraryStarted else { throw .outOfMemory }
         var created: OpaquePointer?
-        let errno = withCString(clientID.span) {
-            created = mosquitto_new($0, cleanStart, nil)
-            return created == nil ? CMosquitto_errno() : 0
+        let isValid = withCString(clientID.span) { id in
+            // Of one that it refuses, mosquitto_new closes descriptor 0, whatever that is.
+            let code = mosquitto_validate_utf8(id, Int32(clientID.count))
+            if code == MOSQ_ERR_SUCCESS.rawValue { created = mosquitto_new(id, cleanStart, nil) }
+            return code
         }
+        guard isValid == MOSQ_ERR_SUCCESS.rawValue else { throw .invalidArgument }
         handle = created
-        guard let handle else { throw errno == ENOMEM ? .outOfMemory : .invalidArgument }
+        guard let handle else { throw .outOfMemory }
         installCallbacks(on: handle, for: self)
         mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, version.rawValue)
         mosquitto_int_option(handle, MOSQ_OPT_TCP_NODELAY, 1)

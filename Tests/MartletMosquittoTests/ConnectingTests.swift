@@ -161,10 +161,13 @@ import Testing
         #expect(throws: MosquittoError.invalidArgument) { try Client().open(0) }
     }
 
-    @Test func `settings outside what MQTT allows are refused`() throws {
+    @Test func `settings outside what MQTT allows are refused, and nothing that is open is closed`() throws {
+        var (before, after) = (stat(), stat())
+        #expect(fstat(0, &before) == 0)
         for id in ["", "a\0b", String(repeating: "x", count: 65_536), "a\u{1}b"] {
             #expect(throws: MosquittoError.invalidArgument) { try Client(id: id) }
         }
+        #expect(fstat(0, &after) == 0 && after.st_ino == before.st_ino && after.st_dev == before.st_dev)
         for keepAlive in [1, 4] as [UInt16] {
             #expect(throws: MosquittoError.invalidArgument) { try Client(keepAlive: keepAlive) }
         }

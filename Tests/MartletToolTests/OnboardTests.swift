@@ -183,7 +183,7 @@ import Testing
         let steps = try result.output.split(separator: "\n").map {
             try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])
         }
-        #expect(
+        try #require(
             steps.map { $0["step"] } == [
                 "label", "key", "bootstrap", "anchor", "authorities", "attributes", "enrol", "issued", "done",
             ])
