@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 _Static_assert(sizeof(time_t) == 8 && sizeof(off_t) == 8, "times end in 2038, files at 2 GiB");
@@ -201,6 +202,15 @@ int CPosix_reserve(int descriptor, int64_t size) {
 int64_t CPosix_size(int descriptor) {
     struct stat info;
     return fstat(descriptor, &info) < 0 ? -errno : info.st_size;
+}
+
+bool CPosix_space(int descriptor, uint64_t *free, uint64_t *total) {
+    struct statvfs info;
+    // Some file systems have no size.
+    if (fstatvfs(descriptor, &info) < 0 || info.f_blocks == 0) return false;
+    *free = (uint64_t)info.f_bavail * info.f_frsize;
+    *total = (uint64_t)info.f_blocks * info.f_frsize;
+    return true;
 }
 
 int CPosix_truncate(int descriptor, int64_t size) { return result(ftruncate(descriptor, size)); }

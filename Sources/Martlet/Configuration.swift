@@ -34,7 +34,8 @@ package final class Configuration {
     /// `[https]`, for whoever can read it.
     package private(set) var https: INISection?
     private(set) var batch = ReadingBatch.Limits()
-    private(set) var spoolBytes = 16 * 1024 * 1024
+    private(set) var spool = SpoolLimits()
+    private(set) var quotas = QuotaLimits()
 
     static let maximumFileSize = 64 * 1024
 
@@ -75,6 +76,8 @@ package final class Configuration {
                 isKnown = readIdentity(entry)
             } else if kind.span.isEqual(to: "telemetry") {
                 isKnown = try readTelemetry(entry)
+            } else if kind.span.isEqual(to: "quota") {
+                isKnown = try readQuota(entry)
             } else if kind.span.isEqual(to: "trust") {
                 isKnown = try readTrust(entry)
             } else if kind.span.isEqual(to: "https") {
@@ -155,7 +158,30 @@ package final class Configuration {
         } else if entry.hasKey("batch-age") {
             batch.age = UInt64(try integer(entry, 0...86_400)) * 1000
         } else if entry.hasKey("spool-bytes") {
-            spoolBytes = Int(try integer(entry, 1_048_576...1_073_741_824))
+            spool.bytes = Int(try integer(entry, 1_048_576...1_073_741_824))
+        } else if entry.hasKey("spool-readings") {
+            spool.readings = UInt64(try integer(entry, 1000...1_000_000_000))
+        } else if entry.hasKey("spool-age") {
+            spool.age = UInt64(try integer(entry, 60...315_360_000))
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private func readQuota(_ entry: INIEntry) throws(MartletError) -> Bool {
+        // Any envelope fits into the part that bulk readings may use.
+        let bytes: ClosedRange<Int64> = 65_536...1 << 50
+        if entry.hasKey("readings-per-second") {
+            quotas.readingsPerSecond = UInt32(clamping: try integer(entry, 1...1_000_000))
+        } else if entry.hasKey("bytes-per-second") {
+            quotas.bytesPerSecond = UInt32(clamping: try integer(entry, 1...1_000_000_000))
+        } else if entry.hasKey("bytes-per-day") {
+            quotas.bytesPerDay = UInt64(try integer(entry, bytes))
+        } else if entry.hasKey("bytes-per-month") {
+            quotas.bytesPerMonth = UInt64(try integer(entry, bytes))
+        } else if entry.hasKey("connections-per-hour") {
+            quotas.connectionsPerHour = UInt64(try integer(entry, 1...3600))
         } else {
             return false
         }

@@ -80,7 +80,8 @@ final class DeviceCore: @unchecked Sendable {
                 root: identity.root, policy: policy, ledger: directory.state.ledger,
                 now: SystemClock.bootMilliseconds()),
             entropy: SystemEntropy(), state: directory.state, spools: directory.spools,
-            spoolLimit: configuration.spoolBytes, topics: topics, batchLimits: configuration.batch, software: software,
+            spoolLimits: configuration.spool, topics: topics, batchLimits: configuration.batch,
+            quotas: configuration.quotas, software: software,
             bootID: SystemClock.bootID().map { Bytes16($0) }, buildTime: MartletVersion.buildTime)
         handlers = CallQueue(waiter: waiter, patience: patience)
         logger = log

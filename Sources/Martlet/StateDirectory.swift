@@ -46,7 +46,7 @@ final class StateDirectory {
                     try Spool(
                         Journal(
                             storage: storage, keys: keys, device: device, stream: Spool.stream(lane),
-                            segmentSize: Spool.segmentSize(configuration.spoolBytes), historySize: nil)))
+                            segmentSize: Spool.segmentSize(configuration.spool.bytes), historySize: nil)))
             }
         } catch {
             throw MartletError(.state) {

@@ -67,6 +67,8 @@ public final class DirectoryStorage: Storage {
         return names
     }
 
+    public func space() -> (free: UInt64, total: UInt64)? { directory.space() }
+
     public func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8] {
         do throws(PosixError) {
             return try directory.read(stream: name.stream, number: name.number, limit: limit)

@@ -12,6 +12,7 @@ public final class Journal {
     private static let maximumHistoryCount = 64
     /// Segments that failed and cannot be removed, at most.
     private static let maximumAbandonedCount = 8
+    private static let maximumReserve: UInt64 = 4 * 1024 * 1024
 
     let storage: any Storage
     let keys: any SegmentKeys
@@ -110,6 +111,13 @@ public final class Journal {
         guard let current else { return true }
         // Its length, and what rounding up takes.
         return !current.hasRoom(for: FrameRecords.frameCount(records) + 4 + (count + 7) / 8 * 8 + 8)
+    }
+
+    /// Whether another segment would leave less free space than is kept for others: a twentieth of the file system, but
+    /// at most 4 MiB.
+    public var isShortOfSpace: Bool {
+        guard let (free, total) = storage.space() else { return false }
+        return free < min(total / 20, Self.maximumReserve) + UInt64(segmentSize)
     }
 
     /// The frames of a segment, as they are at this moment. Nil if it cannot be read for good.

@@ -26,6 +26,9 @@ public protocol Storage: AnyObject {
     /// All segments that are there, in any order.
     func segments() throws(StorageError) -> [SegmentName]
 
+    /// Bytes that are free on the file system, and that it has; nil if that is not known.
+    func space() -> (free: UInt64, total: UInt64)?
+
     /// The whole content of a segment, but no more than its first `limit` bytes.
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8]
 

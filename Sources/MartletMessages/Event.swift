@@ -15,6 +15,8 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     /// The device goes on with another key. Values: 0 to 3, the SHA-256 of its DER SubjectPublicKeyInfo as four
     /// big-endian numbers.
     case nextKey = 5
+    /// Most of a quota is used. Values: which (0 connections in an hour, 1 bytes in a day, 2 bytes in a month), percent.
+    case quota = 6
 }
 
 public struct Event: Equatable, Sendable {

@@ -19,6 +19,12 @@ public final class SegmentDirectory {
         return list.names
     }
 
+    /// Bytes of the file system that are free, and all; nil if that is not known.
+    public func space() -> (free: UInt64, total: UInt64)? {
+        var (free, total): (UInt64, UInt64) = (0, 0)
+        return CPosix_space(directory.descriptor.number, &free, &total) ? (free, total) : nil
+    }
+
     /// The first `limit` bytes of a segment.
     public func read(stream: UInt8, number: UInt64, limit: Int) throws(PosixError) -> [UInt8] {
         let name = segmentName(stream, number)

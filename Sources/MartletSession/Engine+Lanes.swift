@@ -12,6 +12,8 @@ public import MartletTelemetry
 extension Engine {
     /// Milliseconds until the next try, after the spool could not be written.
     static let commitRetry: UInt64 = 1000
+    /// Milliseconds between two looks for readings that are too old.
+    static let ageInterval: UInt64 = 60_000
 
     /// Closes the batch into a signed envelope. False if that is not possible now: the batch is unchanged.
     ///
@@ -47,23 +49,27 @@ extension Engine {
     }
 
     func commitWhenDue(_ now: TimeSample) {
+        if let due = ageDue, due <= now.boot {
+            giveUpOld(now)
+            ageDue = now.boot &+ Self.ageInterval
+        }
         for index in 0..<lanes.count { if let due = lanes[index].commitDue, due <= now.boot { commit(index, now) } }
     }
 
     func commit(_ index: Int, _ now: TimeSample) {
         tellLosses(index, now)
-        if lanes[index].spool.needsSegment {
-            while spoolSize + lanes[index].spool.segmentSize > spoolLimit, giveUpOldest(for: index, now) {}
-        }
         while true {
-            do throws(JournalError) {
-                try lanes[index].commit()
-                commits &+= 1
-                isSpoolStuck = false
-                return
-            } catch {
-                // Less urgent readings give way to newer or more urgent ones, if there is no room.
-                if error == .storage(.full), giveUpOldest(for: index, now) { continue }
+            // Less urgent readings give way to newer or more urgent ones, if there is no room.
+            while isOverLimit(index), giveUpOldest(for: index, now) {}
+            if !lacksSpace(index) {
+                do throws(JournalError) {
+                    try lanes[index].commit(at: clock.trustedSeconds(now) ?? 0)
+                    commits &+= 1
+                    isSpoolStuck = false
+                    return
+                } catch {
+                    if error == .storage(.full), giveUpOldest(for: index, now) { continue }
+                }
             }
             lanes[index].commitDue = now.boot &+ Self.commitRetry
             if !isSpoolStuck {
@@ -76,27 +82,62 @@ extension Engine {
         }
     }
 
-    private var spoolSize: Int { lanes.reduce(0) { $0 + $1.spool.size } }
+    /// Whether the next commit of the lane at `index` would take more than the spool may have.
+    private func isOverLimit(_ index: Int) -> Bool {
+        if lanes.reduce(0, { $0 + $1.spool.readings }) > spoolLimits.readings { return true }
+        guard lanes[index].spool.needsSegment else { return false }
+        let size = lanes.reduce(lanes[index].spool.segmentSize) { $0 + $1.spool.size }
+        return size > spoolLimits.bytes || lacksSpace(index)
+    }
+
+    /// Whether the next commit of the lane at `index` would take of the disk what is kept for others: alarms, the journal
+    /// and all other programs.
+    private func lacksSpace(_ index: Int) -> Bool {
+        lanes[index].lane != .alarm && lanes[index].spool.needsSegment && lanes[index].spool.isShortOfSpace
+    }
 
     /// Gives up the oldest segment of the least urgent lane that is not more urgent than the one at `index`. False if
     /// there is none, or what is given up cannot be written down.
     private func giveUpOldest(for index: Int, _ now: TimeSample) -> Bool {
         for place in lanes.indices.reversed() where place >= index {
-            guard let gap = lanes[place].spool.oldest(.retention) else { continue }
-            let before = lanes[place].gaps
-            lanes[place].gaps.add(gap)
-            guard putRunState() else {
-                lanes[place].gaps = before
-                return false
-            }
+            let reason = quota?.isHeld(lanes[place].lane) == true ? GapReason.quota : .retention
+            guard let gap = lanes[place].spool.oldest(reason) else { continue }
             log(.warning) {
                 $0.text("the spool is full: ")
                 $0.number(gap.readings)
-                $0.text(" of the oldest readings were given up")
+                $0.text(" of the oldest readings are given up")
             }
-            return lanes[place].spool.dropOldest()
+            return giveUp(gap, at: place)
         }
         return false
+    }
+
+    /// Gives up what is older than readings may become. Only time that is trusted, then and now, makes them old.
+    private func giveUpOld(_ now: TimeSample) {
+        guard let time = clock.trustedSeconds(now) else { return }
+        for place in lanes.indices {
+            while let then = lanes[place].spool.oldestTime, time > then, time - then > spoolLimits.age,
+                let gap = lanes[place].spool.oldest(.age)
+            {
+                log(.warning) {
+                    $0.number(gap.readings)
+                    $0.text(" readings became too old, and are given up")
+                }
+                if !giveUp(gap, at: place) { break }
+            }
+        }
+    }
+
+    /// Writes down what is given up, and then removes the oldest segment of the lane at `place`. False if either cannot be
+    /// done now.
+    private func giveUp(_ gap: Gap, at place: Int) -> Bool {
+        let before = lanes[place].gaps
+        lanes[place].gaps.add(gap)
+        guard putRunState() else {
+            lanes[place].gaps = before
+            return false
+        }
+        return lanes[place].spool.dropOldest()
     }
 
     /// What the disk lost becomes a gap. Until that is written down the spool does not pass it.

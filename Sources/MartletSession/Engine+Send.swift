@@ -18,19 +18,19 @@ extension Engine {
     func send(_ now: TimeSample) {
         guard case .connected = phase, isSubscribed, now.boot >= holdUntil else { return }
         holdUntil = 0
-        sendTime = now.boot
+        quotaDue = nil
         if needsBirth {
             guard sendBirth(now) else { return }
             needsBirth = false
         }
         if needsPresence {
             let presence = Presence(isOnline: true, run: run, connection: connection)
-            guard publish(.presence, presence.encoded().span, .presence) else { return }
+            guard publish(.presence, presence.encoded().span, .presence, now) else { return }
             needsPresence = false
         }
         tellOutcomes(now)
         repeat {
-            while sendFromOutbox() {}
+            while sendFromOutbox(now) {}
             for index in 0..<lanes.count where !outbox.hasNext {
                 if !lanes[index].gaps.isEmpty { sendGaps(index, now) }
                 if !outbox.hasNext, lanes[index].spool.hasUnsent { sendTelemetry(index, now) }
@@ -45,7 +45,7 @@ extension Engine {
             claims.lane = lane
             guard post(.gap, gap.encoded(), claims: claims, .gap(gap, lane)) else { break }
             _ = lanes[index].gaps.take()
-            _ = sendFromOutbox()
+            _ = sendFromOutbox(now)
         }
     }
 
@@ -56,7 +56,13 @@ extension Engine {
         let reserved = Self.reservedPlaces + (lane == .alarm ? 0 : Self.alarmPlaces)
         let window = max(1, link.window - reserved)
         while inFlight.count < window,
-            lanes[index].spool.sendNext({ self.publish(self.telemetryTopic, $1, .telemetry(lane, $0)) })
+            lanes[index].spool.sendNext({ sequence, readings, envelope in
+                guard self.mayTelemeter(lane, bytes: envelope.count, now),
+                    self.publish(self.telemetryTopic, envelope, .telemetry(lane, sequence), now)
+                else { return false }
+                self.quota?.send(readings: readings)
+                return true
+            })
         {}
         tellLosses(index, now)
     }
@@ -70,10 +76,10 @@ extension Engine {
     }
 
     /// False if there is nothing to send or the link takes nothing now.
-    private func sendFromOutbox() -> Bool {
+    private func sendFromOutbox(_ now: TimeSample) -> Bool {
         guard let entry = outbox.next else { return false }
         let envelope = entry.envelope
-        guard publish(entry.leaf, envelope.span, .outbox(entry.id)) else { return false }
+        guard publish(entry.leaf, envelope.span, .outbox(entry.id), now) else { return false }
         entry.isSent = true
         return true
     }
@@ -94,15 +100,15 @@ extension Engine {
             log(.error) { $0.text("the birth could not be signed") }
             return false
         }
-        return publish(.signed(.birth), envelope.span, .birth)
+        return publish(.signed(.birth), envelope.span, .birth, now)
     }
 
-    private func publish(_ leaf: Leaf, _ payload: Span<UInt8>, _ what: Sent) -> Bool {
-        publish(topics.topic(leaf), payload, what)
+    private func publish(_ leaf: Leaf, _ payload: Span<UInt8>, _ what: Sent, _ now: TimeSample) -> Bool {
+        publish(topics.topic(leaf), payload, what, now)
     }
 
     /// Whether the link took it. What the broker can never take is dealt with as if it had said so.
-    private func publish(_ topic: [UInt8], _ payload: Span<UInt8>, _ what: Sent) -> Bool {
+    private func publish(_ topic: [UInt8], _ payload: Span<UInt8>, _ what: Sent, _ now: TimeSample) -> Bool {
         let retained: Bool
         switch what {
         case .birth, .presence: retained = true
@@ -110,7 +116,8 @@ extension Engine {
         }
         switch link.publish(topic, payload, retained: retained) {
         case .taken(let id):
-            inFlight.append((id, what, sendTime))
+            inFlight.append((id, what, now.boot))
+            count(bytes: payload.count, now)
             return true
         case .windowFull:
             return false

@@ -3,10 +3,10 @@
 internal import MartletAudit
 internal import MartletCOSE
 public import MartletCommands
-public import MartletEnvelope
+internal import MartletEnvelope
 public import MartletMessages
-public import MartletState
-public import MartletTelemetry
+internal import MartletState
+internal import MartletTelemetry
 
 /// Who the device is.
 public struct DeviceIdentity {
@@ -94,8 +94,9 @@ public final class Engine {
     var connection: UInt64 = 0
     /// In the order of their codes, which is that of their urgency.
     var lanes: [TelemetryLane] = []
-    /// Bytes that all spools together may have on the disk.
-    let spoolLimit: Int
+    let spoolLimits: SpoolLimits
+    /// Boot time at which to look for readings that are too old; nil if they may become as old as they like.
+    var ageDue: UInt64?
     /// How often envelopes became durable.
     public internal(set) var commits = 0
     /// Whether envelopes could not be made durable the last time.
@@ -107,8 +108,6 @@ public final class Engine {
     var inFlight: [(id: Int32, what: Sent, since: UInt64)] = []
     /// The link's server was accepted although its certificate is "not yet valid".
     var isProvisional = false
-    /// Boot time in milliseconds of the present or last `send`.
-    var sendTime: UInt64 = 0
     var isResumed = false
     var isSubscribed = false
     var needsBirth = false
@@ -118,6 +117,10 @@ public final class Engine {
     /// The broker does not take messages now: boot time at which to try again, and how long to wait then.
     var holdUntil: UInt64 = 0
     var holdSpan: UInt64 = 0
+    /// nil: there is no limit.
+    let quota: Quota?
+    /// Boot time from which on telemetry may go that waits for a quota; nil if none does.
+    var quotaDue: UInt64?
     var reportedRefusals = RefusalCounts()
     /// Lines of the log about refused messages, which anybody who can publish to the device could ask for.
     var refusalLines = TokenBucket(rate: 1, burst: 20, now: 0)
@@ -150,43 +153,6 @@ public final class Engine {
     var unsendable: [Sent] = []
     let telemetryTopic: [UInt8]
 
-    /// What an engine is made of. A class, because it is large and read once.
-    public final class Setup {
-        public let identity: DeviceIdentity
-        public let sealer: EnvelopeSealer
-        public let gate: CommandGate
-        public let entropy: any Entropy
-        public let state: DeviceState
-        /// In the order of the lanes' codes.
-        public let spools: [Spool]
-        public let spoolLimit: Int
-        public let topics: Topics
-        public let batchLimits: ReadingBatch.Limits
-        public let software: [Birth.Software]
-        public let bootID: Bytes16?
-        /// Milliseconds since 1970.
-        public let buildTime: Int64
-
-        public init(
-            identity: DeviceIdentity, sealer: EnvelopeSealer, gate: CommandGate, entropy: any Entropy,
-            state: DeviceState, spools: [Spool], spoolLimit: Int, topics: Topics, batchLimits: ReadingBatch.Limits,
-            software: [Birth.Software], bootID: Bytes16?, buildTime: Int64
-        ) {
-            self.identity = identity
-            self.sealer = sealer
-            self.gate = gate
-            self.entropy = entropy
-            self.state = state
-            self.spools = spools
-            self.spoolLimit = spoolLimit
-            self.topics = topics
-            self.batchLimits = batchLimits
-            self.software = software
-            self.bootID = bootID
-            self.buildTime = buildTime
-        }
-    }
-
     /// nil if there is no entropy, or if the state cannot be saved: without it numbers would be used twice.
     ///
     /// The link and the owner must outlive the engine.
@@ -201,7 +167,8 @@ public final class Engine {
         self.run = run
         raisedRun = run
         isDamaged = state.damage > 0
-        spoolLimit = setup.spoolLimit
+        spoolLimits = setup.spoolLimits
+        ageDue = spoolLimits.age > 0 ? now.boot : nil
         for (spool, lane) in zip(setup.spools, Lane.allCases) {
             let previous = previous?.lanes[Int(lane.rawValue)]
             var reserved = previous?.next ?? origin
@@ -221,6 +188,8 @@ public final class Engine {
         software = setup.software
         bootID = setup.bootID
         clock = DeviceClock(buildTime: setup.buildTime, floor: state.floor)
+        quota = Quota(
+            setup.quotas, state.usage, time: UInt64(clamping: clock.lowerBound(now)), boot: now.boot)
         self.challenge = challenge
         self.link = link
         self.owner = owner
@@ -251,11 +220,14 @@ public final class Engine {
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if let trustDue { due = min(due ?? .max, trustDue) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
+            if let quotaDue { due = min(due ?? .max, quotaDue) }
             if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
         if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
         if let flushDue { due = min(due ?? .max, flushDue) }
+        if let ageDue { due = min(due ?? .max, ageDue) }
+        if let saveDue = quota?.saveDue { due = min(due ?? .max, saveDue) }
         for index in 0..<lanes.count {
             if let commitDue = lanes[index].commitDue { due = min(due ?? .max, commitDue) }
         }
@@ -267,7 +239,9 @@ public final class Engine {
         if challenge.advance(entropy, now: now.boot) { needsBirth = true }
         switch phase {
         case .waiting(let until):
-            if let until, now.boot >= until { open(now) }
+            if let until, now.boot >= until {
+                if let hold = connectionHold(now) { phase = .waiting(until: hold) } else { open(now) }
+            }
         case .opening(let deadline):
             if now.boot >= deadline {
                 link.abort()
@@ -289,6 +263,7 @@ public final class Engine {
             state.put(floor: floor)
             clock.didPersist(floor)
         }
+        tellUsage(now)
         commitWhenDue(now)
         flushWhenDue(now)
         if !state.hasPending { goOn(now) }

@@ -50,6 +50,10 @@ extension DeviceState {
                 guard body.count == 32 else { return false }
                 values.settings.root = body
                 return true
+            case .usage:
+                guard let usage = Usage(decoding: body.span) else { return false }
+                values.settings.usage = usage
+                return true
             case .entry:
                 recent.append(RecordKind.entry.record(body))
                 if recent.count > DeviceState.recentCapacity { recent.removeFirst() }
@@ -73,5 +77,19 @@ extension DeviceState {
             (values.settings.floor, values.settings.isSuspended, values.settings.told) = (floor, isSuspended, told)
             values.chain = AuditChain(after: head)
         }
+    }
+
+    /// `[floor or null, suspended, told, audit head or null]`
+    func facts(head: ChainHead?) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 80)
+        var writer = CBORWriter(bytes.mutableSpan)
+        writer.array(4)
+        if let floor { writer.integer(floor) } else { writer.null() }
+        writer.bool(isSuspended)
+        writer.unsigned(told)
+        if let head { writer.head(head) } else { writer.null() }
+        let count = (try? writer.finish()) ?? 0
+        bytes.removeLast(bytes.count - count)
+        return bytes
     }
 }

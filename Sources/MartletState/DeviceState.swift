@@ -48,6 +48,8 @@ public final class DeviceState {
         /// Milliseconds since 1970.
         var floor: Int64?
         var isSuspended = false
+        /// What was used of the quotas, at most; nil if there never were any.
+        var usage: Usage?
         /// The highest audit entry that the back end has.
         var told: UInt64 = 0
 
@@ -55,7 +57,7 @@ public final class DeviceState {
 
         init(_ other: Settings) {
             (run, trust, root) = (other.run, other.trust, other.root)
-            (floor, isSuspended, told) = (other.floor, other.isSuspended, other.told)
+            (floor, isSuspended, usage, told) = (other.floor, other.isSuspended, other.usage, other.told)
         }
     }
 
@@ -116,6 +118,7 @@ public final class DeviceState {
     public var root: [UInt8] { values.settings.root }
     public var floor: Int64? { values.settings.floor }
     public var isSuspended: Bool { values.settings.isSuspended }
+    public var usage: Usage? { values.settings.usage }
     /// The highest audit entry that the back end has.
     public var told: UInt64 { values.settings.told }
 
@@ -157,6 +160,11 @@ public final class DeviceState {
         if index == told { return }
         change { $0.told = index }
         putFacts()
+    }
+
+    public func put(_ usage: Usage) {
+        change { $0.usage = usage }
+        put(RecordKind.usage.record(usage.encoded() ?? []))
     }
 
     private func change(_ body: (Settings) -> Void) {
@@ -206,7 +214,7 @@ public final class DeviceState {
         pending.append(record)
     }
 
-    private func putFacts() { put(RecordKind.facts.record(encodedFacts(head: auditEnd))) }
+    private func putFacts() { put(RecordKind.facts.record(facts(head: auditEnd))) }
 
     // MARK: Durability
 
@@ -279,10 +287,11 @@ public final class DeviceState {
 
     /// Everything that holds, in the order in which it is read. The audit log ends before the entries that wait.
     private func snapshot() -> [[UInt8]] {
-        var records = [RecordKind.facts.record(encodedFacts(head: auditHead))]
+        var records = [RecordKind.facts.record(facts(head: auditHead))]
         if let run, let bytes = run.encoded() { records.append(RecordKind.run.record(bytes)) }
         if !trust.isEmpty { records.append(RecordKind.trust.record(trust)) }
         if !root.isEmpty { records.append(RecordKind.root.record(root)) }
+        if let bytes = usage?.encoded() { records.append(RecordKind.usage.record(bytes)) }
         for entry in ledger.entries { records.append(ledger.encode(entry, after: RecordKind.ledger.rawValue)) }
         return records
     }
@@ -373,21 +382,5 @@ public final class DeviceState {
             let code = try? reader.unsigned()
         else { return nil }
         return AuditKind(rawValue: UInt8(clamping: code))
-    }
-
-    // MARK: Bytes
-
-    /// `[floor or null, suspended, told, audit head or null]`
-    private func encodedFacts(head: ChainHead?) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 80)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(4)
-        if let floor { writer.integer(floor) } else { writer.null() }
-        writer.bool(isSuspended)
-        writer.unsigned(told)
-        if let head { writer.head(head) } else { writer.null() }
-        let count = (try? writer.finish()) ?? 0
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 }

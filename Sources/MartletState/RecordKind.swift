@@ -16,6 +16,8 @@ enum RecordKind: UInt8 {
     case entry = 5
     /// SHA-256 of the pinned root that the trust document goes back to.
     case root = 6
+    /// `Usage`
+    case usage = 7
 
     static func body(of record: [UInt8]) -> [UInt8] { [UInt8](copying: record.span.extracting(droppingFirst: 1)) }
 

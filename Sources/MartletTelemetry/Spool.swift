@@ -57,17 +57,17 @@ public final class Spool {
     /// What will be, with the next commit.
     private var end = SpoolState()
     /// Everything before this place is done.
-    private var released = SpoolPosition()
+    var released = SpoolPosition()
     /// Places before this one are in `front` or released.
     var loaded = SpoolPosition()
     /// The oldest envelopes, of which the first one is not done.
     var front: [Entry] = []
     /// How many of them are unsent, and done.
     var unsentCount = 0
-    private var doneCount = 0
+    var doneCount = 0
     /// The newest durable envelopes, without a hole.
-    private var newest: [Entry] = []
-    private var newestSize = 0
+    var newest: [Entry] = []
+    var newestSize = 0
     /// What waits for a commit: the envelopes, and all records.
     private var uncommitted: [Entry] = []
     private var records: [[UInt8]] = []
@@ -146,6 +146,22 @@ public final class Spool {
     /// Whether there is an envelope that no link has and that is durable.
     public var hasUnsent: Bool { unsentCount > 0 || loaded.envelopes < state.end.envelopes }
 
+    /// Readings that are durable and that the back end does not have.
+    public var readings: UInt64 { state.end.readings - min(released.readings, state.end.readings) }
+
+    /// Whether another file would take what is kept free for others.
+    public var isShortOfSpace: Bool { journal.isShortOfSpace }
+
+    /// Trusted time, in seconds since 1970, at which all of the oldest segment was durable at the latest. nil if that is
+    /// not known, or there is no other segment.
+    public var oldestTime: UInt64? {
+        // A look reads no more than so many.
+        for place in 1..<max(1, min(segments.count, 17)) {
+            if let time = start(of: place)?.time, time > 0 { return time }
+        }
+        return nil
+    }
+
     /// Bytes on the disk.
     public var size: Int {
         guard let start = segments.first?.start, let last = segments.last?.start else {
@@ -195,13 +211,17 @@ public final class Spool {
 
     /// Makes durable what was appended, in one frame, with how far the back end has what was there before. If it throws,
     /// everything still waits.
-    public func commit() throws(JournalError) {
+    ///
+    /// `time`: trusted time in seconds since 1970; 0 if that is not known.
+    public func commit(at time: UInt64) throws(JournalError) {
         guard !records.isEmpty || state.released != released else { return }
         let before = journal.newest
         var snapshot = state
         snapshot.released = released
+        snapshot.time = time
         snapshot.bytes = (segments.last?.start?.bytes ?? state.bytes) + UInt64(journal.newestEnd)
         end.released = released
+        end.time = time
         end.write(to: &endRecord)
         records.append(endRecord)
         do throws(JournalError) {
@@ -257,13 +277,13 @@ public final class Spool {
 
     /// Shows the oldest unsent envelope to `send`, which says whether a link took it. False if there is none or it
     /// was not taken.
-    public func sendNext(_ send: (_ sequence: UInt64, _ envelope: Span<UInt8>) -> Bool) -> Bool {
+    public func sendNext(_ send: (_ sequence: UInt64, _ readings: Int, _ envelope: Span<UInt8>) -> Bool) -> Bool {
         while unsentCount == 0 { guard hasUnsent, load() else { return false } }
         guard let place = front.firstIndex(where: { $0.state == .unsent }) else { return false }
-        let record = front[place].record
-        guard send(front[place].sequence, record.span.extracting(droppingFirst: SpooledEnvelope.headCount)) else {
-            return false
-        }
+        let entry = front[place]
+        let record = entry.record
+        guard send(entry.sequence, entry.readings, record.span.extracting(droppingFirst: SpooledEnvelope.headCount))
+        else { return false }
         front[place].state = .sent
         unsentCount -= 1
         return true
@@ -316,7 +336,7 @@ public final class Spool {
     }
 
     /// What is done at the begin of `front` is released. Not what is behind a loss that nobody was told of.
-    private func advance() {
+    func advance() {
         guard losses.isEmpty else { return }
         var count = 0
         while count < front.count, front[count].state == .done {
@@ -339,54 +359,10 @@ public final class Spool {
     }
 
     /// Removes segments of which nothing is needed. What cannot be removed is tried again with the next one.
-    private func removeReleased() {
+    func removeReleased() {
         while segments.count > 1, let next = segments[1].start, next.end.sequence <= released.sequence {
             guard journal.remove(segment: segments[0].number) else { return }
             segments.removeFirst()
         }
-    }
-
-    // MARK: Giving up
-
-    /// What would be given up with the oldest segment; nil if all is in one, or nothing is there.
-    public func oldest(_ reason: GapReason) -> Gap? {
-        if segments.count > 1, start(of: 1) != nil { removeReleased() }
-        guard segments.count > 1, let end = start(of: 1), end.end.sequence > released.sequence else { return nil }
-        let last = end.end.sequence - 1
-        return Gap(
-            first: released.sequence, last: last, readings: end.end.readings - min(released.readings, end.end.readings),
-            reason: reason, digest: end.head.flatMap { $0.sequence == last ? $0.digest : nil })
-    }
-
-    /// Gives up the oldest segment, once what `oldest` said is durable. False if the file cannot be removed.
-    public func dropOldest() -> Bool {
-        guard segments.count > 1, let end = start(of: 1), journal.remove(segment: segments[0].number) else {
-            return false
-        }
-        if reading?.segment == segments[0].number { reading = nil }
-        segments.removeFirst()
-        while let first = front.first, first.sequence < end.end.sequence {
-            if first.state == .unsent { unsentCount -= 1 }
-            if first.state == .done { doneCount -= 1 }
-            front.removeFirst()
-        }
-        while let first = newest.first, first.sequence < end.end.sequence {
-            newestSize -= first.record.count
-            newest.removeFirst()
-        }
-        if loaded.sequence < end.end.sequence { loaded = end.end }
-        if released.sequence < end.end.sequence { released = end.end }
-        advance()
-        return true
-    }
-
-    /// Takes `losses`: they were written down, and the spool may pass them.
-    @discardableResult
-    public func takeLosses() -> [Gap] {
-        if losses.isEmpty { return [] }
-        var taken: [Gap] = []
-        swap(&taken, &losses)
-        advance()
-        return taken
     }
 }

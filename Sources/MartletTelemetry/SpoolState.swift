@@ -21,6 +21,8 @@ struct SpoolState: Equatable {
     var head: ChainHead?
     /// Bytes of all segments before the one that this record is the first of.
     var bytes: UInt64 = 0
+    /// Trusted time at which this became durable, in seconds since 1970; 0 if that was not known.
+    var time: UInt64 = 0
 
     static let kind: UInt8 = 1
     /// Bytes of the longest one.
@@ -38,10 +40,11 @@ struct SpoolState: Equatable {
         var writer = CBORWriter(record.mutableSpan)
         // The kind, 1, is that of a record, and as CBOR the number that begins it.
         writer.unsigned(UInt64(Self.kind))
-        writer.array(8)
+        writer.array(9)
         writer.position(end)
         writer.position(released)
         writer.unsigned(bytes)
+        writer.unsigned(time)
         if let head { writer.head(head) } else { writer.null() }
         let count = (try? writer.finish()) ?? 0
         record.removeLast(record.count - count)
@@ -57,10 +60,11 @@ struct SpoolState: Equatable {
 
     private init(body: Span<UInt8>) throws(CBORError) {
         var reader = CBORReader(body)
-        try reader.array(exactly: 8)
+        try reader.array(exactly: 9)
         end = try reader.position()
         released = try reader.position()
         bytes = try reader.total()
+        time = try reader.total()
         if try !reader.isNull() { head = try reader.head(body) }
         try reader.finish()
     }

@@ -97,9 +97,9 @@ public struct TelemetryLane {
     /// Milliseconds that envelopes wait for more at most.
     public static let commitInterval: UInt64 = 10_000
 
-    /// Makes durable what was closed.
-    public mutating func commit() throws(JournalError) {
-        try spool.commit()
+    /// Makes durable what was closed. `time`: trusted time in seconds since 1970; 0 if that is not known.
+    public mutating func commit(at time: UInt64) throws(JournalError) {
+        try spool.commit(at: time)
         commitDue = nil
         durable = closed
         durableHead = head

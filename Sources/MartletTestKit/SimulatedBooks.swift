@@ -10,6 +10,8 @@ internal import MartletState
 /// What really happened, kept outside of the device, and what must never be true of it.
 final class SimulatedBooks {
     var totals = SimulationTotals()
+    /// Why readings may be given up.
+    var reasons = [GapReason.retention]
     /// The first thing that must not be.
     private(set) var problem: [UInt8]?
     private(set) var orders: [SimulatedOrder] = []

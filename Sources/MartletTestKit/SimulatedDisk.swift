@@ -88,6 +88,12 @@ public final class SimulatedDisk: Storage {
         }
     }
 
+    private var used: Int { files.reduce(0) { $0 + $1.content.count } }
+
+    public func space() -> (free: UInt64, total: UInt64)? {
+        capacity.map { (UInt64(clamping: $0 - used), UInt64(clamping: $0)) }
+    }
+
     public func segments() throws(StorageError) -> [SegmentName] {
         if let error = try operation() { throw error }
         return files.reversed().map { $0.name }
@@ -103,7 +109,7 @@ public final class SimulatedDisk: Storage {
         let error = try operation()
         try step()
         if files.contains(where: { $0.name == name }) { throw .failed(17) }
-        if let capacity, files.reduce(size, { $0 + $1.content.count }) > capacity { throw .full }
+        if let capacity, used + size > capacity { throw .full }
         let file = SimulatedFile(name, [UInt8](repeating: 0, count: size))
         file.isNameUncertain = true
         if let error {

@@ -54,6 +54,11 @@ extension SimulatedWorld {
         if size > (hadCuts ? 2 : 1) * Self.spoolLimit + 4 * Self.spoolSegment {
             books.fail("the spools are too large", UInt64(size))
         }
+        // What is in one segment stays or goes together; 64 of the smallest envelopes fill one.
+        let readings = device.run.spools.reduce(0) { $0 + $1.readings }
+        if weather.limits, readings > Self.spoolReadings + 4 * 64 {
+            books.fail("too many readings wait", readings)
+        }
     }
 
     /// What is reported on a calm day arrives, above all that the back end has seen.

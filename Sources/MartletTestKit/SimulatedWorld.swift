@@ -20,6 +20,8 @@ public final class SimulatedWorld {
         var breaksNetwork = true
         /// Readings come faster than they are sent.
         var fillsSpool = true
+        /// The device has quotas, and few readings may wait, for a short time.
+        var limits = true
 
         init(_ random: SeededEntropy) {
             cutsPower = !random.oneIn(4)
@@ -29,6 +31,7 @@ public final class SimulatedWorld {
             attacks = !random.oneIn(4)
             breaksNetwork = !random.oneIn(5)
             fillsSpool = random.oneIn(6)
+            limits = random.oneIn(4)
         }
     }
 
@@ -48,6 +51,7 @@ public final class SimulatedWorld {
     static let steps = 260
     static let spoolLimit = 49_152
     static let spoolSegment = 8192
+    static let spoolReadings: UInt64 = 60
 
     let seed: UInt64
     let twin: SimulatedTwin?
@@ -104,8 +108,16 @@ public final class SimulatedWorld {
         settings.disk = disk
         settings.commands = [pulse, set]
         settings.hasRealKeys = Self.hasRealKeys(seed)
-        settings.spoolLimit = Self.spoolLimit
+        settings.spoolLimits.bytes = Self.spoolLimit
         settings.spoolSegment = Self.spoolSegment
+        if weather.limits {
+            settings.spoolLimits.readings = Self.spoolReadings
+            settings.spoolLimits.age = 900
+            settings.quotas.readingsPerSecond = 2
+            settings.quotas.bytesPerSecond = 2000
+            settings.quotas.connectionsPerHour = 20
+            books.reasons.append(.age)
+        }
         settings.limits.age = 10_000
         settings.limits.bytes = 2048
         settings.bootID = random.bytes16()

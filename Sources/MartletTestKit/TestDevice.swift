@@ -24,7 +24,8 @@ public final class TestDevice {
             return limits
         }()
         /// Bytes that the spools have on the disk, and those of a segment.
-        public var spoolLimit = 1 << 20
+        public var spoolLimits = SpoolLimits()
+        public var quotas = QuotaLimits()
         public var spoolSegment = 1 << 16
         public var commands: [CommandDeclaration] = []
         /// Milliseconds since 1970.
@@ -128,7 +129,8 @@ public final class TestDevice {
         }
         let setup = Engine.Setup(
             identity: identity, sealer: sealer, gate: gate, entropy: settings.entropy ?? entropy, state: state,
-            spools: spools, spoolLimit: settings.spoolLimit, topics: topics, batchLimits: settings.limits, software: [],
+            spools: spools, spoolLimits: settings.spoolLimits, topics: topics, batchLimits: settings.limits,
+            quotas: settings.quotas, software: [],
             bootID: settings.bootID,
             buildTime: settings.buildTime)
         let (link, owner, disk) = (RecordingLink(), RecordingOwner(), settings.disk)

@@ -49,12 +49,12 @@ enum SpoolChecks {
                     next += 1
                 }
             case 4..<7:
-                try require((try? spool.commit()) != nil, "commit, step", number: step)
+                try require((try? spool.commit(at: 0)) != nil, "commit, step", number: step)
                 for index in entries.indices { entries[index].isDurable = true }
             case 7..<12:
                 let index = entries.firstIndex { $0.isDurable && !$0.isSent && !$0.isReleased }
                 var isRight = index == nil
-                let isSent = spool.sendNext { (sequence, envelope) in
+                let isSent = spool.sendNext { (sequence, _, envelope) in
                     if let index {
                         isRight = entries[index].sequence == sequence && entries[index].bytes.isEqual(to: envelope)
                     }

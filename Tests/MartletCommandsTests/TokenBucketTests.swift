@@ -45,6 +45,20 @@ import Testing
         #expect(taken(&bucket, now: 5100) == 1)
     }
 
+    @Test func `what is spent beyond what is there is a debt, which ends at the time that is said`() {
+        var bucket = TokenBucket(rate: 4, burst: 4, now: 1000)
+        #expect(bucket.due(now: 1000) == 1000)
+        bucket.spend(12, now: 1000)
+        #expect(bucket.due(now: 1000) == 3001 && bucket.due(now: 3000) == 3001)
+        #expect(bucket.due(now: 3001) == 3001 && taken(&bucket, now: 3001) == 0)
+        #expect(taken(&bucket, now: 3250) == 1)
+        for _ in 0..<1000 { bucket.spend(.max, now: 4000) }
+        #expect(bucket.due(now: 4000) > 1 << 40)
+        var never = TokenBucket(rate: 0, burst: 1, now: 0)
+        never.spend(1, now: 0)
+        #expect(never.due(now: 5) == .max)
+    }
+
     @Test func `a bucket without rate or burst gives what it has`() {
         var none = TokenBucket(rate: 10, burst: 0, now: 0)
         #expect(taken(&none, now: 1 << 40) == 0)

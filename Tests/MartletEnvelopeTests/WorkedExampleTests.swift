@@ -259,9 +259,9 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         let time = try ownClaims(.telemetry, after: 10, .trusted, uptime: 30)
         let wallClock = Int64(start + 10) * 1000 - 30_000
         #expect(try lane.close(&batch, claims: time, now: 30_000, wallClock: wallClock, sealer: device.sealer))
-        try lane.commit()
+        try lane.commit(at: 0)
         var message: [UInt8] = []
-        _ = spool.sendNext { _, envelope in
+        _ = spool.sendNext { _, _, envelope in
             message = [UInt8](copying: envelope)
             return true
         }

@@ -108,6 +108,8 @@ private final class EagerRemoval: Storage {
 
     init(_ disk: SimulatedDisk) { self.disk = disk }
 
+    func space() -> (free: UInt64, total: UInt64)? { disk.space() }
+
     func segments() throws(StorageError) -> [SegmentName] { try disk.segments() }
 
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8] { try disk.read(name, limit: limit) }

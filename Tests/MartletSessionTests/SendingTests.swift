@@ -135,7 +135,7 @@ import Testing
     @Test("P1 a full spool becomes a gap record, and the rest is in order")
     func overflow() throws {
         let device = try device {
-            $0.spoolLimit = 16_384
+            $0.spoolLimits.bytes = 16_384
             $0.spoolSegment = 4096
         }
         for index in 0..<90 { #expect(device.report(Double(index))) }

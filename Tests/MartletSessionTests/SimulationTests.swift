@@ -29,7 +29,7 @@ private final class Simulation {
         random = SeededEntropy(seed: seed)
         device = try MartletSessionTests.device(
             {
-                $0.spoolLimit = 20_000
+                $0.spoolLimits.bytes = 20_000
                 $0.spoolSegment = 4096
             }, seed: seed)
     }

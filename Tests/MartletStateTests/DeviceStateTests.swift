@@ -46,6 +46,7 @@ import Testing
         state.put(trust: [1, 2, 3])
         state.put(floor: 1_800_000_000_000)
         state.put(isSuspended: true)
+        state.put(usage)
         state.note(.started, [.number(5)], time())
         #expect(state.flush() && !state.hasPending)
         let head = try #require(state.auditHead)
@@ -56,7 +57,7 @@ import Testing
         let next = try bench.start()
         #expect(next.damage == 0 && next.run == first && next.trust == [1, 2, 3])
         #expect(next.floor == 1_800_000_000_000 && next.isSuspended && next.auditHead == head)
-        #expect(next.untoldCount == 1)
+        #expect(next.untoldCount == 1 && next.usage == usage)
     }
 
     @Test func `a snapshot carries everything into a new segment`() throws {
@@ -65,6 +66,7 @@ import Testing
         state.put(run(5, next: 99))
         state.put(trust: [UInt8](repeating: 7, count: 900))
         state.put(floor: 5)
+        state.put(usage)
         let entry = try #require(state.ledger.restored(key(1)))
         state.put(entry)
         #expect(state.flush())
@@ -77,7 +79,9 @@ import Testing
         bench.disk.restart(.losesAll)
         let next = try bench.start()
         #expect(next.damage == 0 && next.run == run(5, next: 99) && next.trust.count == 900)
-        #expect(next.floor == 5 && next.auditHead == head && next.ledger.entries.map { $0.key } == [key(1)])
+        #expect(
+            next.floor == 5 && next.usage == usage && next.auditHead == head
+                && next.ledger.entries.map { $0.key } == [key(1)])
     }
 
     @Test func `what is taken back was never there`() throws {

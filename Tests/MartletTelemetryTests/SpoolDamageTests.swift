@@ -34,7 +34,7 @@ import Testing
                     try #require(spool.add(number, content))
                     envelopes.append(SentEnvelope(sequence: number, bytes: content))
                 }
-                try spool.commit()
+                try spool.commit(at: 0)
             }
             places.append(first...UInt64(envelopes.count) - 1)
             whole.append(disk.image[disk.image.count - 1])
@@ -120,7 +120,7 @@ import Testing
             #expect(lane.next == 1000 && lane.head == nil)
             // It is told once.
             spool.add(1000)
-            try spool.commit()
+            try spool.commit(at: 0)
             let next = try makeSpool(disk, keys: keys)
             #expect(next.damage == 0 && next.recovered?.next == 1001)
             #expect(next.sendAll() == envelopes.prefix(Int(first)).map(\.sequence) + [1000])

@@ -39,16 +39,16 @@ private final class ExampleKeys: SegmentKeys {
         spool.begin(at: 1000, after: nil)
         spool.add(1000, bytes("envelope 1000"))
         spool.add(1001, bytes("envelope 1001"))
-        try spool.commit()
+        try spool.commit(at: 1_750_000_000)
         #expect(spool.sendAll() == [1000, 1001])
         spool.release(1000)
         spool.add(1002, bytes("envelope 1002"))
-        try spool.commit()
+        try spool.commit(at: 1_750_000_000)
         spool = try open(disk, keys)
         spool.add(1003, bytes("envelope 1003"))
         spool.begin(at: 2000, after: nil)
         spool.add(2000, bytes("envelope 2000"))
-        try spool.commit()
+        try spool.commit(at: 1_750_000_000)
         return disk.image
     }
 

@@ -66,7 +66,7 @@ private struct Model {
                 model.entries.append(Model.Entry(envelope: SentEnvelope(sequence: model.next, bytes: content)))
                 model.next += 1
             case 5..<8:
-                try spool.commit()
+                try spool.commit(at: 0)
                 for place in model.entries.indices { model.entries[place].isDurable = true }
             case 8:
                 try unlikely(step, random, &spool, &model) {
@@ -76,7 +76,7 @@ private struct Model {
             case 9..<13:
                 let place = model.firstUnsent
                 var sent: SentEnvelope?
-                let isSent = spool.sendNext { (sequence, bytes) in
+                let isSent = spool.sendNext { (sequence, _, bytes) in
                     sent = SentEnvelope(sequence: sequence, bytes: [UInt8](copying: bytes))
                     return true
                 }

@@ -71,7 +71,7 @@ final class SpoolRun {
     }
 
     func commit() throws(JournalError) {
-        try spool?.commit()
+        try spool?.commit(at: 0)
         durable += doubtful
         doubtful = []
     }
@@ -81,7 +81,7 @@ final class SpoolRun {
         guard let spool else { return }
         var count = 0
         while count < limit,
-            spool.sendNext({ (sequence, envelope) in
+            spool.sendNext({ (sequence, _, envelope) in
                 let sent = SentEnvelope(sequence: sequence, bytes: [UInt8](copying: envelope))
                 if !self.durable.contains(sent) { self.fail("sent \(sequence), which is not durable") }
                 return true

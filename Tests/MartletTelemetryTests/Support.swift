@@ -80,7 +80,7 @@ extension Spool {
     /// Sends one and gives its number; nil if there is none.
     func sendOne() -> UInt64? {
         var sent: UInt64?
-        let isSent = sendNext { (sequence, _) in
+        let isSent = sendNext { (sequence, _, _) in
             sent = sequence
             return true
         }
@@ -93,7 +93,7 @@ extension Spool {
     /// Sends all that is unsent and gives what it was.
     func deliver() -> [SentEnvelope] {
         var sent: [SentEnvelope] = []
-        while sendNext({ (sequence, envelope) in
+        while sendNext({ (sequence, _, envelope) in
             sent.append(SentEnvelope(sequence: sequence, bytes: [UInt8](copying: envelope)))
             return true
         }) {}

@@ -59,8 +59,8 @@ private final class Bench {
     /// The claims and hashes of all that is unsent; each signature is checked.
     func sent() throws -> [(claims: Claims, digest: Digest, contentType: UInt64)] {
         var envelopes: [[UInt8]] = []
-        try lane.commit()
-        while spool.sendNext({ (_, envelope) in
+        try lane.commit(at: 0)
+        while spool.sendNext({ (_, _, envelope) in
             envelopes.append([UInt8](copying: envelope))
             return true
         }) {}

@@ -78,6 +78,8 @@ import Testing
         (14, "batch-bytes = 2047", "$/martlet.conf:14: batch-bytes is an integer from 2048 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
         (14, "spool-bytes = 1000", "$/martlet.conf:14: spool-bytes is an integer from 1048576 to 1073741824"),
+        (14, "spool-readings = 999", "$/martlet.conf:14: spool-readings is an integer from 1000 to 1000000000"),
+        (14, "spool-age = 59", "$/martlet.conf:14: spool-age is an integer from 60 to 315360000"),
         (14, "\u{1}", "$/martlet.conf:14: the line holds a control character other than a tab, remove it"),
         (
             14, "batch-age = \u{1b}[31m",
@@ -112,6 +114,19 @@ import Testing
     func `a bad line of [https] is named`(text: String, expected: String) throws {
         try folder.configure(lines: folder.lines + ["[https]", text])
         #expect(try message(.configuration) == expected)
+    }
+
+    @Test(arguments: [
+        ("bytes-per-day = 65535", "bytes-per-day is an integer from 65536 to 1125899906842624"),
+        ("bytes-per-month = 1e6", "bytes-per-month is an integer from 65536 to 1125899906842624"),
+        ("bytes-per-second = 0", "bytes-per-second is an integer from 1 to 1000000000"),
+        ("readings-per-second = -1", "readings-per-second is an integer from 1 to 1000000"),
+        ("connections-per-hour = 3601", "connections-per-hour is an integer from 1 to 3600"),
+        ("bytes-per-week = 1", "unknown key 'bytes-per-week' in [quota]: correct or remove it"),
+    ])
+    func `a bad line of [quota] is named`(text: String, expected: String) throws {
+        try folder.configure(lines: folder.lines + ["[quota]", text])
+        #expect(try message(.configuration) == "$/martlet.conf:16: \(expected)")
     }
 
     @Test func `a token for HTTPS is one line of a private file`() throws {

@@ -37,12 +37,13 @@ class Lane:
     def state(self, body, begins):
         stream = io.BytesIO(body)
         fields = cbor2.load(stream)
-        if stream.read() or len(fields) != 8 or cbor2.dumps(fields, canonical=True) != body:
+        if stream.read() or len(fields) != 9 or cbor2.dumps(fields, canonical=True) != body:
             fail(f"not a state: {body.hex()}")
         end = fields[0:3]
         if end[1] != self.end[1]:
             self.lost.append((self.end[0], end[0] - 1))
-        self.end, self.released, self.head = end, fields[3:6], fields[7]
+        self.end, self.released, self.head = end, fields[3:6], fields[8]
+        check("the time", fields[7], 1_750_000_000)
         if begins:
             self.bytes = fields[6]
 

@@ -97,6 +97,9 @@ int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t 
 /// process's limit.
 int CPosix_reserve(int descriptor, int64_t size);
 int64_t CPosix_size(int descriptor);
+
+/// Bytes of the file system that are free for this user, and all; false if that is not known.
+bool CPosix_space(int descriptor, uint64_t *free, uint64_t *total);
 int CPosix_truncate(int descriptor, int64_t size);
 
 /// Makes content durable, and what is needed to find it: size, not times.

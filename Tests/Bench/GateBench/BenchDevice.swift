@@ -46,7 +46,8 @@ final class BenchDevice {
         let setup = Engine.Setup(
             identity: DeviceIdentity(id: id, name: CommandParty.deviceName, chain: []),
             sealer: key.sealer(CommandParty.deviceName), gate: gate, entropy: SystemEntropy(), state: state,
-            spools: spools, spoolLimit: 1 << 20, topics: topics, batchLimits: ReadingBatch.Limits(), software: [],
+            spools: spools, spoolLimits: SpoolLimits(), topics: topics, batchLimits: ReadingBatch.Limits(),
+            quotas: QuotaLimits(), software: [],
             bootID: Bytes16(InlineArray(repeating: 1)), buildTime: clock.system)
         guard let engine = Engine(setup, link: link, owner: owner, now: clock.sample) else { throw BenchError() }
         self.engine = engine

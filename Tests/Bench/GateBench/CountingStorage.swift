@@ -12,6 +12,8 @@ final class CountingStorage: Storage {
 
     init(_ storage: any Storage) { self.storage = storage }
 
+    func space() -> (free: UInt64, total: UInt64)? { storage.space() }
+
     func segments() throws(StorageError) -> [SegmentName] { try storage.segments() }
 
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8] {

@@ -21,6 +21,8 @@ final class BrokenStorage: Storage {
         self.fault = fault
     }
 
+    func space() -> (free: UInt64, total: UInt64)? { storage.space() }
+
     func segments() throws(StorageError) -> [SegmentName] { try storage.segments() }
 
     func read(_ name: SegmentName, limit: Int) throws(StorageError) -> [UInt8] {

@@ -136,6 +136,7 @@ extension EventKind {
         case .stateLost: "state-lost"
         case .clockTrusted: "clock-trusted"
         case .nextKey: "next-key"
+        case .quota: "quota"
         }
     }
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletEnvelope
+internal import MartletMessages
+internal import MartletState
+
+/// What is sent stays within the device's quotas.
+extension Engine {
+    /// Boot time from which on the next attempt to connect is allowed; nil: it may begin, and counts.
+    func connectionHold(_ now: TimeSample) -> UInt64? {
+        guard let quota else { return nil }
+        advanceQuota(now)
+        if let hold = quota.connectionHold {
+            log(.warning) { $0.text("as many connections as are allowed in an hour: the next try comes later") }
+            // Not all devices at the full hour.
+            return hold &+ (entropy.next() ?? 0) % Self.connectionSpread
+        }
+        guard reserve(quota.reservation(connections: 1)) else { return now.boot &+ Self.flushRetry }
+        quota.connect()
+        return nil
+    }
+
+    /// Milliseconds over which devices spread that wait for the same hour.
+    private static let connectionSpread: UInt64 = 60_000
+
+    /// Whether an envelope of a lane may be sent now.
+    func mayTelemeter(_ lane: Lane, bytes: Int, _ now: TimeSample) -> Bool {
+        guard let quota else { return true }
+        advanceQuota(now)
+        let wasHeld = quota.isHeld(lane)
+        if let hold = quota.hold(lane, bytes: bytes) {
+            quotaDue = min(quotaDue ?? .max, hold)
+            if quota.isHeld(lane), !wasHeld {
+                log(.warning) {
+                    $0.text("a quota of bytes is used up: telemetry waits on the disk for the next day or month")
+                }
+            }
+            return false
+        }
+        if reserve(quota.reservation(bytes: bytes)) { return true }
+        quotaDue = min(quotaDue ?? .max, now.boot &+ Self.flushRetry)
+        return false
+    }
+
+    /// A message was handed to the link.
+    func count(bytes: Int, _ now: TimeSample) {
+        guard let quota else { return }
+        advanceQuota(now)
+        // What is no telemetry is sent in any case; telemetry has been reserved.
+        _ = reserve(quota.reservation(bytes: bytes))
+        quota.send(bytes: bytes)
+    }
+
+    /// Tells the back end once that most of a quota is used, and lets time go on while something waits for it.
+    func tellUsage(_ now: TimeSample) {
+        guard let quota else { return }
+        advanceQuota(now)
+        if let due = quota.saveDue, due <= now.boot { put(quota.saved) }
+        while let (kind, percent) = quota.takeAlert() {
+            log(.warning) {
+                $0.text("a quota is used by ")
+                $0.number(percent)
+                $0.text(" %")
+            }
+            tell(Event(kind: .quota, values: [Event.Value(code: kind.rawValue, number: percent)]), now)
+        }
+    }
+
+    private func advanceQuota(_ now: TimeSample) {
+        let isTrusted = clock.state(now) == .trusted
+        quota?.advance(now.boot, trusted: isTrusted ? UInt64(clamping: clock.lowerBound(now)) : nil)
+    }
+
+    /// Makes durable what is to be used. False, and nothing is, if that is not possible now.
+    private func reserve(_ usage: Usage?) -> Bool {
+        guard let usage else { return true }
+        let mark = state.mark
+        put(usage)
+        if state.flush() { return true }
+        state.rollBack(to: mark)
+        return false
+    }
+
+    private func put(_ usage: Usage) {
+        state.put(usage)
+        quota?.didReserve(usage)
+    }
+}
