@@ -211,7 +211,7 @@ struct Bad: CustomTestStringConvertible, Sendable {
             .map([0: 1, 1: .array([1, hash]), 4: .array([.bstr([UInt8](repeating: 0, count: 15 * 1024))])])),
 
         Bad(Kinds.event, .badValue(0), .map([0: 0])),
-        Bad(Kinds.event, .badValue(0), .map([0: 6])),
+        Bad(Kinds.event, .badValue(0), .map([0: 7])),
         Bad(Kinds.event, .badValue(0), .map([0: 257])),
         Bad(Kinds.event, .missing(0), .map([1: .array([])])),
         Bad(Kinds.event, badType, .map([0: 1, 1: .array(Array(repeating: .array([0, 0]), count: 33))])),
