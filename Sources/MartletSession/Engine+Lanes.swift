@@ -188,7 +188,7 @@ extension Engine {
     var runState: RunState {
         RunState(
             run: raisedRun,
-            lanes: lanes.map { RunState.Lane(next: $0.reservedUntil, gaps: untoldGaps($0)) })
+            lanes: lanes.map { RunState.Lane(least: $0.durableNext, next: $0.reservedUntil, gaps: untoldGaps($0)) })
     }
 
     /// What was given up and is not known to have been told.

@@ -176,7 +176,8 @@ public final class Engine {
             if state.damage > 0 { reserved = max(reserved &+ DeviceState.damageMargin, origin) }
             lanes.append(
                 TelemetryLane(
-                    lane: lane, spool: spool, reserved: reserved, gaps: GapList(previous?.gaps ?? []),
+                    lane: lane, spool: spool, least: previous?.least ?? 0, reserved: reserved,
+                    gaps: GapList(previous?.gaps ?? []),
                     limits: setup.batchLimits))
         }
         identity = setup.identity

@@ -15,12 +15,15 @@ public struct RunState: Equatable, Sendable {
 
     /// Of one lane.
     public struct Lane: Equatable, Sendable {
+        /// Envelopes below this sequence number were durable, and may have been sent.
+        public var least: UInt64
         /// No envelope has this sequence number or a higher one.
         public var next: UInt64
         /// What was given up and not told yet.
         public var gaps: [Gap]
 
-        public init(next: UInt64, gaps: [Gap] = []) {
+        public init(least: UInt64 = 0, next: UInt64, gaps: [Gap] = []) {
+            self.least = least
             self.next = next
             self.gaps = gaps
         }
@@ -36,7 +39,8 @@ public struct RunState: Equatable, Sendable {
         writer.array(1 + lanes.count)
         writer.unsigned(run)
         for lane in lanes {
-            writer.array(2)
+            writer.array(3)
+            writer.unsigned(lane.least)
             writer.unsigned(lane.next)
             writer.array(lane.gaps.count)
             for gap in lane.gaps { writer.bytes(gap.encoded().span) }
@@ -54,8 +58,8 @@ public struct RunState: Equatable, Sendable {
             try reader.array(exactly: 1 + MartletEnvelope.Lane.allCases.count)
             run = try reader.unsigned()
             for _ in MartletEnvelope.Lane.allCases {
-                try reader.array(exactly: 2)
-                var lane = Lane(next: try reader.unsigned())
+                try reader.array(exactly: 3)
+                var lane = Lane(least: try reader.unsigned(), next: try reader.unsigned())
                 for _ in 0..<(try reader.array()) {
                     let range = try reader.bytes()
                     guard let gap = try? Gap(decoding: bytes.span.extracting(range)) else { return nil }
@@ -69,7 +73,7 @@ public struct RunState: Equatable, Sendable {
         }
         guard run < Self.limit,
             lanes.allSatisfy({ lane in
-                lane.next < Self.limit && lane.gaps.count <= GapList.capacity
+                lane.least <= lane.next && lane.next < Self.limit && lane.gaps.count <= GapList.capacity
                     && lane.gaps.allSatisfy { $0.last < lane.next }
             })
         else { return nil }

@@ -20,6 +20,8 @@ public struct TelemetryLane {
     public private(set) var durableHead: ChainHead?
     /// The next sequence number.
     public private(set) var next: UInt64
+    /// Envelopes below this number were durable, and may have been sent.
+    public private(set) var durableNext: UInt64
     /// Numbers below this one may be used.
     public var reservedUntil: UInt64
     /// Boot time at which what was closed must be made durable; nil if nothing waits for that.
@@ -29,32 +31,37 @@ public struct TelemetryLane {
     public private(set) var durable: UInt64 = 0
     private var payload: [UInt8]
 
-    /// `reserved`: no number from there on was ever used.
+    /// `least`: numbers below this one were used; `reserved`: no number from there on was.
     ///
-    /// If the spool is damaged, numbers above what it knows of may have been used, and what they were is lost.
+    /// If the spool is damaged, or knows less than was used, numbers above what it knows of may have been used, and what
+    /// they were is lost. It knows less after a disk failed to write and then told of success: what the next run read
+    /// and sent was in the system's memory alone.
     public init(
-        lane: Lane, spool: Spool, reserved: UInt64, gaps: GapList, limits: ReadingBatch.Limits
+        lane: Lane, spool: Spool, least: UInt64, reserved: UInt64, gaps: GapList, limits: ReadingBatch.Limits
     ) {
         self.lane = lane
         self.spool = spool
         self.gaps = gaps
         payload = [UInt8](repeating: 0, count: ReadingBatch.packSize(limits))
-        if let (next, head) = spool.recovered, spool.damage == 0 || next >= reserved {
+        if let (next, head) = spool.recovered, spool.damage == 0 && next >= least || next >= reserved {
             self.next = next
             self.head = head
             durableHead = head
+            durableNext = next
             reservedUntil = max(reserved, next)
             return
         }
         let first = spool.recovered?.next ?? 0
-        if spool.damage > 0, first < reserved {
+        let isDamaged = spool.damage > 0 || spool.recovered != nil
+        if isDamaged, first < reserved {
             self.gaps.add(Gap(first: first, last: reserved - 1, readings: 0, reason: .corrupt, digest: nil))
         }
         next = reserved
+        durableNext = max(least, first)
         reservedUntil = reserved
         spool.begin(at: reserved, after: nil)
         // So that the next start does not find and tell the same damage.
-        if spool.damage > 0 { commitDue = 0 }
+        if isDamaged { commitDue = 0 }
     }
 
     /// Closes `batch` into one signed envelope. False, and nothing was done, if there is no reserved number, or too much
@@ -103,6 +110,7 @@ public struct TelemetryLane {
         commitDue = nil
         durable = closed
         durableHead = head
+        durableNext = next
     }
 
     /// The back end has seen more of this lane than this device knows of: its state was rolled back. Goes on above,

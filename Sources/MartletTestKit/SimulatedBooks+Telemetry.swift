@@ -86,6 +86,11 @@ extension SimulatedBooks {
         lanes[Int(lane.rawValue)].gaps.append(gap)
     }
 
+    /// Whether the device said that its disk, which failed, lost readings.
+    var saysDiskLost: Bool {
+        totals[.diskError] > 0 && lanes.contains { $0.gaps.contains { $0.reason == .corrupt } }
+    }
+
     /// State was lost: what was durable before may be gone, and its numbers may come again.
     func forgetReadings() {
         for place in lanes.indices {
@@ -119,7 +124,11 @@ extension SimulatedBooks {
                     $0.head == previous && $0.head.sequence < closed.head.sequence
                         && $0.head.sequence > last?.sequence ?? 0
                 }
-                if !isKnown { fail("an envelope is not linked to the one before", closed.head.sequence) }
+                // What the disk lost is told, and the chain begins anew behind it.
+                let isAnew =
+                    previous == nil && totals[.diskError] > 0
+                    && lane.gaps.contains { $0.reason == .corrupt && $0.last &+ 1 == closed.head.sequence }
+                if !isKnown, !isAnew { fail("an envelope is not linked to the one before", closed.head.sequence) }
             }
             if closed.isDurable || lane.isStored(closed.head) {
                 if last?.sequence == closed.head.sequence {

@@ -253,7 +253,7 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
             Journal(
                 storage: SimulatedDisk(seed: 1), keys: TestSegmentKeys(seed: 1), device: Array("pi-17".utf8),
                 stream: Spool.stream(.normal), historySize: nil))
-        var lane = TelemetryLane(lane: .normal, spool: spool, reserved: 1, gaps: GapList(), limits: limits)
+        var lane = TelemetryLane(lane: .normal, spool: spool, least: 0, reserved: 1, gaps: GapList(), limits: limits)
         lane.skip(to: head)
         lane.reservedUntil = 100
         let time = try ownClaims(.telemetry, after: 10, .trusted, uptime: 30)

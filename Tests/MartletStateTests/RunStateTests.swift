@@ -17,7 +17,7 @@ import Testing
 
     @Test func `a state comes back as it was saved`() throws {
         let full = RunState.Lane(
-            next: (1 << 62) - 1, gaps: (0..<16).map { gap((1 << 61) + $0 * 2, readings: .max) })
+            least: (1 << 62) - 1, next: (1 << 62) - 1, gaps: (0..<16).map { gap((1 << 61) + $0 * 2, readings: .max) })
         let states = [
             run(0, next: 0), run(1_800_000_000, next: 99), run(1 << 33, next: (1 << 62) - 1),
             // The largest that there is.
@@ -53,6 +53,7 @@ import Testing
         let bad = [
             run(1 << 62, next: 1), run(1, next: 1 << 62), run(1, next: 9, gaps: [gap(8)]),
             run(1, next: 99, gaps: (0..<17).map { gap($0 * 3) }), RunState(run: 1, lanes: []),
+            RunState(run: 1, lanes: [RunState.Lane](repeating: RunState.Lane(least: 2, next: 1), count: 3)),
             RunState(run: 1, lanes: [RunState.Lane](repeating: RunState.Lane(next: 1), count: 4)),
         ]
         for state in bad {

@@ -19,7 +19,9 @@ func key(_ value: UInt8) -> CommandKey { CommandKey(controller: KeyID(7), id: by
 
 /// The lanes alarm and bulk were never used.
 func run(_ run: UInt64, next: UInt64, gaps: [Gap] = []) -> RunState {
-    RunState(run: run, lanes: [RunState.Lane(next: 1), RunState.Lane(next: next, gaps: gaps), RunState.Lane(next: 2)])
+    RunState(
+        run: run,
+        lanes: [RunState.Lane(next: 1), RunState.Lane(least: next / 2, next: next, gaps: gaps), RunState.Lane(next: 2)])
 }
 
 /// A disk, and what a device's programs make of it one after the other.

@@ -114,7 +114,7 @@ import Testing
             disk.restore(image.prefix(kept) + [(name: image[2].name, bytes: [UInt8](repeating: 7, count: 4096))])
             let spool = try makeSpool(disk, keys: keys)
             let lane = TelemetryLane(
-                lane: .normal, spool: spool, reserved: 1000, gaps: GapList(), limits: ReadingBatch.Limits())
+                lane: .normal, spool: spool, least: 0, reserved: 1000, gaps: GapList(), limits: ReadingBatch.Limits())
             let first = kept == 0 ? 0 : places[2].lowerBound
             #expect(lane.gaps.gaps == [Gap(first: first, last: 999, readings: 0, reason: .corrupt, digest: nil)])
             #expect(lane.next == 1000 && lane.head == nil)

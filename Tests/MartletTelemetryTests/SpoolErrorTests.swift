@@ -121,7 +121,7 @@ import Testing
         let spool = try makeSpool(bench.disk, keys: bench.keys)
         #expect(spool.damage == 1)
         let lane = TelemetryLane(
-            lane: .normal, spool: spool, reserved: 50, gaps: GapList(), limits: ReadingBatch.Limits())
+            lane: .normal, spool: spool, least: 0, reserved: 50, gaps: GapList(), limits: ReadingBatch.Limits())
         #expect(lane.next == 50 && lane.gaps.gaps.map(\.first) == [4])
         #expect(spool.sendAll() == [1, 2, 3])
         try spool.commit(at: 0)

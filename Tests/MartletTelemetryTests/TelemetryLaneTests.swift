@@ -46,7 +46,7 @@ private final class Bench {
         limits.bytes = 256
         self.limits = limits
         batch = ReadingBatch(limits: limits)
-        lane = TelemetryLane(lane: .normal, spool: spool, reserved: next, gaps: GapList(), limits: limits)
+        lane = TelemetryLane(lane: .normal, spool: spool, least: 0, reserved: next, gaps: GapList(), limits: limits)
         lane.reservedUntil = reserved
     }
 
@@ -147,9 +147,32 @@ private final class Bench {
         let sent = try bench.sent()
         bench.disk.restart(.losesAll)
         let spool = try makeSpool(bench.disk, keys: TestSegmentKeys(seed: 2))
-        let lane = TelemetryLane(lane: .normal, spool: spool, reserved: 1000, gaps: GapList(), limits: bench.limits)
+        let lane = TelemetryLane(
+            lane: .normal, spool: spool, least: 0, reserved: 1000, gaps: GapList(), limits: bench.limits)
         #expect(lane.next == 103 && lane.head == ChainHead(sequence: 102, digest: sent[2].digest))
         #expect(lane.reservedUntil == 1000 && lane.gaps.isEmpty)
+    }
+
+    @Test("IOE-01 what was read, sent, and then not on the disk after all keeps its number, and is told as lost")
+    func unkept() throws {
+        let bench = try Bench()
+        for _ in 0..<3 { #expect(try bench.close()) }
+        _ = try bench.sent()
+        bench.disk.restart(.losesAll)
+        func lane(least: UInt64) throws -> TelemetryLane {
+            let spool = try makeSpool(bench.disk, keys: TestSegmentKeys(seed: 2))
+            return TelemetryLane(
+                lane: .normal, spool: spool, least: least, reserved: 1000, gaps: GapList(), limits: bench.limits)
+        }
+        #expect(try lane(least: 103).gaps.isEmpty)
+        var after = try lane(least: 105)
+        #expect(after.next == 1000 && after.head == nil && after.durableNext == 105)
+        #expect(
+            after.gaps.gaps == [Gap(first: 103, last: 999, readings: 0, reason: .corrupt, digest: nil)])
+        #expect(after.commitDue == 0)
+        try after.commit(at: 0)
+        #expect(after.durableNext == 1000 && after.spool.deliver().map(\.sequence) == [100, 101, 102])
+        #expect(try lane(least: 1000).next == 1000)
     }
 
     @Test func `an envelope waits for others until 4 KiB wait, for ten seconds, or for the batch's age`() throws {
