@@ -28,6 +28,7 @@ public import MartletSession
 ///     [https]                         beside or instead of [mqtt], in programs that are given `https`
 ///     url = https://things.example/   https://HOST[:PORT][/PATH]; checked against the server's certificate
 ///     ca = other-ca.pem               PEM, the only authorities that are trusted there; default: anchors of [identity]
+///     proxy = http://proxy.example:3128   asked for a tunnel to the server; default: none, whatever the environment says
 ///     wait = 20                       seconds that the server may hold an exchange while there is nothing to say, 0 to 50
 ///     failover = 120                  seconds without a connection to the broker after which HTTPS takes over
 ///     bearer = token                  file, 0600 in a directory 0700: what to show in addition

@@ -41,8 +41,9 @@ final class EasyHandle {
     }
 
     /// Sets what `request` and `transfer` say, after `verify` said how the server is verified, and performs it.
-    func perform(_ request: HTTPSRequest, _ transfer: Transfer, verify: () -> Void) throws(HTTPSError) -> HTTPSResponse
-    {
+    func perform(
+        _ request: HTTPSRequest, _ transfer: Transfer, through proxy: HTTPSProxy? = nil, verify: () -> Void
+    ) throws(HTTPSError) -> HTTPSResponse {
         guard request.limits.isUsable, (request.body?.bytes.count ?? 0) <= HTTPSBody.maximumLength else {
             throw .invalidRequest
         }
@@ -51,6 +52,7 @@ final class EasyHandle {
         code = CURLE_OK
         defer { CCurl_reset(handle) }
         setAmbient()
+        if let proxy { use(proxy) }
         verify()
         setLimits(request.limits)
         transfer.attach(to: self)
@@ -70,7 +72,7 @@ final class EasyHandle {
         }
         withExtendedLifetime((headers, transfer)) {}
         if let failure = transfer.failure { throw failure }
-        guard result == CURLE_OK else { throw error(result) }
+        guard result == CURLE_OK else { throw proxy.flatMap { _ in proxyError(result) } ?? error(result) }
         guard transfer.head.isComplete else { throw .closed }
         return HTTPSResponse(
             status: CCurl_get_long(handle, CURLINFO_RESPONSE_CODE), contentType: transfer.head.contentType,
@@ -102,6 +104,23 @@ final class EasyHandle {
         set(CURLOPT_NOSIGNAL, 1)
         // A name server that does not answer must not outlast the limits.
         set(CURLOPT_QUICK_EXIT, 1)
+    }
+
+    private func use(_ proxy: HTTPSProxy) {
+        (proxy.bytes + [0]).withUnsafeBytes { set(CURLOPT_PROXY, pointer: $0.baseAddress) }
+        set(CURLOPT_NOPROXY, text: "")
+        // What a request shows is for the server alone, and what the proxy answers is no part of the answer.
+        set(CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
+        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    }
+
+    /// nil if the proxy made the tunnel.
+    private func proxyError(_ code: CURLcode) -> HTTPSError? {
+        let status = CCurl_get_long(handle, CURLINFO_HTTP_CONNECTCODE)
+        switch code {
+        case CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_PROXY: return .proxy(status: 0)
+        default: return status == 0 || (200..<300).contains(status) ? nil : .proxy(status: status)
+        }
     }
 
     private func setLimits(_ limits: HTTPSLimits) {

@@ -14,17 +14,21 @@ public protocol HTTPSPolicy: AnyObject {
 
 /// Requests to servers that are verified.
 ///
-/// The connection is kept for the next request, for an hour at most. No proxy is used and nothing of the environment is
-/// asked; no redirect is followed, no cookie kept, no password of a file used. Not safe for concurrent use.
+/// The connection is kept for the next request, for an hour at most. Nothing of the environment is asked, so no proxy is
+/// used but the given one; no redirect is followed, no cookie kept, no password of a file used. Not safe for concurrent use.
 public final class HTTPSClient {
     private var handle: EasyHandle?
     private let cancellation: HTTPSCancellation
+    private let proxy: HTTPSProxy?
 
     /// Loads libcurl, if this is the first client of the process.
     ///
-    /// - Parameter cancellation: what ends requests from another thread.
-    public init(cancellation: HTTPSCancellation) throws(HTTPSError) {
+    /// - Parameters:
+    ///   - cancellation: what ends requests from another thread.
+    ///   - proxy: the way to the servers.
+    public init(cancellation: HTTPSCancellation, proxy: HTTPSProxy? = nil) throws(HTTPSError) {
         self.cancellation = cancellation
+        self.proxy = proxy
         handle = try EasyHandle()
     }
 
@@ -35,7 +39,7 @@ public final class HTTPSClient {
         if let kept = self.handle { handle = kept } else { handle = try EasyHandle() }
         self.handle = handle
         let transfer = Transfer(limit: request.limits.body, policy: policy, cancellation: cancellation)
-        return try handle.perform(request, transfer) {
+        return try handle.perform(request, transfer, through: proxy) {
             handle.set(CURLOPT_SSL_VERIFYPEER, 1)
             handle.set(CURLOPT_SSL_VERIFYHOST, 2)
         }

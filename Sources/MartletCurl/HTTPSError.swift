@@ -16,6 +16,8 @@ public enum HTTPSError: Error, Hashable, Sendable {
     case unresolved
     /// No TCP connection; `errno` says why (a port where nobody listens: ECONNREFUSED), 0 if that is not known.
     case connect(errno: Int32)
+    /// The proxy is not there, or refuses the tunnel with this status; 0 if there is none.
+    case proxy(status: Int)
     /// TLS failed; the policy knows why.
     case tls
     /// The connection ended before the answer was complete.
@@ -43,6 +45,7 @@ public enum HTTPSError: Error, Hashable, Sendable {
         case .otherServer: "the URL names another server than the one that is to be verified"
         case .unresolved: "the server's name was not resolved: check the name and this device's name servers"
         case .connect: "no connection to the server: check its address, port and firewall"
+        case .proxy: "the proxy is not reached, or refuses the tunnel: check its address, port and rules"
         case .tls: "TLS failed"
         case .closed: "the connection ended before the answer was complete"
         case .notHTTP: "the server does not speak HTTP"

@@ -20,11 +20,14 @@ public final class VerifiedHTTPS: HTTPSPolicy {
     ///
     /// - Parameters:
     ///   - tls: used by nothing else.
+    ///   - proxy: the way to the server.
     ///   - isRegistrar: as `TLSContext.configure` takes it.
-    public init(tls: TLSContext, cancellation: HTTPSCancellation, isRegistrar: Bool = false) throws(HTTPSError) {
+    public init(
+        tls: TLSContext, cancellation: HTTPSCancellation, proxy: HTTPSProxy? = nil, isRegistrar: Bool = false
+    ) throws(HTTPSError) {
         self.tls = tls
         self.isRegistrar = isRegistrar
-        client = try HTTPSClient(cancellation: cancellation)
+        client = try HTTPSClient(cancellation: cancellation, proxy: proxy)
     }
 
     /// Sends `request` and waits for the answer, within its limits. The times are those of `TLSContext.prepare`, for a

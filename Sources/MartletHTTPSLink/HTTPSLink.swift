@@ -173,7 +173,8 @@ final class HTTPSLink: DrivenLink {
                 connection = kept
             } else {
                 let cancellation = HTTPSCancellation()
-                connection = HTTPSConnection(try VerifiedHTTPS(tls: tls, cancellation: cancellation), cancellation)
+                connection = HTTPSConnection(
+                    try VerifiedHTTPS(tls: tls, cancellation: cancellation, proxy: settings.proxy), cancellation)
             }
         } catch { return close(LinkFailure(error.text)) }
         self.connection = connection

@@ -14,6 +14,8 @@ final class HTTPSSettings {
 
     /// Where exchanges go.
     let url: HTTPSURL
+    /// The way there; nil: straight.
+    let proxy: HTTPSProxy?
     let anchors: [Certificate]
     /// The file that the anchors come from.
     let anchorFile: String
@@ -30,12 +32,17 @@ final class HTTPSSettings {
         var (line, wait, anchorFile) = (section.line, UInt32(20), "")
         var (bearer, apiKey, failover) = ("", "", Int64(120))
         var audience: [UInt8] = []
+        var proxy: HTTPSProxy?
         for entry in section.entries {
             if entry.hasKey("url") {
                 text = entry.value
                 line = entry.line
             } else if entry.hasKey("ca") {
                 anchorFile = configuration.path(entry.value)
+            } else if entry.hasKey("proxy") {
+                do throws(HTTPSError) { proxy = try HTTPSProxy(bytes: entry.value) } catch {
+                    throw configuration.fault(entry.line) { $0.text("not a proxy: http://HOST:PORT") }
+                }
             } else if entry.hasKey("wait") {
                 wait = UInt32(clamping: try configuration.integer(entry, 0...50))
             } else if entry.hasKey("failover") {
@@ -74,6 +81,7 @@ final class HTTPSSettings {
             anchors = try Identity.certificates(anchorFile)
             self.anchorFile = anchorFile
         }
+        self.proxy = proxy
         self.wait = wait
         self.failover = UInt64(clamping: failover) * 1000
         self.bearer = bearer

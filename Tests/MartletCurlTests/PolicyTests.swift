@@ -116,13 +116,18 @@ import Testing
     /// How many certificates and lists are in a store.
     private func count(_ store: OpaquePointer?) -> Int32 { OPENSSL_sk_num(X509_STORE_get0_objects(store)) }
 
-    @Test("TLS-03 after a transfer the store holds our anchors, and nothing of the system's is beside it")
-    func anchors() throws {
+    @Test(
+        "TLS-03 after a transfer the store holds our anchors, and nothing of the system's is beside it",
+        arguments: [false, true])
+    func anchors(isProxied: Bool) throws {
+        let proxy = isProxied ? try TunnelProxy() : nil
+        defer { proxy?.stop() }
         let authority = try TestAuthority()
         let server = try HTTPSServer(authority)
         try server.answer("a", body: "ok")
         let policy = try Kept(trusting: [authority, TestAuthority(), TestAuthority()])
-        let client = try HTTPSClient(cancellation: HTTPSCancellation())
+        let way = try proxy.map { try HTTPSProxy(bytes: Array("http://127.0.0.1:\($0.port)".utf8)) }
+        let client = try HTTPSClient(cancellation: HTTPSCancellation(), proxy: way)
         let request = try HTTPSRequest(url: HTTPSURL(url(server.port, "/a")))
         #expect(try client.perform(request, policy).status == 200)
         let context = try #require(policy.context)
@@ -130,6 +135,7 @@ import Testing
         #expect(count(context.store) == 0)
         #expect(context.hasNoKeyLog)
         #expect(context.chainCount == 0)
+        #expect(proxy?.heads.count ?? 1 == 1)
     }
 
     @Test func `intermediates of our certificate are presented with it`() throws {

@@ -108,6 +108,11 @@ import Testing
             "url = https://localhost\nwait = 1\nwait = 1",
             "$/martlet.conf:18: the key stands twice in its section: remove one"
         ),
+        ("url = https://localhost\nproxy = https://p:1", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
+        ("url = https://localhost\nproxy = http://p", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
+        ("url = https://localhost\nproxy = http://p:1/", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
+        ("url = https://localhost\nproxy = http://user:x@p:1", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
+        ("url = https://localhost\nproxy = http://:1", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
         ("url = https://localhost\nfailover = 0", "$/martlet.conf:17: failover is an integer from 1 to 86400"),
         ("url = https://.example", "$/martlet.conf: host is neither a DNS name nor an IP address: .example"),
     ])

@@ -354,6 +354,35 @@ import Testing
         #expect(bench.backEnd.state.with { $0.refused }.isEmpty)
     }
 
+    @Test func `a proxy makes the tunnel, and gets no credentials`() throws {
+        let proxy = try TunnelProxy()
+        defer { proxy.stop() }
+        let bench = try HTTPSBench(["wait = 2", "proxy = http://127.0.0.1:\(proxy.port)", "api-key = key"])
+        try bench.write(Array("a-key-for-the-server-alone".utf8), "key")
+        let device = try bench.device()
+        try device.start()
+        try device.report("temperature", 1, unit: .celsius)
+        _ = try bench.backEnd.waitFor("readings") { bench.backEnd.readings($0).first }
+        device.stop()
+        #expect(device.status.waitingMessages == 0 && bench.state.with { $0.faults } == [])
+        let heads = proxy.heads
+        #expect(!heads.isEmpty && heads.allSatisfy { $0.hasPrefix("CONNECT localhost:\(bench.server.port) HTTP/1.1") })
+        #expect(!heads.contains { $0.lowercased().contains("key") || $0.lowercased().contains("auth") })
+        #expect(bench.state.with { $0.requests.allSatisfy { $0.head.contains("a-key-for-the-server-alone") } })
+    }
+
+    @Test(arguments: ["HTTP/1.1 403 Forbidden", "HTTP/1.1 407 Proxy Authentication Required", nil])
+    func `a proxy that refuses, or is not there, is named`(refusal: String?) throws {
+        let proxy = try refusal.map { try TunnelProxy(refusal: $0) }
+        defer { proxy?.stop() }
+        let bench = try HTTPSBench(["proxy = http://127.0.0.1:\(proxy?.port ?? 1)"])
+        let device = try bench.device()
+        try device.start()
+        try bench.waitForLog("the proxy is not reached, or refuses the tunnel")
+        device.stop()
+        #expect(bench.state.with { $0.requests.isEmpty })
+    }
+
     @Test func `a program without HTTPS says so`() throws {
         let bench = try HTTPSBench()
         let error = #expect(throws: MartletError.self) { _ = try bench.device(https: nil) }
@@ -365,13 +394,16 @@ import Testing
 /// The device against servers it must not talk to.
 @Suite(.timeLimit(.minutes(5))) struct HTTPSServerTests {
     @Test(
-        "TLS-01 a bad server is named for what it is, and is told nothing",
-        arguments: BadServer.all.filter(\.isRefusedNow))
-    func badServer(server: BadServer) throws {
+        "TLS-01 a bad server is named for what it is, and is told nothing, also through a proxy",
+        arguments: BadServer.all.filter(\.isRefusedNow), [false, true])
+    func badServer(server: BadServer, isProxied: Bool) throws {
+        let proxy = isProxied ? try TunnelProxy() : nil
+        defer { proxy?.stop() }
+        let way = proxy.map { ["proxy = http://127.0.0.1:\($0.port)"] } ?? []
         let folder = try DeviceFolder(TestAuthority(rootDays: server.rootDays))
         let output = try server.run(folder.authority) { port in
             let lines = folder.lines.filter { line in !["[mqtt]", "host", "port"].contains { line.hasPrefix($0) } }
-            try folder.configure(lines: lines + ["[https]", "url = https://\(server.host):\(port)"])
+            try folder.configure(lines: lines + ["[https]", "url = https://\(server.host):\(port)"] + way)
             let device = try folder.device()
             try device.report("secret-reading", 1)
             try device.start()
