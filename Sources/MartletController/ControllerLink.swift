@@ -103,6 +103,12 @@ public final class ControllerLink: @unchecked Sendable {  // what threads share 
         return token
     }
 
+    /// Takes messages back that the broker has not acknowledged, or may have without our knowing: they are not sent again,
+    /// and nothing more is told of them. Any thread.
+    public func withdraw(_ tokens: Set<UInt64>) {
+        shared.with { shared in shared.outgoing.removeAll { tokens.contains($0.token) } }
+    }
+
     // MARK: The thread
 
     private func run() {
