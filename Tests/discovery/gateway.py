@@ -71,7 +71,7 @@ class Gateway:
             for kind in ("_secure-mqtt", "_brski-registrar"):
                 browser.wait_for(f"remove pantry.{kind}._tcp.local.", seconds=20)
             self.check("gateway: its goodbye removes them", not self.found(), browser.lines)
-        with self.start("--listen", THERE6, "--no-registrar") as gateway:
+        with self.start("--listen", THERE6, "--no-registrar", "--no-https") as gateway:
             gateway.wait_for("it can be found", seconds=60)
             found = self.found()
             self.check("gateway: one address alone, and no registrar", found == self.expected([THERE6])[:1], found)

@@ -21,7 +21,7 @@ final class AuditWords {
 
     convenience init(_ directory: GatewayDirectory) throws(Failure) {
         var controllers: [KeyID: String] = [:]
-        for party in Party.allCases {
+        for party in Party.controllers {
             let pem = try directory.read(party.publicKey)
             let id = try issue(party.publicKey) { () throws(OpenSSLError) in
                 let spki = try PublicKey(pem: pem.span).spki

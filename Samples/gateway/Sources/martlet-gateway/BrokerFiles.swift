@@ -34,7 +34,10 @@ struct BrokerFiles {
         lines += ["resume", "trust"].map { "topic write \(prefix)/+/\($0)" }
         lines += ["", "user \(Party.operator.rawValue)"]
         lines += ["birth", "receipt", "event", "presence"].map { "topic read \(prefix)/+/\($0)" }
-        lines += ["topic write \(prefix)/+/command", ""]
+        lines += ["topic write \(prefix)/+/command"]
+        lines += ["", "user \(Party.exchange.rawValue)"]
+        lines += up.map { "topic write \(prefix)/+/\($0)" } + down.map { "topic read \(prefix)/+/\($0)" }
+        lines.append("")
         for device in barred { lines += ["user \(device)", "topic deny #", ""] }
         lines += up.map { "pattern write \(prefix)/%u/\($0)" }
         lines += down.map { "pattern read \(prefix)/%u/\($0)" }

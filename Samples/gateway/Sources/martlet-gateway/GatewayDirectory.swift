@@ -20,7 +20,9 @@ struct GatewayDirectory {
         static let registrarPort = "registrar-port"
         static let webServerConfiguration = "nginx.conf"
         static let webServerLog = "nginx.log"
-        static let socket = "registrar.socket"
+        static let registrarSocket = "registrar.socket"
+        static let httpsPort = "https-port"
+        static let exchangeSocket = "exchange.socket"
     }
 
     static let maximumFileSize = 64 * 1024
@@ -90,6 +92,11 @@ struct GatewayDirectory {
     /// Where the registrar listens, once it ran.
     var registrarPort: UInt16? {
         get throws(Failure) { try port(in: File.registrarPort, option: "--est-port") }
+    }
+
+    /// Where the HTTPS endpoint listens, once it ran.
+    var httpsPort: UInt16? {
+        get throws(Failure) { try port(in: File.httpsPort, option: "--https-port") }
     }
 
     private func port(in name: String, option: String) throws(Failure) -> UInt16? {

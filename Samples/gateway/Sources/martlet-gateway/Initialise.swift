@@ -55,13 +55,9 @@ struct Initialise: ParsableCommand {
         try place.create(GatewayDirectory.File.registrar, try pem(registrar))
 
         for party in Party.allCases {
-            let tlsKey = try place.generate(.p256, party.tlsKey)
-            let certificate = try issue(party.rawValue) { () throws(OpenSSLError) in
-                try authority.issueClient(
-                    tlsKey.publicKey, commonName: party.rawValue, notBefore: validity.begin,
-                    notAfter: validity.end(years: 2))
-            }
-            try place.create(party.tlsCertificate, try pem(certificate))
+            try place.certify(party, by: authority)
+        }
+        for party in Party.controllers {
             let signingKey = try place.generate(.p256, party.signingKey)
             try place.create(
                 party.publicKey, try issue(party.rawValue) { () throws(OpenSSLError) in try signingKey.publicKey.pem() }
@@ -88,14 +84,14 @@ extension Initialise {
     private func makeTrust(_ place: GatewayDirectory) throws {
         let root = try place.generate(.p256, TrustFiles.rootKey)
         try place.create("root.pub", try issue("root") { () throws(OpenSSLError) in try root.publicKey.pem() })
-        let controllers = try Party.allCases.map { party in
+        let controllers = try Party.controllers.map { party in
             TrustDocument.Controller(
                 name: party.issuer, key: try TrustName.entry(place.key(party.signingKey).publicKey),
-                roles: [Array(party.role.utf8)])
+                roles: [Array((party.role ?? "").utf8)])
         }
         let document = TrustDocument(
             version: 1, roots: [try TrustName.entry(root.publicKey)], threshold: 1, controllers: controllers,
-            policy: [TrustDocument.Role(name: Array(Party.operator.role.utf8), rules: Self.rules)])
+            policy: [TrustDocument.Role(name: Array((Party.operator.role ?? "").utf8), rules: Self.rules)])
         try TrustFiles(place).store(document, signedBy: [root])
     }
 }
@@ -126,6 +122,18 @@ func pem(_ certificate: Certificate) throws(Failure) -> [UInt8] {
 }
 
 extension GatewayDirectory {
+    /// Makes what a party connects to the broker with.
+    func certify(_ party: Party, by authority: CertificateAuthority) throws(Failure) {
+        let validity = Validity.now()
+        let key = try generate(.p256, party.tlsKey)
+        let certificate = try issue(party.rawValue) { () throws(OpenSSLError) in
+            try authority.issueClient(
+                key.publicKey, commonName: party.rawValue, notBefore: validity.begin,
+                notAfter: validity.end(years: 2))
+        }
+        try create(party.tlsCertificate, try pem(certificate))
+    }
+
     /// Makes a key and stores it.
     func generate(_ kind: KeyKind, _ name: String) throws(Failure) -> PrivateKey {
         let key = try issue("a key") { () throws(OpenSSLError) in try PrivateKey.generate(kind) }

@@ -90,6 +90,12 @@ final class JSONLines: Display {
                     ("run", .integer(presence.run)), ("connection", .integer(presence.connection)),
                 ])
             ]
+        case .way(let device, let way):
+            return [
+                JSON.object([
+                    ("type", .string("way")), ("device", .bytes(device)), ("way", .string(way.rawValue)),
+                ])
+            ]
         case .refused(let device, let purpose, let error):
             return [
                 JSON.object([

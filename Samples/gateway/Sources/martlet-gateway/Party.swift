@@ -2,19 +2,25 @@
 
 import MartletController
 
-/// The two parties that devices obey. Each has a certificate for TLS, and another key that signs its messages.
+/// Who connects to the broker beside the devices, each with a certificate for TLS. Those with a role are obeyed by the
+/// devices, and have another key that signs their messages.
 enum Party: String, CaseIterable {
     case gateway
     case `operator`
+    /// Carries the messages of devices that come by HTTPS.
+    case exchange
+
+    static let controllers = allCases.filter { $0.role != nil }
 
     /// `iss` of its messages, and its name in the trust document.
     var issuer: [UInt8] { Array("urn:martlet:\(rawValue)".utf8) }
 
-    /// What its signing key may do, by the first trust document.
-    var role: String {
+    /// What its signing key may do, by the first trust document; nil: it has none.
+    var role: String? {
         switch self {
         case .gateway: "gateway"
         case .operator: "operate"
+        case .exchange: nil
         }
     }
 

@@ -19,6 +19,7 @@ final class Receiver: ControllerLinkDelegate {
     private let capture: Capture?
     private let display: any Display
     private let registrar: RegistrarEvents?
+    private let exchanges: ExchangeBridge?
     /// Set before the link starts. False if too much waits to be sent.
     var publish: (_ topic: String, _ payload: [UInt8]) -> Bool = { _, _ in false }
 
@@ -27,11 +28,14 @@ final class Receiver: ControllerLinkDelegate {
     private var nextStore: UInt64 = 0
     /// The newest births that could not be answered yet: who sent them, and the challenge.
     private var unanswered: [[UInt8]: (issuer: [UInt8], challenge: Bytes16)] = [:]
+    /// By which way devices came last.
+    private var ways: [[UInt8]: Way] = [:]
     /// What was wrong with the trust documents when it was last looked at them.
     private var trustProblem: String?
 
     init(
-        _ directory: GatewayDirectory, capture: Capture?, display: any Display, registrar: RegistrarEvents? = nil
+        _ directory: GatewayDirectory, capture: Capture?, display: any Display, registrar: RegistrarEvents? = nil,
+        exchanges: ExchangeBridge? = nil
     ) throws {
         verifier = try DeviceVerifier(anchors: directory.certificates(GatewayDirectory.File.authority))
         signer = try ResumeSigner(
@@ -44,6 +48,7 @@ final class Receiver: ControllerLinkDelegate {
         self.capture = capture
         self.display = display
         self.registrar = registrar
+        self.exchanges = exchanges
     }
 
     // MARK: ControllerLinkDelegate
@@ -56,7 +61,7 @@ final class Receiver: ControllerLinkDelegate {
             display.note(
                 .warning, "no connection to the broker: \(trouble.text); next try in \((retry + 999) / 1000) s")
         case .stopped:
-            showRegistrar()
+            showServer()
             store()
             display.end()
         }
@@ -67,6 +72,8 @@ final class Receiver: ControllerLinkDelegate {
         guard let (device, leaf) = Topics.parse(topic, prefix: Array(BrokerFiles.prefix.utf8).span), payload.count > 0
         else { return true }
         let id = [UInt8](copying: topic.extracting(device))
+        // One that the broker kept says nothing of the way by which the device comes.
+        if leaf == .signed(.birth), !isRetained { noteWay(of: id, with: [UInt8](copying: payload)) }
         switch leaf {
         case .presence:
             if let presence = try? Presence(decoding: payload) { display.show(.presence(device: id, presence)) }
@@ -82,7 +89,7 @@ final class Receiver: ControllerLinkDelegate {
     }
 
     func linkTicked() {
-        showRegistrar()
+        showServer()
         let now = SystemClock.bootMilliseconds()
         for (device, change) in verifier.advance(now: now) { display.show(.verdict(device: device, change)) }
         withTrust { () throws(Failure) in
@@ -98,6 +105,12 @@ final class Receiver: ControllerLinkDelegate {
     }
 
     // MARK: Devices
+
+    private func noteWay(of device: [UInt8], with birth: [UInt8]) {
+        guard let exchanges else { return }
+        let way = exchanges.seen(birth: birth, from: device) ? Way.https : .mqtt
+        if ways.updateValue(way, forKey: device) != way { display.show(.way(device: device, way)) }
+    }
 
     /// Returns whether the broker may forget the message: nothing of it is to be stored any longer.
     private func received(_ payload: Span<UInt8>, from device: [UInt8], as purpose: Purpose) -> Bool {
@@ -238,8 +251,9 @@ final class Receiver: ControllerLinkDelegate {
         }
     }
 
-    private func showRegistrar() {
+    private func showServer() {
         for event in registrar?.take() ?? [] { display.show(.registrar(event)) }
+        for note in exchanges?.takeNotes() ?? [] { display.note(.warning, note) }
     }
 
     private func store() {

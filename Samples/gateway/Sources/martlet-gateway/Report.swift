@@ -20,8 +20,16 @@ enum Report {
     case dated(device: [UInt8], boot: Bytes16, start: Int64)
     /// Unsigned.
     case presence(device: [UInt8], Presence)
+    /// The device sent its birth by another way than the one before.
+    case way(device: [UInt8], Way)
     case refused(device: [UInt8], Purpose, VerificationError)
     case registrar(RegistrarEvent)
+}
+
+/// How a device's messages come.
+enum Way: String {
+    case mqtt
+    case https
 }
 
 /// Shows reports. All calls are on one thread.

@@ -7,13 +7,14 @@ import MartletController
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Starts broker and registrar, answers the devices, and shows what they say.",
+        abstract: "Starts broker, registrar and HTTPS endpoint, answers the devices, and shows what they say.",
         discussion: """
             On a terminal it is a table that changes; otherwise one JSON object a line, with the types birth, \
-            presence, reading, verdict, gap, boot, event, receipt, audit, decommission, refused and registrar. What is said of the \
-            gateway itself goes to standard error. SIGINT and SIGTERM end it, and broker and registrar with it.
+            presence, reading, verdict, gap, boot, event, receipt, audit, decommission, way, refused and registrar. What is said of the \
+            gateway itself goes to standard error. SIGINT and SIGTERM end it, and what it started with it.
 
-            The member key of a birth says whether the device announced the key that it goes on with.
+            The member key of a birth says whether the device announced the key that it goes on with. A way line says \
+            by which way a device now comes: mqtt or https.
 
             Verdicts on a reading's place in its lane: linked (its predecessor is here), first (the device names \
             none), beginning (the first that this gateway has), waiting (the predecessor may still come), explained \
@@ -35,7 +36,10 @@ struct Run: ParsableCommand {
     @Option(help: "The same of the registrar, in the file 'registrar-port'.")
     var estPort: UInt16?
 
-    @Option(help: "The address that both listen on, besides 127.0.0.1; 0.0.0.0 for devices on all networks.")
+    @Option(help: "The same of the HTTPS endpoint, in the file 'https-port'.")
+    var httpsPort: UInt16?
+
+    @Option(help: "The address that all listen on, besides 127.0.0.1; 0.0.0.0 for devices on all networks.")
     var listen = "127.0.0.1"
 
     @Flag(
@@ -54,8 +58,11 @@ struct Run: ParsableCommand {
     @Flag(help: "Run the broker alone, for other programs.")
     var brokerOnly = false
 
-    @Flag(help: "Start no registrar: no device can enrol or renew, and nginx is not needed.")
+    @Flag(help: "Start no registrar: no device can enrol or renew.")
     var noRegistrar = false
+
+    @Flag(help: "Start no HTTPS endpoint. With --no-registrar, nginx is not needed.")
+    var noHttps = false
 
     @Option(help: ArgumentHelp("How long certificates are valid that the registrar issues.", valueName: "days"))
     var certificateDays: Int64 = 90
@@ -83,6 +90,7 @@ struct Run: ParsableCommand {
                 "--announce needs --listen: 0.0.0.0, or an address by which devices reach this machine.")
         }
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
+        if httpsPort == 0 { throw ValidationError("--https-port is from 1 to 65535; without it, a free one is found.") }
         if noRegistrar || brokerOnly, factoryAuthority != nil || twoFactors {
             throw ValidationError("--factory-authority and --two-factors are the registrar's, which is not to run.")
         }
@@ -105,45 +113,75 @@ struct Run: ParsableCommand {
         defer { broker.stop() }
         log("the broker listens on \(listen):\(broker.port)")
         let events = RegistrarEvents()
-        let registrar = try noRegistrar || brokerOnly ? nil : startRegistrar(place, events)
-        defer { registrar?.stop() }
-        if let registrar { log("the registrar listens on \(listen):\(registrar.port)") }
+        let bridge = noHttps || brokerOnly ? nil : ExchangeBridge()
+        let server = try startServer(place, events, bridge)
+        defer { server?.stop() }
+        if let port = server?.registrarPort { log("the registrar listens on \(listen):\(port)") }
+        if let port = server?.httpsPort { log("the HTTPS endpoint listens on \(listen):\(port)") }
         let announcement =
             try announce
-            ? NetworkAnnouncement(listen: listen, broker: broker.port, registrar: registrar?.port) : nil
+            ? NetworkAnnouncement(listen: listen, broker: broker.port, registrar: server?.registrarPort) : nil
         defer { announcement?.stop() }
         let end = seconds.map { SystemClock.bootMilliseconds() + $0 * 1000 }
         let running = { () throws(Failure) in
             try broker.tend()
-            try registrar?.requireRunning()
+            try server?.requireRunning()
         }
         if brokerOnly {
             try signals.wait(until: end, while: running)
         } else {
-            try receive(place, broker, events) { () throws(Failure) in
+            try receive(place, broker, events, bridge) { () throws(Failure) in
                 try signals.wait(until: end, while: running)
             }
         }
     }
 
-    private func startRegistrar(
-        _ place: GatewayDirectory, _ events: RegistrarEvents
-    ) throws(Failure) -> RegistrarServer {
-        var rules = Registrar.Rules(certificateDays: certificateDays, renewExpiredDays: renewExpired)
-        if let factoryAuthority {
-            rules.factory = try FactoryAuthority(file: factoryAuthority, isSecondFactor: twoFactors)
+    /// nil if there is nothing to serve.
+    private func startServer(
+        _ place: GatewayDirectory, _ events: RegistrarEvents, _ bridge: ExchangeBridge?
+    ) throws(Failure) -> WebServer? {
+        var registrar: WebServer.Part<Registrar>?
+        if !noRegistrar && !brokerOnly {
+            var rules = Registrar.Rules(certificateDays: certificateDays, renewExpiredDays: renewExpired)
+            if let factoryAuthority {
+                rules.factory = try FactoryAuthority(file: factoryAuthority, isSecondFactor: twoFactors)
+            }
+            registrar = (try Registrar(place, rules) { events.post($0) }, estPort)
         }
-        return try RegistrarServer(place, listen: listen, port: estPort, rules) { events.post($0) }
+        var exchanges: WebServer.Part<ExchangeEndpoint>?
+        if let bridge {
+            try certifyExchange(place)
+            exchanges = (try ExchangeEndpoint(place, bridge), httpsPort)
+        }
+        if registrar == nil && exchanges == nil { return nil }
+        return try WebServer(place, listen: listen, registrar: registrar, exchanges: exchanges)
+    }
+
+    /// A gateway that was made before there was this party gets it.
+    private func certifyExchange(_ place: GatewayDirectory) throws(Failure) {
+        let party = Party.exchange
+        if access(place.place(party.tlsCertificate), F_OK) == 0 { return }
+        do throws(Failure) {
+            // Of an attempt that was interrupted.
+            unlink(place.place(party.tlsKey))
+            try place.certify(party, by: place.authority())
+        } catch {
+            throw Failure(
+                "\(place.place(party.tlsCertificate)): missing, and not to be made without the authority: bring ca.key back "
+                    + "for one start, or go on without HTTPS: --no-https (\(error))")
+        }
     }
 
     /// Returns when `wait` does.
     private func receive(
-        _ place: GatewayDirectory, _ broker: Broker, _ events: RegistrarEvents, until wait: () throws(Failure) -> Void
+        _ place: GatewayDirectory, _ broker: Broker, _ events: RegistrarEvents, _ bridge: ExchangeBridge?,
+        until wait: () throws(Failure) -> Void
     ) throws {
         let isTable = isatty(1) == 1 && !json
         let display: any Display = isTable ? Table(port: broker.port) : JSONLines(Logger.gateway)
         let receiver = try Receiver(
-            place, capture: try capture.map { try Capture(path: $0) }, display: display, registrar: events)
+            place, capture: try capture.map { try Capture(path: $0) }, display: display, registrar: events,
+            exchanges: bridge)
         var configuration = try Party.gateway.link(
             place, host: "127.0.0.1", port: broker.port,
             subscriptions: BrokerFiles.up.map { "\(BrokerFiles.prefix)/+/\($0)" })
@@ -158,8 +196,27 @@ struct Run: ParsableCommand {
             link.stop()
             link.wait()
         }
+        let exchanges = try bridge.map { try startExchanges(place, broker, $0) }
+        defer {
+            exchanges?.stop()
+            exchanges?.wait()
+        }
         try wait()
         if display.isBroken { throw Failure("standard output: nobody reads any longer, or the disk is full") }
+    }
+
+    private func startExchanges(
+        _ place: GatewayDirectory, _ broker: Broker, _ bridge: ExchangeBridge
+    ) throws(Failure) -> ControllerLink {
+        let configuration = try Party.exchange.link(
+            place, host: "127.0.0.1", port: broker.port, subscriptions: ExchangeBridge.subscriptions)
+        let link = try ControllerLink.make(configuration, bridge)
+        bridge.attach(
+            ExchangeBridge.Sending(
+                publish: { [unowned link] in link.publish(topic: $0, payload: $1, isRetained: $2) },
+                withdraw: { [unowned link] in link.withdraw($0) }))
+        try at("a thread") { () throws(PosixError) in try link.start() }
+        return link
     }
 
     private func log(_ text: String) { Logger.gateway.info("\(text)") }

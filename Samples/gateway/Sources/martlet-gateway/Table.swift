@@ -16,10 +16,13 @@ final class Table: Display {
 
     private struct Device {
         var isOnline: Bool?
+        var way = ""
         var run: UInt64 = 0
         var clock = ""
         var standing = ""
         var verdicts: [String: Int] = [:]
+        /// Readings that the device gave up, by the reason.
+        var givenUp: [String: UInt64] = [:]
         var refused = 0
     }
 
@@ -82,8 +85,11 @@ final class Table: Display {
             devices[device, default: Device()].verdicts[change.verdict.text, default: 0] += 1
             say("\(device): \(change.lane.text) \(change.sequence) is now \(change.verdict.text)")
         case .gap(let message, let gap):
+            let device = printable(message.device)
+            let count = devices[device, default: Device()].givenUp[gap.reason.text] ?? 0
+            devices[device]?.givenUp[gap.reason.text] = count &+ gap.readings
             say(
-                "\(printable(message.device)): gave up \(gap.readings) readings in \(gap.first)-\(gap.last): \(gap.reason.text)"
+                "\(device): gave up \(gap.readings) readings in \(gap.first)-\(gap.last): \(gap.reason.text)"
             )
         case .event(let message, let event):
             let values = event.values.map { "\($0.code)=\($0.number)" }.joined(separator: " ")
@@ -99,6 +105,7 @@ final class Table: Display {
             say("\(printable(device)): this boot began at \(timestamp(milliseconds: start) ?? "an impossible time")")
         case .presence(let device, let presence):
             devices[printable(device), default: Device()].isOnline = presence.isOnline
+        case .way(let device, let way): devices[printable(device), default: Device()].way = way.rawValue
         case .refused(let device, let purpose, let error):
             devices[printable(device), default: Device()].refused += 1
             say("\(printable(device)): \(purpose.leaf) refused: \(error.words)")
@@ -162,8 +169,10 @@ final class Table: Display {
     private static func line(_ name: String, _ device: Device) -> String {
         let presence = device.isOnline.map { $0 ? "online" : "offline" } ?? "unknown"
         let verdicts = device.verdicts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        var line = pad(name, 20) + pad(presence, 9) + "run \(device.run)  birth \(device.standing)"
+        var line = pad(name, 20) + pad(presence, 9) + pad(device.way, 6) + "run \(device.run)  birth \(device.standing)"
         line += "  clock \(device.clock)  chain: " + (verdicts.isEmpty ? "-" : verdicts.joined(separator: ", "))
+        let givenUp = device.givenUp.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        if !givenUp.isEmpty { line += "  given up: " + givenUp.joined(separator: ", ") }
         return device.refused > 0 ? line + "  REFUSED \(device.refused)" : line
     }
 

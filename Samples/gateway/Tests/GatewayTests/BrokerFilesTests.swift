@@ -17,13 +17,19 @@ import Testing
         #expect(leaves("read").isDisjoint(with: leaves("write")))
     }
 
-    @Test func `the operator writes commands alone, the gateway resumes and trust documents`() throws {
+    @Test func `the operator writes commands alone, the gateway resumes and trust documents, HTTPS what devices may`()
+        throws
+    {
         let gateway = try #require(rules.firstIndex(of: "user gateway"))
         let `operator` = try #require(rules.firstIndex(of: "user operator"))
         let patterns = try #require(rules.firstIndex { $0.hasPrefix("pattern") })
         let writes = { (rules: ArraySlice<String>) in rules.filter { $0.hasPrefix("topic write") } }
+        let exchange = try #require(rules.firstIndex(of: "user exchange"))
         #expect(writes(rules[gateway..<`operator`]) == ["resume", "trust"].map { "topic write martlet/v1/+/\($0)" })
-        #expect(writes(rules[`operator`..<patterns]) == ["topic write martlet/v1/+/command"])
+        #expect(writes(rules[`operator`..<exchange]) == ["topic write martlet/v1/+/command"])
+        // What the devices that it speaks for may, and no more.
+        let ofDevices = rules[patterns...].map { $0.replacing("%u", with: "+").replacing("pattern", with: "topic") }
+        #expect(Array(rules[(exchange + 1)..<patterns]) == ofDevices)
     }
 
     @Test func `a device that is barred may do nothing, and the others what they could`() {
@@ -55,9 +61,10 @@ import Testing
         let listeners = broker.split(separator: "\n").filter { $0.hasPrefix("listener ") }
         #expect(listeners.map(String.init) == addresses.map { "listener 1234 \($0)" })
         #expect(broker.split(separator: "require_certificate true").count == addresses.count + 1)
-        let server = WebServerFiles.configuration(directory: "/x", listen: listen, port: 1234, isRoot: false)
-        for address in addresses {
-            #expect(server.contains(" \(address == "::" ? "[::]" : address):1234 ssl;\n"))
+        let server = WebServerFiles.configuration(
+            directory: "/x", listen: listen, registrar: 1234, https: 1235, isRoot: false)
+        for (address, port) in addresses.flatMap({ [($0, 1234), ($0, 1235)] }) {
+            #expect(server.contains(" \(address == "::" ? "[::]" : address):\(port) ssl;\n"))
         }
     }
 

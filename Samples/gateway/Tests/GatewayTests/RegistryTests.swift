@@ -92,9 +92,12 @@ import Testing
     }
 
     @Test func `nginx passes on nothing of the client but what is named`() {
-        let text = WebServerFiles.configuration(directory: #"/a "b"\c"#, listen: "::", port: 8443, isRoot: true)
+        let text = WebServerFiles.configuration(
+            directory: #"/a "b"\c"#, listen: "::", registrar: 8443, https: 8444, isRoot: true)
         for line in [
             #"working_directory "/a \"b\"\\c";"#, "listen [::]:8443 ssl;", "ssl_verify_client optional_no_ca;",
+            "listen [::]:8444 ssl;", "ssl_verify_client on;",
+            "proxy_set_header Martlet-Client-Certificate $device_certificate;",
             "client_max_body_size 64k;", "user root;",
             "proxy_pass_request_headers off;", "ssl_protocols TLSv1.2 TLSv1.3;",
             "proxy_set_header Martlet-Client-Certificate $ssl_client_escaped_cert;",
@@ -102,8 +105,9 @@ import Testing
             #expect(text.contains(" \(line)\n") || text.contains("\n\(line)\n"))
         }
         #expect(
-            !WebServerFiles.configuration(directory: "/", listen: "127.0.0.1", port: 1, isRoot: false).contains(
-                "user root"))
+            !WebServerFiles.configuration(
+                directory: "/", listen: "127.0.0.1", registrar: nil, https: nil, isRoot: false
+            ).contains("user root"))
     }
 
     @Test func `events are one line each, and show nothing as it came`() throws {
