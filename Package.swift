@@ -232,7 +232,8 @@ let package = Package(
             ]),
         // A device as a process of its own.
         .executableTarget(
-            name: "DeviceProgram", dependencies: ["Martlet"], path: "Tests/DeviceProgram", swiftSettings: language),
+            name: "DeviceProgram", dependencies: ["Martlet", "MartletHTTPSLink"], path: "Tests/DeviceProgram",
+            swiftSettings: language),
         // A journal as a process of its own, for `Tests/power/run`.
         .executableTarget(
             name: "JournalProgram", dependencies: ["MartletJournal", "MartletPosix", "MartletAdapters"],

@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletHTTPSLink
 
 // A device as a process of its own, for tests that fake its clock, kill it, or read everything it writes:
 // DeviceProgram [EFFECTS] CONFIGURATION. It reports a reading for each line of its input, obeys `count`, logs to
@@ -33,7 +34,7 @@ func report(_ line: String, by device: Device) throws {
 
 do {
     let arguments = CommandLine.arguments.dropFirst()
-    let device = try Device(configuration: arguments.last ?? "", logLevel: .debug) { level, line in
+    let device = try Device(configuration: arguments.last ?? "", https: .libcurl, logLevel: .debug) { level, line in
         say("\(level): \(line)")
     }
     try device.onCommand("count") { _ in
