@@ -52,6 +52,11 @@ struct DeviceAdd: ParsableCommand {
             try registry.store(id, DeviceEntry(state: .active, urn: uri, certificate: der))
         }
         print("\(path): files of \(id), \(uri), for the broker at \(options.host):\(port)")
+        if let https = try gateway.httpsPort {
+            print(
+                "A program with HTTPS takes also: [https], and below it: url = https://\(Self.name(options.host)):\(https)/"
+            )
+        }
     }
 
     private func fill(
@@ -101,9 +106,11 @@ struct DeviceAdd: ParsableCommand {
 
             """
         if let registrarPort {
-            let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-            text += "\n[enrolment]\nregistrar = \(name):\(registrarPort)\n"
+            text += "\n[enrolment]\nregistrar = \(name(host)):\(registrarPort)\n"
         }
         return text
     }
+
+    /// As it stands before a port.
+    private static func name(_ host: String) -> String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host }
 }

@@ -208,8 +208,10 @@ struct Run: ParsableCommand {
     private func startExchanges(
         _ place: GatewayDirectory, _ broker: Broker, _ bridge: ExchangeBridge
     ) throws(Failure) -> ControllerLink {
-        let configuration = try Party.exchange.link(
+        var configuration = try Party.exchange.link(
             place, host: "127.0.0.1", port: broker.port, subscriptions: ExchangeBridge.subscriptions)
+        // What is sent while the broker is started anew must reach devices as if they were there themselves.
+        configuration.sessionExpiry = UInt32(ExchangeQueues.age / 1000)
         let link = try ControllerLink.make(configuration, bridge)
         bridge.attach(
             ExchangeBridge.Sending(

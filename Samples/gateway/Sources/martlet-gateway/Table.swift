@@ -11,6 +11,8 @@ final class Table: Display {
     /// More rows than a terminal shows; the oldest go first.
     private static let maximumRows = 200
     private static let maximumMessages = 8
+    /// Of one device.
+    private static let maximumOpen = 1000
     /// Milliseconds between two drawings.
     private static let interval: UInt64 = 250
 
@@ -20,10 +22,26 @@ final class Table: Display {
         var run: UInt64 = 0
         var clock = ""
         var standing = ""
-        var verdicts: [String: Int] = [:]
+        /// How many envelopes have each verdict.
+        private(set) var verdicts: [String: Int] = [:]
+        /// Those whose verdict may still become better.
+        private var open: [Place: LaneVerdict] = [:]
         /// Readings that the device gave up, by the reason.
         var givenUp: [String: UInt64] = [:]
         var refused = 0
+
+        mutating func count(_ verdict: LaneVerdict, lane: Lane?, sequence: UInt64?) {
+            verdicts[verdict.text, default: 0] += 1
+            guard let lane, let sequence, verdict != .duplicate else { return }
+            let place = Place(lane: lane, sequence: sequence)
+            if let before = open.removeValue(forKey: place) { verdicts[before.text, default: 1] -= 1 }
+            if verdict == .waiting || verdict == .hole, open.count < Table.maximumOpen { open[place] = verdict }
+        }
+    }
+
+    private struct Place: Hashable {
+        let lane: Lane
+        let sequence: UInt64
     }
 
     private struct Row {
@@ -77,12 +95,12 @@ final class Table: Display {
         case .telemetry(let message, let readings, let verdict):
             let device = printable(message.device)
             devices[device, default: Device()].clock = message.claims.clock?.text ?? ""
-            devices[device]?.verdicts[verdict.text, default: 0] += 1
+            devices[device]?.count(verdict, lane: message.claims.lane, sequence: message.claims.sequence)
             if verdict == .duplicate { break }
             for reading in readings { set(device, reading, verdict) }
         case .verdict(let device, let change):
             let device = printable(device)
-            devices[device, default: Device()].verdicts[change.verdict.text, default: 0] += 1
+            devices[device, default: Device()].count(change.verdict, lane: change.lane, sequence: change.sequence)
             say("\(device): \(change.lane.text) \(change.sequence) is now \(change.verdict.text)")
         case .gap(let message, let gap):
             let device = printable(message.device)
@@ -168,7 +186,9 @@ final class Table: Display {
 
     private static func line(_ name: String, _ device: Device) -> String {
         let presence = device.isOnline.map { $0 ? "online" : "offline" } ?? "unknown"
-        let verdicts = device.verdicts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        let verdicts = device.verdicts.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+            "\($0.key) \($0.value)"
+        }
         var line = pad(name, 20) + pad(presence, 9) + pad(device.way, 6) + "run \(device.run)  birth \(device.standing)"
         line += "  clock \(device.clock)  chain: " + (verdicts.isEmpty ? "-" : verdicts.joined(separator: ", "))
         let givenUp = device.givenUp.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
