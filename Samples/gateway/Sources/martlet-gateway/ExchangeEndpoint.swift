@@ -8,6 +8,7 @@ struct ExchangeRequest: Sendable {
     /// As it was sent, without a query.
     var path: String
     var contentType: String
+    var authorization = ""
     /// The device's certificate in PEM, whose key the client, or that of the edge, proved to have; empty: none.
     var certificate: [UInt8]
     var body: [UInt8]
@@ -22,6 +23,7 @@ struct ExchangeResponse: Equatable, Sendable {
     fileprivate init(_ status: Int, _ text: String, _ headers: [(String, String)] = []) {
         self.status = status
         self.headers = headers + [("Content-Type", "text/plain")]
+        if status == 401 { self.headers.append(("WWW-Authenticate", "Bearer")) }
         body = Array((text + "\n").utf8)
     }
 
@@ -43,18 +45,28 @@ struct ExchangeEndpoint: Sendable {
     private let anchors: [Certificate]
     private let registry: Registry
     private let bridge: ExchangeBridge
+    private let audience: String?
 
-    init(_ directory: GatewayDirectory, _ bridge: ExchangeBridge) throws(Failure) {
+    /// With an `audience`, each exchange must show a token that its device signed for that.
+    init(_ directory: GatewayDirectory, _ bridge: ExchangeBridge, audience: String? = nil) throws(Failure) {
         anchors = try directory.certificates(GatewayDirectory.File.authority)
         registry = try Registry(directory)
         self.bridge = bridge
+        self.audience = audience
     }
 
     func answer(_ request: ExchangeRequest) async -> ExchangeResponse {
         guard let device = Self.device(in: request.path) else { return ExchangeResponse(404, "not an exchange") }
         if request.method != "POST" { return ExchangeResponse(405, "exchanges are posted", [("Allow", "POST")]) }
-        guard isOf(device, request.certificate) else {
+        let time = SystemClock.unixMilliseconds() / 1000
+        guard let certificate = certificate(of: device, request.certificate, time) else {
             return refuse(device, 403, "the certificate is not that of the device in the path")
+        }
+        if let audience {
+            let token = DeviceToken(authorization: request.authorization)
+            guard let token, token.isGood(for: certificate, audience: audience, at: time) else {
+                return refuse(device, 401, "no token of the device for this endpoint and time")
+            }
         }
         if isBarred(device) { return refuse(device, 403, "the device is suspended or retired") }
         let type = request.contentType.prefix { $0 != ";" && $0 != " " }.lowercased()
@@ -91,11 +103,10 @@ struct ExchangeEndpoint: Sendable {
     }
 
     /// nginx has judged the certificate of whoever connected; that which the edge tells is judged here.
-    private func isOf(_ device: String, _ pem: [UInt8]) -> Bool {
-        guard let own = try? Certificate.all(inPEM: pem.span).first, own.commonName == Array(device.utf8) else {
-            return false
-        }
-        let time = SystemClock.unixMilliseconds() / 1000
-        return (try? CertificateChain.verify(own, anchors: anchors, at: time, purpose: .client)) != nil
+    private func certificate(of device: String, _ pem: [UInt8], _ time: Int64) -> Certificate? {
+        guard let own = try? Certificate.all(inPEM: pem.span).first, own.commonName == Array(device.utf8),
+            (try? CertificateChain.verify(own, anchors: anchors, at: time, purpose: .client)) != nil
+        else { return nil }
+        return own
     }
 }

@@ -72,6 +72,12 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Demand of each exchange also a token that the device's key signed for this audience ('jwt' of its [https]).",
+            valueName: "audience"))
+    var httpsToken: String?
+
+    @Option(
+        help: ArgumentHelp(
             "PEM certificates of authorities that certify devices at the factory: such a certificate, whose common name is "
                 + "the id, is good for the enrolment of a device that was invited with --factory.", valueName: "file"))
     var factoryAuthority: String?
@@ -93,6 +99,9 @@ struct Run: ParsableCommand {
         if httpsPort == 0 { throw ValidationError("--https-port is from 1 to 65535; without it, a free one is found.") }
         if noRegistrar || brokerOnly, factoryAuthority != nil || twoFactors {
             throw ValidationError("--factory-authority and --two-factors are the registrar's, which is not to run.")
+        }
+        if noHttps || brokerOnly, httpsToken != nil {
+            throw ValidationError("--https-token is the HTTPS endpoint's, which is not to run.")
         }
         guard (1...3650).contains(certificateDays) else { throw ValidationError("--certificate-days is 1 to 3650.") }
         guard (0...3650).contains(renewExpired) else { throw ValidationError("--renew-expired is 0 to 3650 days.") }
@@ -151,7 +160,7 @@ struct Run: ParsableCommand {
         var exchanges: WebServer.Part<ExchangeEndpoint>?
         if let bridge {
             try certifyExchange(place)
-            exchanges = (try ExchangeEndpoint(place, bridge), httpsPort)
+            exchanges = (try ExchangeEndpoint(place, bridge, audience: httpsToken), httpsPort)
         }
         if registrar == nil && exchanges == nil { return nil }
         return try WebServer(place, listen: listen, registrar: registrar, exchanges: exchanges)

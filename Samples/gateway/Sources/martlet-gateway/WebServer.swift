@@ -108,8 +108,8 @@ private struct ExchangeHandler: HTTPHandler {
         let answer = await endpoint.answer(
             ExchangeRequest(
                 method: request.method.rawValue, path: request.target.path(),
-                contentType: request.headers[.contentType] ?? "", certificate: request.certificate,
-                body: [UInt8](try await request.bodyData)))
+                contentType: request.headers[.contentType] ?? "", authorization: request.headers[.authorization] ?? "",
+                certificate: request.certificate, body: [UInt8](try await request.bodyData)))
         return HTTPResponse(answer.status, answer.headers, answer.body)
     }
 }

@@ -118,6 +118,7 @@ enum WebServerFiles {
                     proxy_pass http://unix:\(GatewayDirectory.File.exchangeSocket):;
                     proxy_set_header Host exchange;
                     proxy_set_header Content-Type $content_type;
+                    proxy_set_header Authorization $http_authorization;
                     proxy_set_header \(certificateHeader) $device_certificate;
                 }
                 location @busy {

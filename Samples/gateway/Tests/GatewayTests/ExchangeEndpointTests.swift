@@ -113,6 +113,12 @@ import Testing
         #expect(await status(request) == 413)
     }
 
+    @Test func `where a token is demanded, nothing is served without`() async throws {
+        let endpoint = try ExchangeEndpoint(place, bridge, audience: "things")
+        let answer = await endpoint.answer(try request())
+        #expect(answer.status == 401 && answer.headers.contains { $0 == ("WWW-Authenticate", "Bearer") })
+    }
+
     @Test func `without the broker it says when to come again`() async throws {
         bridge.linkChanged(.disconnected(.timeout, retry: 1))
         let answer = await endpoint.answer(try request())

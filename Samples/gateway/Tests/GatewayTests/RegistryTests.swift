@@ -110,6 +110,21 @@ import Testing
             ).contains("user root"))
     }
 
+    @Test func `each server is told what it needs of a client, and no more`() throws {
+        let text = WebServerFiles.configuration(
+            directory: "/", listen: "127.0.0.1", registrar: nil, https: 8444, isRoot: false)
+        let headers = text.split(separator: "\n").map { $0.drop { $0 == " " } }.filter {
+            $0.hasPrefix("proxy_set_header")
+        }
+        #expect(
+            headers == [
+                "proxy_set_header Host exchange;", "proxy_set_header Content-Type $content_type;",
+                "proxy_set_header Authorization $http_authorization;",
+                "proxy_set_header Martlet-Client-Certificate $device_certificate;",
+            ])
+        #expect(!text.contains("registrar.socket") && text.contains("exchange.socket"))
+    }
+
     @Test func `events are one line each, and show nothing as it came`() throws {
         let refused = RegistrarEvent(
             device: Array("a\"\u{1b}[2J\n".utf8), operation: .enrol, outcome: .refused(status: 401, reason: "no"))
