@@ -34,18 +34,17 @@ public final class SegmentDirectory {
         return try file.readFirst(Int(min(Int64(limit), size)))
     }
 
-    /// Makes a segment of `size` zeros, 0600, with space on the disk. Name and size are durable on return.
+    /// Makes a segment of `size` zeros, 0600, written to the disk. Name and size are durable on return.
     public func create(stream: UInt8, number: UInt64, size: Int) throws(PosixError) -> OpenSegment {
         let name = segmentName(stream, number)
         let file = Descriptor(try check(CPosix_create_at(directory.descriptor.number, name), "create"))
         do throws(PosixError) {
+            // Not every file system can.
             let result = CPosix_reserve(file.number, Int64(size))
-            if result == -EOPNOTSUPP {
-                let zeros = [UInt8](repeating: 0, count: size)
-                try file.writeAll(zeros.span)
-            } else {
-                _ = try check(result, "fallocate")
-            }
+            if result != -EOPNOTSUPP { _ = try check(result, "fallocate") }
+            // Space that is only reserved is marked as unwritten: where a block is first written to, the sync would
+            // also have to write that mark, which takes ext4 three blocks more.
+            try writeZeros(size, to: file)
             try file.sync()
             try directory.descriptor.sync()
         } catch {
@@ -53,6 +52,16 @@ public final class SegmentDirectory {
             throw error
         }
         return OpenSegment(file)
+    }
+
+    private func writeZeros(_ size: Int, to file: Descriptor) throws(PosixError) {
+        let zeros = [UInt8](repeating: 0, count: min(size, 32_768))
+        var left = size
+        while left > 0 {
+            let count = min(left, zeros.count)
+            try file.writeAll(zeros.span.extracting(first: count))
+            left -= count
+        }
     }
 
     /// Makes durable what a segment holds.
