@@ -268,8 +268,14 @@ let package = Package(
             "GateBench",
             [
                 "MartletAdapters", "MartletCOSE", "MartletCommands", "MartletEnvelope", "MartletJournal",
-                "MartletMessages", "MartletOpenSSL", "MartletPosix", "MartletSession", "MartletState",
+                "MartletMessages", "MartletOpenSSL", "MartletPosix", "MartletSenML", "MartletSession", "MartletState",
                 "MartletTelemetry", "MartletTestKit",
+            ]),
+        benchmark(
+            "SpoolBench",
+            [
+                "MartletAdapters", "MartletCOSE", "MartletEnvelope", "MartletJournal", "MartletMessages",
+                "MartletOpenSSL", "MartletPosix", "MartletTelemetry",
             ]),
         benchmark("SignBench", ["MartletAdapters", "MartletCOSE", "MartletOpenSSL", "MartletPosix"]),
         tests("SelfCheckTests", ["SelfCheck", "MartletOpenSSL", "TestSupport"]),

@@ -34,10 +34,10 @@ embedded() {
 c_flags=(-std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -ffunction-sections -fdata-sections -fstack-protector-strong
     -D_FORTIFY_SOURCE=2 -fno-asynchronous-unwind-tables -fomit-frame-pointer)
 
-# yardstick NAME [LIBRARIES…] : compiles our C program $work/NAME.
+# yardstick SOURCE[:NAME] [OPTIONS…] : compiles our C program $work/NAME, which is that of SOURCE.c.
 yardstick() {
-    gcc "${c_flags[@]}" -I "$bench/CBench/include" -o "$work/$1" "$bench/yardstick/$1.c" -Wl,--gc-sections -Wl,-z,now "${@:2}" ||
-        die "$1.c was not compiled"
+    gcc "${c_flags[@]}" -I "$bench/CBench/include" -o "$work/${1#*:}" "$bench/yardstick/${1%:*}.c" -Wl,--gc-sections \
+        -Wl,-z,now "${@:2}" || die "${1%:*}.c was not compiled"
 }
 
 # preload NAME : compiles a library to preload, $work/NAME.so.

@@ -18,16 +18,21 @@ final class BenchDevice {
     private(set) var mostSyncs = 0
     private(set) var mostWrites = 0
 
+    /// Bytes that the spools may have together, as a device has by default.
+    private static let spoolLimit = 16 << 20
+
+    let storage: CountingStorage
+    let engine: Engine
+    let limits: ReadingBatch.Limits
+    var clock = ManualClock()
     private let party: CommandParty
-    private let storage: CountingStorage
     private let topics: Topics
     private let topic: [UInt8]
     private let link = RecordingLink()
     private let owner = RecordingOwner()
-    private let engine: Engine
-    private var clock = ManualClock()
 
-    init(_ path: String, _ party: CommandParty) throws(BenchError) {
+    init(_ path: String, _ party: CommandParty, _ limits: ReadingBatch.Limits = .init()) throws(BenchError) {
+        self.limits = limits
         self.party = party
         owner.logLevel = .info
         let id = bytes("device-1")
@@ -43,10 +48,12 @@ final class BenchDevice {
             let declaration = CommandDeclaration(name: CommandParty.command.name, parameters: [.integer(1...3600)]),
             gate.declare(declaration) != nil, let key = try? TestKey(seed: 6)
         else { throw BenchError() }
+        var spoolLimits = SpoolLimits()
+        spoolLimits.bytes = Self.spoolLimit
         let setup = Engine.Setup(
             identity: DeviceIdentity(id: id, name: CommandParty.deviceName, chain: []),
             sealer: key.sealer(CommandParty.deviceName), gate: gate, entropy: SystemEntropy(), state: state,
-            spools: spools, spoolLimits: SpoolLimits(), topics: topics, batchLimits: ReadingBatch.Limits(),
+            spools: spools, spoolLimits: spoolLimits, topics: topics, batchLimits: limits,
             quotas: QuotaLimits(), software: [],
             bootID: Bytes16(InlineArray(repeating: 1)), buildTime: clock.system)
         guard let engine = Engine(setup, link: link, owner: owner, now: clock.sample) else { throw BenchError() }
@@ -72,7 +79,8 @@ final class BenchDevice {
         var spools: [Spool] = []
         for lane in Lane.allCases {
             let journal = Journal(
-                storage: storage, keys: keys, device: id, stream: Spool.stream(lane), historySize: nil)
+                storage: storage, keys: keys, device: id, stream: Spool.stream(lane),
+                segmentSize: Spool.segmentSize(spoolLimit), historySize: nil)
             guard let spool = try? Spool(journal) else { throw BenchError() }
             spools.append(spool)
         }
@@ -103,7 +111,7 @@ final class BenchDevice {
     }
 
     /// Half a second, so that no budget ends, in which the broker acknowledges everything.
-    private func goOn() {
+    func goOn() {
         clock.advance(500)
         engine.advance(clock.sample)
         while let message = link.takeUnacknowledged() {

@@ -7,7 +7,7 @@ final class CountingStorage: Storage {
     var syncs = 0
     var writes = 0
     /// Segments.
-    private(set) var created = 0
+    var created = 0
     private let storage: any Storage
 
     init(_ storage: any Storage) { self.storage = storage }

@@ -3,14 +3,19 @@
 import CBench
 import MartletCommands
 import MartletOpenSSL
+import MartletTelemetry
 
 /// What a device does when a command has arrived, until its handler may be called or the command is refused:
 ///
 ///     GateBench DIRECTORY ed25519|p256 accepted|replayed|malformed|unknown-key|other-device COUNT
+///     GateBench DIRECTORY p256 telemetry SECONDS
 ///
 /// Everything is as on a board but network and clock: the real engine, real keys, the state in files of DIRECTORY, which
 /// must be empty. All of what is to be counted happens below the function `receivesMessage`. Prints how many bytes the
 /// signature of a command covers, and the greatest number of syncs and of writes that one message took.
+///
+/// The second one is an hour with a reading of 100 bytes each second, in batches of SECONDS. It pauses after every five
+/// seconds, and prints how many syncs and segments that took.
 @main struct GateBench {
     private static let usage =
         "usage: GateBench DIRECTORY ed25519|p256 accepted|replayed|malformed|unknown-key|other-device COUNT"
@@ -21,6 +26,9 @@ import MartletOpenSSL
         }
         let count = Int(CBench_number(3, usage))
         do throws(BenchError) {
+            if UInt8(bitPattern: work[0]) == UInt8(ascii: "t") {
+                return try wear(String(cString: place), seconds: count)
+            }
             let party = try CommandParty(UInt8(bitPattern: kind[0]) == UInt8(ascii: "p") ? .p256 : .ed25519)
             let device = try BenchDevice(String(cString: place), party)
             switch UInt8(bitPattern: work[0]) {
@@ -37,6 +45,17 @@ import MartletOpenSSL
         } catch {
             CBench_fail("GateBench: the device did not do what it must")
         }
+    }
+
+    private static func wear(_ path: String, seconds: Int) throws(BenchError) {
+        var limits = ReadingBatch.Limits()
+        limits.age = UInt64(seconds) * 1000
+        limits.count = max(limits.count, seconds + 1)
+        limits.bytes = 8192
+        let device = try BenchDevice(path, CommandParty(.p256), limits)
+        try device.report(seconds: 3600)
+        CBench_result("syncs", Double(device.storage.syncs))
+        CBench_result("segments", Double(device.storage.created))
     }
 }
 
