@@ -28,10 +28,7 @@ extension Spool {
             if first.state == .done { doneCount -= 1 }
             front.removeFirst()
         }
-        while let first = newest.first, first.sequence < end.end.sequence {
-            newestSize -= first.record.count
-            newest.removeFirst()
-        }
+        dropCopies(before: end.end.sequence)
         if loaded.sequence < end.end.sequence { loaded = end.end }
         if released.sequence < end.end.sequence { released = end.end }
         advance()

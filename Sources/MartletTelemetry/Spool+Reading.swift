@@ -19,6 +19,25 @@ extension Spool {
         }
     }
 
+    func dropCopies(before sequence: UInt64) {
+        while let first = newest.first, first.sequence < sequence {
+            newestSize -= first.record.count
+            newest.removeFirst()
+        }
+    }
+
+    /// The first envelope that is in memory as a copy, or where the next one will be.
+    var copiesBegin: UInt64 { newest.first?.sequence ?? state.end.sequence }
+
+    /// Where the envelopes on the disk end that have no copy in memory.
+    var uncopiedEnd: SpoolPosition {
+        guard var end = newest.first?.end else { return state.end }
+        end.sequence = newest[0].sequence
+        end.envelopes -= 1
+        end.readings -= UInt64(clamping: newest[0].readings)
+        return end
+    }
+
     /// Reads on until something was added to `front` or `loaded` moved. False if nothing can be read now.
     func readFrame() -> Bool {
         let before = loaded
@@ -64,7 +83,10 @@ extension Spool {
             if isFirst, let index = segments.firstIndex(where: { $0.number == segment }) { begins(index, state) }
             if state.end.sequence >= loaded.sequence, state.end.sequence <= copiesBegin { lose(upTo: state.end) }
         } else if record[0] == SpooledEnvelope.kind, let (sequence, readings) = SpooledEnvelope.read(record) {
-            guard sequence >= loaded.sequence, sequence < copiesBegin else { return }
+            // Of the frame where the copies begin also what has one: it may be gone when that is to be sent.
+            guard sequence < copiesBegin ? sequence >= loaded.sequence : sequence == loaded.sequence,
+                sequence < state.end.sequence
+            else { return }
             if sequence > loaded.sequence {
                 var end = loaded
                 end.sequence = sequence
@@ -78,6 +100,7 @@ extension Spool {
                 Entry(
                     sequence: sequence, readings: readings, digest: nil, record: [UInt8](copying: record), end: loaded))
             unsentCount += 1
+            dropCopies(before: loaded.sequence)
         }
     }
 

@@ -19,6 +19,9 @@ public final class Spool {
     /// No file of a spool is larger.
     private static let maximumSegmentSize = 131_072
 
+    /// Bytes that file systems reserve at once.
+    private static let blockSize = 4096
+
     /// Bytes of envelopes that were committed and are kept in memory, too.
     static let maximumCopied = 32 * 1024
     /// Bytes of memory that are kept for later envelopes.
@@ -53,7 +56,7 @@ public final class Spool {
     /// Oldest first.
     var segments: [Segment] = []
     /// What is durable.
-    private var state = SpoolState()
+    var state = SpoolState()
     /// What will be, with the next commit.
     private var end = SpoolState()
     /// Everything before this place is done.
@@ -168,7 +171,9 @@ public final class Spool {
             return segments.count * segmentSize
         }
         let most = (segments.count - 1) * Self.maximumSegmentSize
-        return min(Int(clamping: last.bytes - min(start.bytes, last.bytes)), most) + segmentSize
+        let used = Int(clamping: last.bytes - min(start.bytes, last.bytes))
+        // The end of a file takes a whole block.
+        return min(used + (segments.count - 1) * Self.blockSize, most) + segmentSize
     }
 
     // MARK: Appending
@@ -259,18 +264,6 @@ public final class Spool {
             excess += 1
         }
         if excess > 0 { newest.removeFirst(excess) }
-    }
-
-    /// The first envelope that is in memory as a copy, or where the next one will be.
-    var copiesBegin: UInt64 { newest.first?.sequence ?? state.end.sequence }
-
-    /// Where the envelopes on the disk end that have no copy in memory.
-    var uncopiedEnd: SpoolPosition {
-        guard var end = newest.first?.end else { return state.end }
-        end.sequence = newest[0].sequence
-        end.envelopes -= 1
-        end.readings -= UInt64(clamping: newest[0].readings)
-        return end
     }
 
     // MARK: Sending

@@ -54,6 +54,17 @@ private func numbers(_ range: ClosedRange<UInt64>) -> [UInt64] { [UInt64](range)
         #expect(!bench.spool.hasUnsent && bench.spool.count == 20)
     }
 
+    @Test("SPL-01 what has lost its copy in memory while its frame was being sent is read, and not lost")
+    func copiesGoOn() throws {
+        let bench = try SpoolBench(segment: 131_072)
+        // 32 KiB have a copy, which begins in the middle of the first frame.
+        try bench.commit(1...40, size: 1000, group: 20)
+        for sequence: UInt64 in 1...4 { #expect(bench.spool.sendOne() == sequence) }
+        try bench.commit(41...80, size: 1000, group: 20)
+        #expect(bench.spool.sendAll() == numbers(5...80))
+        #expect(bench.spool.losses.isEmpty)
+    }
+
     @Test("SPL-01 no link sees an envelope before it is durable")
     func commitFirst() throws {
         let bench = try SpoolBench()
