@@ -56,11 +56,10 @@ public final class SegmentDirectory {
 
     private func writeZeros(_ size: Int, to file: Descriptor) throws(PosixError) {
         let zeros = [UInt8](repeating: 0, count: min(size, 32_768))
-        var left = size
-        while left > 0 {
-            let count = min(left, zeros.count)
-            try file.writeAll(zeros.span.extracting(first: count))
-            left -= count
+        var offset = 0
+        while offset < size {
+            try file.write(zeros.span.extracting(first: min(size - offset, zeros.count)), at: offset)
+            offset += zeros.count
         }
     }
 
@@ -93,10 +92,7 @@ public final class OpenSegment {
     init(_ file: Descriptor) { self.file = file }
 
     public func write(_ bytes: Span<UInt8>, at offset: Int) throws(PosixError) {
-        let result = bytes.withUnsafeBufferPointer {
-            CPosix_write_at(file.number, $0.baseAddress, $0.count, Int64(offset))
-        }
-        _ = try check(result, "pwrite")
+        try file.write(bytes, at: offset)
     }
 
     public func sync() throws(PosixError) {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small file systems that lose power. Mounted in a mount namespace of our own: they are gone when the tests end."""
 
-import ctypes
 import fcntl
 import os
 import pathlib
@@ -13,9 +12,6 @@ import subprocess
 SHUTDOWN = 0x8004587D
 EVERYTHING_WRITTEN, LOG_WRITTEN, NOTHING_WRITTEN = 0, 1, 2
 CUTS = ("nothing", "metadata", "metadata and some data", "everything")
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 def mount(*arguments):
@@ -53,9 +49,7 @@ class Disk:
 
     def cut(self, kind, rng: random.Random):
         """Cuts the power; what had not been synced is lost, but for what `kind` (of CUTS) says was written before."""
-        if kind == 2:
-            for path in sorted(self.journal.glob("journal-*"))[-1:]:
-                write_some(path, rng)
+        part = self.some_sectors(rng) if kind == 2 else None
         how = (NOTHING_WRITTEN, LOG_WRITTEN, LOG_WRITTEN, EVERYTHING_WRITTEN)[kind]
         descriptor = os.open(self.point, os.O_RDONLY)
         try:
@@ -63,13 +57,28 @@ class Disk:
         finally:
             os.close(descriptor)
         self.unmount()
+        if part:
+            self.mount()
+            put_back(*part)
+            self.unmount()
+
+    def some_sectors(self, rng):
+        """What of the newest file the disk could have written when it liked: the file, its size, place, content."""
+        for path in sorted(self.journal.glob("journal-*"))[-1:]:
+            content = path.read_bytes()
+            first = rng.randrange(0, len(content.rstrip(b"\0")) // 512 + 1) * 512
+            return path, len(content), first, content[first:first + 512 * rng.randint(1, 8)]
+        return None
 
 
-def write_some(path, rng):
-    """Has the kernel write a page of the file, as it does when it likes; no metadata."""
-    descriptor = os.open(path, os.O_RDWR)
+def put_back(path, size, offset, content):
+    """Writes a part of a file to where it was, if the place is still there. The kernel itself is asked for no part: it
+    would write all that it keeps in one piece."""
+    if not path.exists() or path.stat().st_size != size:
+        return
+    descriptor = os.open(path, os.O_WRONLY)
     try:
-        page = rng.randrange(0, max(1, path.stat().st_size // 4096))
-        libc.sync_file_range(descriptor, page * 4096, 4096, 7)
+        os.pwrite(descriptor, content, offset)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
