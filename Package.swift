@@ -257,6 +257,7 @@ let package = Package(
         // Programs that Tests/Bench measures.
         .target(name: "CBench", path: "Tests/Bench/CBench"),
         benchmark("SteadyBench", ["Martlet"]),
+        benchmark("TelemetryBench", ["Martlet", "MartletHTTPSLink"]),
         benchmark("FormatBench", ["MartletSenML", "MartletTelemetry"]),
         benchmark(
             "LatencyBench",

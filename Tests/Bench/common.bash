@@ -54,35 +54,44 @@ key() {
 
 # certificate NAME EXTENSION… : a certificate $work/NAME.pem by our authority for a new key.
 certificate() {
-    local name=$1 extension
-    shift
-    key "$name"
-    openssl req -new -key "$work/$name.key" -subj "/CN=$name" -out "$work/$name.csr"
+    key "$1"
+    certify "$1" "$@"
+}
+
+# certify KEY NAME EXTENSION… : a certificate $work/KEY.pem by our authority for $work/KEY.key.
+certify() {
+    local key=$1 name=$2 extension
+    shift 2
+    openssl req -new -key "$work/$key.key" -subj "/CN=$name" -out "$work/$key.csr"
     for extension in 'basicConstraints = critical,CA:FALSE' 'keyUsage = critical,digitalSignature' \
         'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid:always' "$@"; do
         printf '%s\n' "$extension"
-    done >"$work/$name.ext"
-    openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 30 \
-        -extfile "$work/$name.ext" -out "$work/$name.pem" 2>/dev/null
+    done >"$work/$key.ext"
+    openssl x509 -req -in "$work/$key.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 30 \
+        -extfile "$work/$key.ext" -out "$work/$key.pem" 2>/dev/null
 }
 
-# credentials : an authority, a broker for localhost, the device pump-7, keys of a gateway and an operator, and one of Ed25519.
+# credentials : an authority, a broker for localhost, the device pump-7, also with a key of Ed25519 (ed25519), keys of a
+# gateway and an operator.
 credentials() {
     key ca
     openssl req -x509 -key "$work/ca.key" -subj '/CN=Bench root' -days 30 -addext 'keyUsage = critical,keyCertSign,cRLSign' \
         -out "$work/ca.pem"
     certificate localhost 'extendedKeyUsage = serverAuth' 'subjectAltName = DNS:localhost,IP:127.0.0.1'
-    certificate pump-7 'extendedKeyUsage = clientAuth' 'subjectAltName = URI:urn:dev:mac:0024befffe804ff1'
+    local extensions=('extendedKeyUsage = clientAuth' 'subjectAltName = URI:urn:dev:mac:0024befffe804ff1')
+    certificate pump-7 "${extensions[@]}"
+    (umask 077 && openssl genpkey -algorithm ed25519 -out "$work/ed25519.key")
+    certify ed25519 pump-7 "${extensions[@]}"
     certificate watcher 'extendedKeyUsage = clientAuth'
     key gateway
     key operator
-    (umask 077 && openssl genpkey -algorithm ed25519 -out "$work/ed25519.key")
 }
 
-# broker [LINE…] : starts mosquitto with mutual TLS on a free port of this machine, and these lines at the end of its
-# configuration; sets `port`. Its log is $work/broker-PORT.log.
-broker() {
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# broker_configuration [LINE…] : $work/broker-PORT.conf for a broker with mutual TLS on $port of this machine, with these
+# lines at its end.
+broker_configuration() {
     local user=
     # Started by root, Debian's broker drops to a user that cannot read our files.
     if ((EUID == 0)); then user='user root'; fi
@@ -94,13 +103,18 @@ certfile $work/localhost.pem
 keyfile $work/localhost.key
 require_certificate true
 allow_anonymous true
-persistence false
 log_dest stderr
 log_type error
 log_type notice
 log_type information
 CONF
     (($# == 0)) || printf '%s\n' "$@" >>"$work/broker-$port.conf"
+}
+
+# broker [LINE…] : starts mosquitto with that configuration on a free port; sets `port`. Its log is $work/broker-PORT.log.
+broker() {
+    port=$(free_port)
+    broker_configuration 'persistence false' "$@"
     local log=$work/broker-$port.log tries=100
     mosquitto -c "$work/broker-$port.conf" >"$log" 2>&1 &
     pids+=($!)
@@ -110,10 +124,10 @@ CONF
     done
 }
 
-# subscriber : takes everything; a broker refuses messages that nobody wants (MQTT 5 §3.4.2.1, 0x10).
+# subscriber [NAME] : takes everything, into $work/NAME, by default `received`; a broker refuses messages that nobody wants (MQTT 5 §3.4.2.1, 0x10).
 subscriber() {
     mosquitto_sub -V 5 -h localhost -p "$port" --cafile "$work/ca.pem" --cert "$work/watcher.pem" \
-        --key "$work/watcher.key" -i watcher -q 1 -t '#' -F '%t %x' >"$work/received" 2>&1 &
+        --key "$work/watcher.key" -i watcher -q 1 -t '#' -F '%t %x' >"$work/${1:-received}" 2>&1 &
     pids+=($!)
     local log=$work/broker-$port.log tries=100
     until grep -q 'New client.* as watcher' "$log"; do
@@ -122,11 +136,13 @@ subscriber() {
     done
 }
 
-# configure NAME LINE… : the device's configuration $work/NAME.conf, with these lines at its end.
+# configure NAME LINE… : the configuration $work/NAME.conf of a device with these lines at its end. Its key and
+# certificate are those of $identity, by default pump-7, its directory is $state, by default `state`.
 configure() {
+    local identity=${identity:-pump-7}
     {
-        printf '%s\n' '[device]' 'id = pump-7' 'state = state' '[mqtt]' 'host = localhost' "port = $port" \
-            '[identity]' 'key = pump-7.key' 'certificate = pump-7.pem' 'anchors = ca.pem' \
+        printf '%s\n' '[device]' 'id = pump-7' "state = ${state:-state}" '[mqtt]' 'host = localhost' "port = $port" \
+            '[identity]' "key = $identity.key" "certificate = $identity.pem" 'anchors = ca.pem' \
             '[trust]' "root = $(openssl pkey -pubin -in "$work/gateway.pub" -outform DER | sha256sum | cut -c 1-64)" \
             "${@:2}"
     } >"$work/$1.conf"

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what Tests/Bench/run has built: measure.py WORK AGENT-PORT LINK-PORT LATENCY-PORT [--quick]."""
+"""Measures what Tests/Bench/run has built: measure.py WORK AGENT-PORT LINK-PORT LATENCY-PORT FLOW-PORT
+[--quick]."""
 import glob
 import json
 import os
 import platform
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -13,9 +15,10 @@ import tempfile
 import time
 
 import jws
+import telemetry
 from table import instructions, missed, path, per_round, quick, ratio_row, row, rows, run, say, values, work
 
-agent_port, link_port, latency_port = sys.argv[2:5]
+agent_port, link_port, latency_port, flow_port = sys.argv[2:6]
 
 
 def link():
@@ -81,6 +84,25 @@ def agents():
         lambda a, b: f"{a:.1f} and {b:.1f} ms")
 
 
+def filled():
+    """A start with a spool that is full of messages of one reading each, against one with an empty spool."""
+    count = 5000 if quick else 100_000
+    say(f"agent: start with {count:,} readings")
+    agent = (path("sensor-agent"), "--config", path("start.conf"))
+    launch(agent, 0)
+    os.rename(path("state-start"), path("state-empty"))
+    run(path("TelemetryBench"), path("fill.conf"), "fill", str(count), "500")
+
+    def start(state):
+        shutil.rmtree(path("state-start"), ignore_errors=True)
+        shutil.copytree(path(state), path("state-start"))
+        return launch(agent, 0)["start"]
+
+    pairs = [(start("state-filled"), start("state-empty")) for _ in range(1 if quick else 9)]
+    ratio_row(f"start to first PUBACK with {count:,} readings in the spool, against none", 2, pairs,
+              lambda a, b: f"{a:.1f} and {b:.1f} ms")
+
+
 def idle():
     seconds = 5 if quick else 90
     say(f"agent: idle for {seconds} seconds")
@@ -97,9 +119,12 @@ def idle():
     before = wakeups()
     time.sleep(seconds)
     rate = (wakeups() - before) / seconds
+    with open(f"/proc/{child.pid}/maps") as text:
+        libcurl = text.read().count("libcurl")
     child.terminate()
     if child.wait() != 0:
         sys.exit("sensor-agent failed")
+    row("sensor agent, MQTT only: parts of libcurl in its address space", ("0", 0), f"{libcurl}", "", libcurl, True)
     row("sensor agent, connected and idle: wake-ups of all threads", ("0.2/s", 0.2), f"{rate:.2f}/s",
         f"{seconds} s, keep-alive 60 s", rate, False)
 
@@ -243,8 +268,11 @@ def main():
         formats()
     link()
     reconnects()
+    telemetry.whole_path(flow_port)
+    telemetry.https("flow-https.conf")
     latency()
     agents()
+    filled()
     idle()
     print("| figure | bound | measured | spread | reached |\n|---|---|---|---|---|")
     for line in rows:

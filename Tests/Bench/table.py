@@ -58,6 +58,11 @@ def row(what, bound, measured, spread, value, counts, known=0.0):
     rows.append((what, bound[0], measured, spread, verdict))
 
 
+def report(what, measured, spread=""):
+    """A line of the table that has no bound."""
+    rows.append((what, "", measured, spread, ""))
+
+
 def ratio_row(what, limit, pairs, text, counts=False, known=0.0):
     """`pairs` of ours and theirs, measured one after the other."""
     ratios = sorted(ours / theirs for ours, theirs in pairs)

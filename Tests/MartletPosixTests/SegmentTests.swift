@@ -20,8 +20,8 @@ import Testing
         let expected = [
             "\"\(name)\", O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600", "fallocate(\(file), 0, 0, 8192",
             "pwrite64(\(file)", "fsync(\(file)", "fsync(<~>", "pwrite64(\(file)", "fdatasync(\(file)",
-            "\"\(other)\", O_WRONLY|O_CREAT",
-            "fallocate(<~/\(other)>", "pwrite64(<~/\(other)>", "fsync(<~/\(other)>", "fsync(<~>", "fdatasync(<~/\(other)>",
+            "\"\(other)\", O_WRONLY|O_CREAT", "fallocate(<~/\(other)>", "pwrite64(<~/\(other)>",
+            "fsync(<~/\(other)>", "fsync(<~>", "fdatasync(<~/\(other)>",
             "\"\(name)\", O_WRONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW", "ftruncate(\(file), 4096", "\"\(name)\", O_RDONLY|",
             "fdatasync(\(file)", "unlinkat(<~>, \"\(other)\"", "fsync(<~>",
         ]

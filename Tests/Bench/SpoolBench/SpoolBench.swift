@@ -13,8 +13,8 @@ import MartletTelemetry
 /// A lane's spool without a device: `SpoolBench DIRECTORY COUNT GROUP` puts COUNT envelopes of 200 bytes, made before,
 /// into the spool, GROUP in a commit; then takes them out in order, and lets them go as many at once.
 ///
-/// Pauses while all are in it. Prints the processor time of an envelope, and that of putting one in among the 4,000 behind
-/// the first 1,000, and among the last 4,000.
+/// Pauses behind the first 1,000, and while all are in it. Prints the processor time of an envelope, and that of putting
+/// one in, among the 4,000 behind the first 1,000 and among the last 4,000.
 @main struct SpoolBench {
     private static let usage = "usage: SpoolBench DIRECTORY COUNT GROUP"
     private static let payload = 200

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole path of a reading, by a real device and a real broker: rows of measure.py."""
+import os
+import subprocess
+import sys
+
+import jws
+from table import path, per_round, quick, ratio_row, report, run, say, values, work
+
+
+def last_envelope():
+    with open(path("received-flow")) as messages:
+        return bytes.fromhex([line.split()[1] for line in messages if "/telemetry " in line][-1])
+
+
+def signed_size(envelope):
+    """Bytes of its Sig_structure (RFC 9052 section 4.4)."""
+    protected, _, payload, _ = jws.decode(envelope)[0]
+    parts = (b"Signature1", protected, b"martlet/1/telemetry", payload)
+    return 1 + sum(len(part) + (1 if len(part) < 24 else 2 if len(part) < 256 else 3) for part in parts)
+
+
+def whole_path(port):
+    """A message of one reading. As many may be on their way as a device lets telemetry have."""
+    window, rounds = "15", 1 if quick else 9
+    low, high = (500, 1500) if quick else (500, 2500)
+    for name, key, configuration, count, processor in (
+            ("EdDSA", "ed25519", "flow-ed25519.conf", 1.02, 1.30), ("ES256", "pump-7", "flow.conf", 1.03, 1.60)):
+        say(f"whole path, {name}")
+
+        def ours(program, messages, pause):
+            return path(program), path(configuration), "flow", str(messages), str(pause)
+
+        pairs, sizes = [], None
+        for _ in range(rounds):
+            one = run(*ours("TelemetryBench", 2000 if quick else 20_000, 500))
+            if not sizes:
+                envelope = last_envelope()
+                sizes = str(signed_size(envelope)), str(len(envelope))
+
+            def theirs(messages):
+                return path("path"), work, port, path(f"{key}.key"), str(messages), window, *sizes
+
+            pairs.append((one, run(*theirs(2000 if quick else 20_000))))
+        least = tuple(min(pair[side]["microseconds"] for pair in pairs) for side in (0, 1))
+        ratio_row(
+            f"reading, {name}: processor time from report to PUBACK, against signature and publication", processor,
+            [least], lambda a, b: f"{a:.1f} and {b:.1f} µs, the least of {len(pairs)}")
+        ratio_row(
+            "the same: instructions", count,
+            # A long pause, as what runs under valgrind is slow, and asking again would be counted.
+            [(per_round(lambda n: ours("TelemetryBench.symbols", n, 50_000), low, high), per_round(theirs, low, high))],
+            lambda a, b: f"{a:,.0f} and {b:,.0f}", counts=True, known=KNOWN[name])
+
+
+# Up to where the bound of instructions is known to be missed.
+KNOWN = {"EdDSA": 1.04, "ES256": 1.06}
+
+
+def https(configuration):
+    """The same device over HTTPS, instead of the broker."""
+    say("HTTPS")
+    server = subprocess.Popen(
+        [sys.executable, "-B", os.path.join(os.path.dirname(__file__), "exchange.py"), work], stdout=subprocess.PIPE,
+        text=True)
+    try:
+        port = server.stdout.readline().strip()
+        with open(path("flow.conf")) as text:
+            lines = text.read().replace("[mqtt]\nhost = localhost\n", f"[https]\nurl = https://localhost:{port}/\n")
+        lines = "\n".join(line for line in lines.split("\n") if not line.startswith("port = "))
+        with open(path(configuration), "w") as text:
+            text.write(lines.replace("state = state", "state = state-https"))
+
+        def flow(name):
+            # Standard output of what `launch` runs is its standard error.
+            done = subprocess.run(
+                [path("launch"), path("TelemetryBench"), path(name), "flow", "2000" if quick else "20000", "500"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
+            ended = values(done.stdout)
+            if ended["status"] != 0:
+                sys.exit(f"TelemetryBench failed:\n{done.stderr}")
+            return values(done.stderr)["microseconds"], ended["kibibytes"]
+
+        runs = [(flow(configuration), flow("flow.conf")) for _ in range(1 if quick else 7)]
+    finally:
+        server.kill()
+        server.wait()
+    (time, memory), (mqtt_time, mqtt_memory) = ([min(one[side][index] for one in runs) for index in (0, 1)]
+                                                for side in (0, 1))
+    report("HTTPS against MQTT, the same device: peak memory", f"{memory / mqtt_memory:.2f} × "
+           f"({memory:,.0f} and {mqtt_memory:,.0f} KiB)", f"the least of {len(runs)}")
+    report("the same: processor time of a message, from report to answer", f"{time / mqtt_time:.2f} × "
+           f"({time:.1f} and {mqtt_time:.1f} µs)", f"the least of {len(runs)}")
