@@ -191,6 +191,18 @@ int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t 
     return 0;
 }
 
+int CPosix_write_zeros(int descriptor, int64_t size) {
+    // Never written, so it takes no memory.
+    static uint8_t zeros[32768];
+    int result = 0;
+    for (int64_t offset = 0; result == 0 && offset < size; offset += (int64_t)sizeof zeros) {
+        int64_t left = size - offset;
+        size_t count = left < (int64_t)sizeof zeros ? (size_t)left : sizeof zeros;
+        result = CPosix_write_at(descriptor, zeros, count, offset);
+    }
+    return result;
+}
+
 int CPosix_reserve(int descriptor, int64_t size) {
     if (beyond_limit(size)) return -EFBIG;
     int value;

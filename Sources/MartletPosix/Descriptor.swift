@@ -31,13 +31,6 @@ final class Descriptor: @unchecked Sendable {  // immutable
         _ = try check(result, "write")
     }
 
-    func write(_ bytes: Span<UInt8>, at offset: Int) throws(PosixError) {
-        let result = bytes.withUnsafeBufferPointer {
-            CPosix_write_at(number, $0.baseAddress, $0.count, Int64(offset))
-        }
-        _ = try check(result, "pwrite")
-    }
-
     func sync() throws(PosixError) {
         _ = try check(CPosix_sync(number), "fsync")
     }

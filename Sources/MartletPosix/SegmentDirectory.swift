@@ -44,7 +44,7 @@ public final class SegmentDirectory {
             if result != -EOPNOTSUPP { _ = try check(result, "fallocate") }
             // Space that is only reserved is marked as unwritten: where a block is first written to, the sync would
             // also have to write that mark, which takes ext4 three blocks more.
-            try writeZeros(size, to: file)
+            _ = try check(CPosix_write_zeros(file.number, Int64(size)), "pwrite")
             try file.sync()
             try directory.descriptor.sync()
         } catch {
@@ -52,15 +52,6 @@ public final class SegmentDirectory {
             throw error
         }
         return OpenSegment(file)
-    }
-
-    private func writeZeros(_ size: Int, to file: Descriptor) throws(PosixError) {
-        let zeros = [UInt8](repeating: 0, count: min(size, 32_768))
-        var offset = 0
-        while offset < size {
-            try file.write(zeros.span.extracting(first: min(size - offset, zeros.count)), at: offset)
-            offset += zeros.count
-        }
     }
 
     /// Makes durable what a segment holds.
@@ -92,7 +83,10 @@ public final class OpenSegment {
     init(_ file: Descriptor) { self.file = file }
 
     public func write(_ bytes: Span<UInt8>, at offset: Int) throws(PosixError) {
-        try file.write(bytes, at: offset)
+        let result = bytes.withUnsafeBufferPointer {
+            CPosix_write_at(file.number, $0.baseAddress, $0.count, Int64(offset))
+        }
+        _ = try check(result, "pwrite")
     }
 
     public func sync() throws(PosixError) {

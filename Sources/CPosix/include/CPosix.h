@@ -93,6 +93,9 @@ int CPosix_write_all(int descriptor, const uint8_t *bytes, size_t count);
 /// The same at `offset`. -EFBIG, and nothing is written, beyond the process's limit.
 int CPosix_write_at(int descriptor, const uint8_t *bytes, size_t count, int64_t offset);
 
+/// Writes `size` zeros at the begin of the file.
+int CPosix_write_zeros(int descriptor, int64_t size);
+
 /// Gives the file `size` bytes with space on the disk. -EOPNOTSUPP if the file system cannot; -EFBIG beyond the
 /// process's limit.
 int CPosix_reserve(int descriptor, int64_t size);
