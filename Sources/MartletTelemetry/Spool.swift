@@ -19,7 +19,7 @@ public final class Spool {
     /// No file of a spool is larger.
     private static let maximumSegmentSize = 131_072
 
-    /// Bytes that file systems reserve at once.
+    /// Bytes of a block.
     private static let blockSize = 4096
 
     /// Bytes of envelopes that were committed and are kept in memory, too.
@@ -165,15 +165,24 @@ public final class Spool {
         return nil
     }
 
-    /// Bytes on the disk.
+    /// Bytes on the disk, which has whole blocks.
     public var size: Int {
-        guard let start = segments.first?.start, let last = segments.last?.start else {
+        guard var begin = segments.first?.start?.bytes, segments.last?.start != nil else {
             return segments.count * segmentSize
         }
-        let most = (segments.count - 1) * Self.maximumSegmentSize
-        let used = Int(clamping: last.bytes - min(start.bytes, last.bytes))
-        // The end of a file takes a whole block.
-        return min(used + (segments.count - 1) * Self.blockSize, most) + segmentSize
+        var size = segmentSize
+        // Segments since `begin`, which is not known of all.
+        var count = 0
+        for segment in segments.dropFirst() {
+            count += 1
+            guard let end = segment.start?.bytes else { continue }
+            let most = count * Self.maximumSegmentSize
+            let used = min(Int(clamping: end - min(begin, end)), most) + count * (Self.blockSize - 1)
+            size += min(used / Self.blockSize * Self.blockSize, most)
+            begin = end
+            count = 0
+        }
+        return size
     }
 
     // MARK: Appending
