@@ -17,6 +17,8 @@ def unsigned(major, value):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer is one write.
+    wbufsize = -1
 
     def do_POST(self):
         wait, messages, mark = jws.decode(self.rfile.read(int(self.headers["Content-Length"])))[0]

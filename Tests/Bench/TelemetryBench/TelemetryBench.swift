@@ -77,7 +77,8 @@ import MartletHTTPSLink
         let end = CBench_now() + 120e6
         while CBench_now() < end {
             if isDone() { return }
-            CBench_sleep(pause)
+            // What asks takes processor time, too.
+            CBench_sleep(max(pause, 10_000))
         }
         CBench_fail("TelemetryBench: the broker did not take everything")
     }
