@@ -74,7 +74,7 @@ import MartletTelemetry
                 return Digest(InlineArray(repeating: 0))
             }
             if isAppended != true { CBench_fail("SpoolBench: an envelope was not taken") }
-            if number % group == group - 1 || number == numbers.upperBound - 1 { try spool.commit() }
+            if number % group == group - 1 || number == numbers.upperBound - 1 { try spool.commit(at: 0) }
         }
     }
 
@@ -83,7 +83,7 @@ import MartletTelemetry
         while next < count {
             let first = next
             while next < count, next - first < group {
-                let isSent = spool.sendNext { sequence, envelope in
+                let isSent = spool.sendNext { sequence, _, envelope in
                     var number = 0
                     for place in 0..<4 { number |= Int(envelope[place]) << (8 * place) }
                     return sequence == UInt64(next) && number == next && envelope.count == payload
@@ -94,7 +94,7 @@ import MartletTelemetry
             for number in first..<next { spool.release(UInt64(number)) }
         }
         // What a device writes with the next readings.
-        try spool.commit()
+        try spool.commit(at: 0)
         if spool.count > 0 { CBench_fail("SpoolBench: something is left") }
     }
 }
