@@ -170,16 +170,16 @@ package final class Configuration {
     }
 
     private func readQuota(_ entry: INIEntry) throws(MartletError) -> Bool {
-        // Any envelope fits into the part that bulk readings may use.
-        let bytes: ClosedRange<Int64> = 65_536...1 << 50
+        // A connected device says so each quarter of an hour: some 100 kB a day, 3 MB a month. Any envelope fits beside.
+        let most: Int64 = 1 << 50
         if entry.hasKey("readings-per-second") {
             quotas.readingsPerSecond = UInt32(clamping: try integer(entry, 1...1_000_000))
         } else if entry.hasKey("bytes-per-second") {
-            quotas.bytesPerSecond = UInt32(clamping: try integer(entry, 1...1_000_000_000))
+            quotas.bytesPerSecond = UInt32(clamping: try integer(entry, 100...1_000_000_000))
         } else if entry.hasKey("bytes-per-day") {
-            quotas.bytesPerDay = UInt64(try integer(entry, bytes))
+            quotas.bytesPerDay = UInt64(try integer(entry, 262_144...most))
         } else if entry.hasKey("bytes-per-month") {
-            quotas.bytesPerMonth = UInt64(try integer(entry, bytes))
+            quotas.bytesPerMonth = UInt64(try integer(entry, 8_388_608...most))
         } else if entry.hasKey("connections-per-hour") {
             quotas.connectionsPerHour = UInt64(try integer(entry, 1...3600))
         } else {

@@ -47,15 +47,16 @@ public import MartletSession
 ///     batch-bytes = 4096              bytes in one signed message, 2048 to 8192
 ///     batch-age = 10                  seconds until a reading is on the disk and sent, 0 to 86400
 ///     spool-bytes = 16777216          disk for what is not delivered, 1048576 to 1073741824
-///     spool-readings = 100000         readings that may wait there, 1000 to 1000000000; default: any number
+///     spool-readings = 100000         readings that may wait there, 1000 to 1000000000; default: any number. What
+///                                     is beyond goes file by file, of 128 KiB
 ///     spool-age = 604800              seconds that a reading may wait there, 60 to 315360000; default: for ever. Counted by
 ///                                     trusted time, and file by file: some are kept longer
 ///     [quota]                         what is sent at most; default: no limit. What is beyond waits in the spool
 ///     readings-per-second = 10        on average, 1 to 1000000; alarms do not wait
-///     bytes-per-second = 2000         of messages, 1 to 1000000000
-///     bytes-per-day = 1000000         UTC, 65536 and more: bulk readings stop at 80 %, normal at 95 %, alarms at 100 %
-///     bytes-per-month = 20000000      the same
-///     connections-per-hour = 30       attempts, 1 to 3600
+///     bytes-per-second = 2000         of messages, 100 to 1000000000
+///     bytes-per-day = 1000000         UTC, 262144 and more, as a device that says nothing else needs some 100 kB: bulk readings stop at 80 %, normal at 95 %, alarms at 100 %
+///     bytes-per-month = 20000000      the same, 8388608 and more
+///     connections-per-hour = 30       attempts, 1 to 3600; not those by which HTTPS looks for the broker's return
 ///
 /// Other sections are the program's own.
 public final class Device: Sendable {

@@ -21,6 +21,8 @@ enum ExchangeFailure {
         case .tls(let reason): FailureText.describe(reason) ?? LinkFailure("TLS failed")
         case .https(.closed):
             LinkFailure(wasConnected ? "the connection was lost" : FailureText.refusedByServer)
+        case .https(.proxy(let status)) where status > 0:
+            FailureText.numbered("the proxy refuses the tunnel: HTTP status ", UInt64(clamping: status))
         case .https(let reason): LinkFailure(reason.text)
         }
     }

@@ -93,7 +93,9 @@ extension Engine {
     /// Whether the next commit of the lane at `index` would take of the disk what is kept for others: alarms, the journal
     /// and all other programs.
     private func lacksSpace(_ index: Int) -> Bool {
-        lanes[index].lane != .alarm && lanes[index].spool.needsSegment && lanes[index].spool.isShortOfSpace
+        // If the back end has everything, the file that is there goes for it.
+        lanes[index].lane != .alarm && lanes[index].spool.needsSegment && lanes[index].spool.readings > 0
+            && lanes[index].spool.isShortOfSpace
     }
 
     /// Gives up the oldest segment of the least urgent lane that is not more urgent than the one at `index`. False if

@@ -31,6 +31,7 @@ extension Engine {
         trustDue = nil
         holdUntil = 0
         holdSpan = 0
+        quotaDue = nil
         state.note(.connection, [.number(1), .number(connection)], auditTime(now))
         owner.changed(.connected)
         log(.info) {
@@ -81,7 +82,9 @@ extension Engine {
 
     /// The link can be opened now, whatever the pause was to be.
     public func retry(_ now: TimeSample) {
-        if case .waiting(_?) = phase { phase = .waiting(until: now.boot) }
+        guard case .waiting(_?) = phase else { return }
+        phase = .waiting(until: now.boot)
+        isRetry = true
     }
 
     func restoreInFlight() {

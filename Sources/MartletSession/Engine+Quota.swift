@@ -15,7 +15,8 @@ extension Engine {
             // Not all devices at the full hour.
             return hold &+ (entropy.next() ?? 0) % Self.connectionSpread
         }
-        guard reserve(quota.reservation(connections: 1)) else { return now.boot &+ Self.flushRetry }
+        // A device that cannot write must be able to say so: it counts in memory.
+        _ = reserve(quota.reservation(connections: 1))
         quota.connect()
         return nil
     }
@@ -55,7 +56,7 @@ extension Engine {
     func tellUsage(_ now: TimeSample) {
         guard let quota else { return }
         advanceQuota(now)
-        if let due = quota.saveDue, due <= now.boot { put(quota.saved) }
+        if let due = quota.saveDue, due <= now.boot { saveTime(now) }
         while let (kind, percent) = quota.takeAlert() {
             log(.warning) {
                 $0.text("a quota is used by ")
@@ -75,14 +76,20 @@ extension Engine {
     private func reserve(_ usage: Usage?) -> Bool {
         guard let usage else { return true }
         let mark = state.mark
-        put(usage)
-        if state.flush() { return true }
-        state.rollBack(to: mark)
-        return false
+        state.put(usage)
+        guard state.flush() else {
+            state.rollBack(to: mark)
+            return false
+        }
+        quota?.didReserve(usage)
+        return true
     }
 
-    private func put(_ usage: Usage) {
-        state.put(usage)
-        quota?.didReserve(usage)
+    /// Writes down how late it is, so that time goes on after a boot, with the next commit of the journal.
+    func saveTime(_ now: TimeSample) {
+        guard let quota else { return }
+        advanceQuota(now)
+        state.put(quota.saved)
+        quota.didSave()
     }
 }

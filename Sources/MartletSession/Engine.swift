@@ -119,6 +119,8 @@ public final class Engine {
     var holdSpan: UInt64 = 0
     /// nil: there is no limit.
     let quota: Quota?
+    /// The link says that it can be opened: no quota of attempts holds it back.
+    var isRetry = false
     /// Boot time from which on telemetry may go that waits for a quota; nil if none does.
     var quotaDue: UInt64?
     var reportedRefusals = RefusalCounts()
@@ -221,7 +223,7 @@ public final class Engine {
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if let trustDue { due = min(due ?? .max, trustDue) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
-            if let quotaDue { due = min(due ?? .max, quotaDue) }
+            if isSubscribed, let quotaDue { due = min(due ?? .max, max(quotaDue, holdUntil)) }
             if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }
@@ -241,7 +243,9 @@ public final class Engine {
         switch phase {
         case .waiting(let until):
             if let until, now.boot >= until {
-                if let hold = connectionHold(now) { phase = .waiting(until: hold) } else { open(now) }
+                let hold = isRetry ? nil : connectionHold(now)
+                isRetry = false
+                if let hold { phase = .waiting(until: hold) } else { open(now) }
             }
         case .opening(let deadline):
             if now.boot >= deadline {
@@ -312,6 +316,7 @@ public final class Engine {
         phase = .waiting(until: nil)
         restoreInFlight()
         for index in lanes.indices { commit(index, now) }
+        saveTime(now)
         // The numbers from here on belong to the next run.
         for index in lanes.indices { lanes[index].reservedUntil = lanes[index].next }
         state.put(runState)

@@ -31,7 +31,7 @@ final class Quota {
     /// Percent of a limit from which on the back end is told.
     static let alertShare: UInt64 = 80
     /// How often time is written down while something waits for a period to end: what passes then counts after a boot.
-    static let saveInterval: UInt64 = 10 * 60_000
+    static let saveInterval: UInt64 = 60_000
 
     let limits: QuotaLimits
     private var usage: Usage
@@ -58,7 +58,8 @@ final class Quota {
         anchor = boot
         readings = Self.bucket(limits.readingsPerSecond, boot)
         bytes = Self.bucket(limits.bytesPerSecond, boot)
-        advance(boot, trusted: nil)
+        // Periods of a time that was wrong, and later than this one, go on as the present ones.
+        advance(boot, trusted: self.usage.time)
     }
 
     /// A second's worth at once, and any one envelope: what that takes too much is missing afterwards.
@@ -79,14 +80,14 @@ final class Quota {
         begin(&usage.connections, usage.time / 3_600_000, isKnown, .connectionsPerHour)
         begin(&usage.day, day, isKnown, .bytesPerDay)
         begin(&usage.month, Self.month(ofDay: day), isKnown, .bytesPerMonth)
+        if !held.contains(true), !isConnectingHeld { saveDue = nil }
     }
 
     private func begin(_ period: inout Usage.Period, _ number: UInt64, _ isKnown: Bool, _ kind: Kind) {
         if number > period.number {
             period = Usage.Period(number: number)
             told[Int(kind.rawValue)] = false
-            for lane in held.indices { held[lane] = false }
-            saveDue = nil
+            if kind != .connectionsPerHour { for lane in held.indices { held[lane] = false } }
         } else if isKnown {
             period.number = number
         }
@@ -111,10 +112,13 @@ final class Quota {
 
     /// Boot time from which on there may be another attempt to connect; nil: now.
     var connectionHold: UInt64? {
-        let limit = limits.connectionsPerHour
-        if limit == 0 || usage.connections.used < limit { return nil }
+        if !isConnectingHeld { return nil }
         wait()
         return end(of: 3_600_000)
+    }
+
+    private var isConnectingHeld: Bool {
+        limits.connectionsPerHour > 0 && usage.connections.used >= limits.connectionsPerHour
     }
 
     func connect() { if limits.connectionsPerHour > 0 { usage.connections.used += 1 } }
@@ -194,11 +198,13 @@ final class Quota {
         return saved
     }
 
-    /// It is durable, or will be.
+    /// It is durable.
     func didReserve(_ usage: Usage) {
         reserved = usage
-        if saveDue != nil { saveDue = anchor &+ Self.saveInterval }
+        didSave()
     }
+
+    func didSave() { if saveDue != nil { saveDue = anchor &+ Self.saveInterval } }
 
     // MARK: Alerts
 
@@ -211,7 +217,9 @@ final class Quota {
                 case .bytesPerDay: (usage.day.used, limits.bytesPerDay)
                 case .bytesPerMonth: (usage.month.used, limits.bytesPerMonth)
                 }
-            if limit == 0 || used < limit / 100 * Self.alertShare + limit % 100 * Self.alertShare / 100 { continue }
+            // Rounded up.
+            let share = limit / 100 * Self.alertShare + (limit % 100 * Self.alertShare + 99) / 100
+            if limit == 0 || used < share { continue }
             told[Int(kind.rawValue)] = true
             return (kind, used > .max / 100 ? used / limit * 100 : used * 100 / limit)
         }

@@ -52,7 +52,7 @@ public struct TelemetryLane {
             return
         }
         let first = spool.recovered?.next ?? 0
-        let isDamaged = spool.damage > 0 || spool.recovered != nil
+        let isDamaged = spool.damage > 0 || spool.recovered != nil || least > 0
         if isDamaged, first < reserved {
             self.gaps.add(Gap(first: first, last: reserved - 1, readings: 0, reason: .corrupt, digest: nil))
         }

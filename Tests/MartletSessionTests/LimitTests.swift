@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
+import MartletState
 import MartletTelemetry
 import MartletTestKit
 import Testing
@@ -97,8 +99,60 @@ import Testing
         try device.cutPower(.losesAll)
         #expect(device.waitUntilDue())
         #expect(device.link.plans.count == 0)
-        for _ in 0..<40 where device.link.plans.count == 0 { #expect(device.waitUntilDue()) }
+        for _ in 0..<200 where device.link.plans.count == 0 { #expect(device.waitUntilDue()) }
         #expect(device.link.plans.count == 1, "the next hour came")
+    }
+
+    @Test func `readings that wait for their rate wake nobody while the broker takes nothing`() throws {
+        let device = try connected { $0.quotas.readingsPerSecond = 1 }
+        for index in 0..<3 { #expect(device.report(Double(index))) }
+        device.engine.commit(.normal, device.now)
+        device.engine.advance(device.now)
+        #expect(device.acknowledge(0x10))
+        for _ in 0..<20 {
+            let due = try #require(device.engine.due)
+            #expect(due > device.now.boot)
+            #expect(device.waitUntilDue())
+            while device.acknowledge(0x10) {}
+        }
+        device.disconnect()
+        #expect(device.waitUntilDue())
+        device.accept()
+        device.engine.advance(device.now)
+        #expect(try #require(device.engine.due) > device.now.boot, "until SUBACK")
+    }
+
+    @Test func `what could not be written down was not reserved: telemetry waits, and the device connects`() throws {
+        let device = try connected {
+            $0.quotas.bytesPerDay = 65_536
+            $0.quotas.connectionsPerHour = 10
+        }
+        #expect(device.report(1))
+        device.engine.commit(.normal, device.now)
+        device.acknowledgeAll()
+        let before = device.run.state.usage
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 1, .failed(5), isSticky: true)
+        device.disconnect()
+        device.connect()
+        #expect(device.link.state == .open && device.run.state.usage == before)
+        device.disk.fault = nil
+        device.disconnect()
+        device.connect()
+        #expect(device.run.state.usage?.connections.used == 3, "those that could not be written, too")
+    }
+
+    @Test func `time that passed in a run counts after the next start`() throws {
+        let device = try device { $0.quotas.connectionsPerHour = 1 }
+        device.connect()
+        device.disconnect()
+        try device.restart()
+        for _ in 0..<14 {
+            for _ in 0..<5 { device.wait(60_000) }
+            if !device.link.plans.isEmpty { break }
+            device.engine.finishStop(device.now)
+            try device.restart()
+        }
+        #expect(!device.link.plans.isEmpty, "the hour is over")
     }
 
     @Test func `what the spool gives up while a quota holds it back, is told as that`() throws {

@@ -116,6 +116,45 @@ private let day: UInt64 = 86_400_000
         #expect(quota.hold(.alarm, bytes: 1) == nil)
     }
 
+    @Test func `a period of a time that was too late goes on as the present one, and ends`() throws {
+        let now = 20_000 * day
+        let usage = Usage(
+            time: now, connections: Usage.Period(number: 1 << 40, used: 3),
+            day: Usage.Period(number: 1 << 40, used: 65_536), month: Usage.Period(number: 1 << 40, used: 0))
+        let quota = try quota(
+            {
+                $0.connectionsPerHour = 3
+                $0.bytesPerDay = 65_536
+            }, usage, time: now, boot: 500)
+        #expect(quota.connectionHold == 500 + 3_600_000 && quota.hold(.alarm, bytes: 1) == 500 + day)
+        quota.advance(500 + day, trusted: nil)
+        #expect(quota.connectionHold == nil && quota.hold(.alarm, bytes: 1) == nil)
+    }
+
+    @Test func `an hour that begins does not end a day's wait`() throws {
+        let quota = try quota({ $0.bytesPerDay = 65_536 })
+        quota.send(bytes: 65_536)
+        #expect(quota.hold(.bulk, bytes: 1) != nil)
+        quota.advance(3_600_001, trusted: nil)
+        #expect(quota.isHeld(.bulk) && quota.saveDue != nil)
+        quota.advance(day, trusted: nil)
+        #expect(!quota.isHeld(.bulk) && quota.saveDue == nil)
+    }
+
+    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    func `nobody is told of less than 80 percent`(limit: UInt64) throws {
+        let quota = try quota({ $0.connectionsPerHour = limit })
+        while quota.takeAlert() == nil { quota.connect() }
+        quota.connect()
+        let used = try #require((1...limit).first { $0 * 100 >= limit * 80 })
+        let again = try self.quota({ $0.connectionsPerHour = limit })
+        for count in 1...used {
+            #expect(again.takeAlert() == nil, "before attempt \(count)")
+            again.connect()
+        }
+        #expect(again.takeAlert()?.percent == used * 100 / limit)
+    }
+
     @Test func `the back end is told once for each period, from 80 percent on`() throws {
         let quota = try quota({ $0.bytesPerDay = 100_000 })
         quota.send(bytes: 79_999)

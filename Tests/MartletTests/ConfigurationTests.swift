@@ -122,9 +122,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("bytes-per-day = 65535", "bytes-per-day is an integer from 65536 to 1125899906842624"),
-        ("bytes-per-month = 1e6", "bytes-per-month is an integer from 65536 to 1125899906842624"),
-        ("bytes-per-second = 0", "bytes-per-second is an integer from 1 to 1000000000"),
+        ("bytes-per-day = 262143", "bytes-per-day is an integer from 262144 to 1125899906842624"),
+        ("bytes-per-month = 1e6", "bytes-per-month is an integer from 8388608 to 1125899906842624"),
+        ("bytes-per-second = 99", "bytes-per-second is an integer from 100 to 1000000000"),
         ("readings-per-second = -1", "readings-per-second is an integer from 1 to 1000000"),
         ("connections-per-hour = 3601", "connections-per-hour is an integer from 1 to 3600"),
         ("bytes-per-week = 1", "unknown key 'bytes-per-week' in [quota]: correct or remove it"),

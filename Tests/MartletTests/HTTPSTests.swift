@@ -378,7 +378,9 @@ import Testing
         let bench = try HTTPSBench(["proxy = http://127.0.0.1:\(proxy?.port ?? 1)"])
         let device = try bench.device()
         try device.start()
-        try bench.waitForLog("the proxy is not reached, or refuses the tunnel")
+        let status = refusal?.split(separator: " ")[1]
+        try bench.waitForLog(
+            status.map { "the proxy refuses the tunnel: HTTP status \($0)" } ?? "the proxy is not reached")
         device.stop()
         #expect(bench.state.with { $0.requests.isEmpty })
     }
