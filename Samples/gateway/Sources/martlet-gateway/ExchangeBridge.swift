@@ -168,8 +168,11 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
     }
 
     func linkTicked() {
-        let now = SystemClock.bootMilliseconds()
-        state.withLock { $0.queues.expire(now: now) }
+        let now = state.withLock { state in
+            let now = SystemClock.bootMilliseconds()
+            state.queues.expire(now: now)
+            return now
+        }
         endAll { $0 <= now }
     }
 

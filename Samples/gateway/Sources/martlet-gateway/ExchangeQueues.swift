@@ -86,10 +86,10 @@ struct ExchangeQueues {
     /// Forgets what is too old.
     mutating func expire(now: UInt64) {
         for (id, device) in devices {
-            if now - device.last >= Self.age {
+            if device.last + Self.age <= now {
                 devices[id] = nil
             } else {
-                devices[id]?.removeFirst(device.waiting.prefix { now - $0.since >= Self.age }.count)
+                devices[id]?.removeFirst(device.waiting.prefix { $0.since + Self.age <= now }.count)
             }
         }
     }

@@ -116,6 +116,13 @@ import Testing
         #expect(!tell(3))
     }
 
+    @Test func `nothing is too old at a time before it came`() {
+        queues.begin(device, mark: 0, now: 5)
+        add(1...1, now: 5)
+        queues.expire(now: 4)
+        #expect(waiting() == [1])
+    }
+
     @Test func `of too many devices the one that stayed away for the longest is forgotten`() {
         for index in 0...ExchangeQueues.maximumDevices {
             queues.begin(Array("d\(index)".utf8), mark: 0, now: UInt64(index))
