@@ -14,7 +14,7 @@ struct DeviceArgument: ParsableArguments {
                 "'\(printable(id))' is not a device id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit."
             )
         }
-        if Party(rawValue: id) != nil || id == WebServerFiles.edge {
+        if Party.isReserved(id) {
             throw ValidationError("'\(id)' is the name of a part of the back end: no device may bear it.")
         }
     }

@@ -12,6 +12,12 @@ enum Party: String, CaseIterable {
 
     static let controllers = allCases.filter { $0.role != nil }
 
+    /// No device may have such a name: its certificate would be taken for that of a part of the back end. Of the edge's
+    /// name nginx configurations may ignore the case.
+    static func isReserved(_ id: String) -> Bool {
+        Party(rawValue: id) != nil || id.lowercased() == WebServerFiles.edge
+    }
+
     /// `iss` of its messages, and its name in the trust document.
     var issuer: [UInt8] { Array("urn:martlet:\(rawValue)".utf8) }
 

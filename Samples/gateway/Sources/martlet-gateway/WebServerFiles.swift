@@ -92,15 +92,15 @@ enum WebServerFiles {
 
     private static func exchangeServer(_ listen: String, _ port: UInt16) -> String {
         """
-            # Which device it is: whoever shows its certificate, or whom the edge has seen.
+            # Which device it is: whoever shows its certificate, or whom the edge has seen. Strings would match in any case.
             map $ssl_client_s_dn $device_certificate {
                 default $ssl_client_escaped_cert;
-                CN=\(edge) $http_martlet_client_certificate;
+                "~^CN=\(edge)$" $http_martlet_client_certificate;
             }
             # One device; the edge has limits of its own.
             map $ssl_client_s_dn $device_key {
                 default $ssl_client_s_dn;
-                CN=\(edge) '';
+                "~^CN=\(edge)$" '';
             }
             limit_req_zone $device_key zone=exchanges:1m rate=10r/s;
             limit_conn_zone $device_key zone=held:1m;
