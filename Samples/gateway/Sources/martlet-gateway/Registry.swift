@@ -48,6 +48,15 @@ struct Registry: Sendable {
             .map { String($0.dropLast(Self.suffix.count)) }.sorted()
     }
 
+    /// Throws if a device has the name, and so the rights, of a part of the back end.
+    func requireUnreserved() throws(Failure) {
+        guard let id = try ids().first(where: Party.isReserved) else { return }
+        throw Failure(
+            "\(directory.place("registry/" + id + Self.suffix)): the device '\(id)' has the name of a part of the back end, "
+                + "for which its certificate would be taken: delete its certificate and key on the device and here, and "
+                + "this file, and add the device by another id")
+    }
+
     /// A URN names one device, which keeps it.
     func requireFree(_ urn: String, for id: String) throws(Failure) {
         for (other, entry) in try entries() where (other == id) != (entry.urn == urn) {

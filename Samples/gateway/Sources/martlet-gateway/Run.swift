@@ -117,6 +117,7 @@ struct Run: ParsableCommand {
         let place = try directory.open()
         let lock = try at(place.place("run.lock")) { () throws(PosixError) in try place.files.lock("run.lock") }
         defer { withExtendedLifetime(lock) {} }
+        try Registry(place).requireUnreserved()
         let signals = Signals()
         let broker = try Broker(place, listen: listen, port: port)
         defer { broker.stop() }

@@ -125,10 +125,21 @@ import Testing
         #expect(answer.status == 503 && answer.headers.contains { $0 == ("Retry-After", "5") })
     }
 
-    @Test(arguments: ["gateway", "operator", "exchange", "edge"])
+    @Test(arguments: ["gateway", "operator", "exchange", "edge", "Edge"])
     func `no device has the name of a part of the back end`(name: String) {
         #expect(throws: (any Error).self) {
             try Gateway.parseAsRoot(["device", "add", name, "--directory", self.path])
         }
+    }
+
+    @Test(arguments: ["exchange", "Edge"])
+    func `a gateway whose registry has such a device does not run`(name: String) throws {
+        let registry = try Registry(place)
+        try registry.store("pump-7", DeviceEntry(state: .active, urn: "urn:dev:org:32473-1"))
+        try registry.requireUnreserved()
+        try registry.store(name, DeviceEntry(state: .retired, urn: "urn:dev:org:32473-2"))
+        let run = try #require(try Gateway.parseAsRoot(["run", "--directory", path, "--broker-only"]) as? Run)
+        let failure = #expect(throws: Failure.self) { try run.run() }
+        #expect(failure?.description.contains("registry/\(name).device: the device '\(name)' has") == true)
     }
 }
