@@ -10,9 +10,11 @@ struct ExchangeQueues {
     /// Milliseconds that a message waits, and a device stays known: as long as a broker keeps them for a session.
     static let age: UInt64 = 3_600_000
     static let maximumDevices = 1000
-    /// Messages of a device, and their bytes: what one answer takes. The oldest gives way.
-    static let maximumCount = Exchange.maximumCount
-    static let maximumSize = Exchange.maximumSize - Exchange.overhead
+    /// Messages of a device, and their bytes. The oldest gives way.
+    static let maximumCount = 256
+    static let maximumSize = 160 << 10
+    /// Bytes of messages that one answer takes, and so of one.
+    private static let answerSize = Exchange.maximumSize - Exchange.overhead
 
     private struct Waiting {
         let number: UInt64
@@ -67,7 +69,7 @@ struct ExchangeQueues {
         guard var device = devices[id] else { return false }
         newest += 1
         let waiting = Waiting(number: newest, message: message, since: now)
-        guard waiting.size <= Self.maximumSize else { return true }
+        guard waiting.size <= Self.answerSize else { return true }
         device.waiting.append(waiting)
         device.size += waiting.size
         while device.waiting.count > Self.maximumCount || device.size > Self.maximumSize { device.removeFirst(1) }
@@ -77,10 +79,14 @@ struct ExchangeQueues {
 
     func hasMessages(for id: [UInt8]) -> Bool { devices[id]?.waiting.isEmpty == false }
 
-    /// All that waits, and the mark of the answer to a request with `mark`.
+    /// The oldest that wait, as many as an answer takes, and the mark of the answer to a request with `mark`.
     func answer(to id: [UInt8], mark: UInt64) -> (messages: [Exchange.Message], mark: UInt64) {
-        let waiting = devices[id]?.waiting ?? []
-        return (waiting.map(\.message), waiting.last?.number ?? mark)
+        var size = 0
+        let fitting = (devices[id]?.waiting ?? []).prefix(Exchange.maximumCount).prefix { waiting in
+            size += waiting.size
+            return size <= Self.answerSize
+        }
+        return (fitting.map(\.message), fitting.last?.number ?? mark)
     }
 
     /// Forgets what is too old.

@@ -88,19 +88,36 @@ import Testing
         #expect(next.answer(to: device, mark: mark).mark > mark)
     }
 
-    @Test func `the oldest gives way, by number and by size, and an answer has room for all that waits`()
-        throws
-    {
+    /// Takes all that waits, by as many answers as it needs; returns the messages of each.
+    private func take() -> [[UInt8]] {
+        var (answers, mark) = ([[UInt8]](), UInt64(0))
+        while true {
+            let answer = queues.answer(to: device, mark: mark)
+            let codes = [UInt8](repeating: 0x90, count: Exchange.maximumCount)
+            #expect(Exchange.Answer(codes: codes, messages: answer.messages, mark: .max).encoded() != nil)
+            if answer.messages.isEmpty { return answers }
+            answers.append(answer.messages.compactMap(\.bytes.first))
+            mark = answer.mark
+            queues.begin(device, mark: mark, now: 0)
+        }
+    }
+
+    @Test func `what one answer does not take comes with the next, in order`() {
         queues.begin(device, mark: 0, now: 0)
-        add(1...70)
-        #expect(waiting() == Array(7...70))
-        add(100...109, size: 16_000)
-        let answer = queues.answer(to: device, mark: 0)
-        #expect(answer.messages.map(\.bytes.first) == [106, 107, 108, 109].map { $0 })
-        let codes = [UInt8](repeating: 0x90, count: Exchange.maximumCount)
-        #expect(Exchange.Answer(codes: codes, messages: answer.messages, mark: .max).encoded() != nil)
-        #expect(tell(1, size: 65_536))
-        #expect(waiting() == [106, 107, 108, 109])
+        add(1...150)
+        #expect(take() == [Array(1...64), Array(65...128), Array(129...150)])
+        add(1...10, size: 16_000)
+        #expect(take() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]])
+    }
+
+    @Test func `the oldest gives way, by number and by size`() {
+        queues.begin(device, mark: 0, now: 0)
+        for _ in 1...2 { add(1...150) }
+        #expect(take().flatMap { $0 } == Array(45...150) + Array(1...150))
+        add(1...13, size: 16_000)
+        #expect(take().flatMap { $0 } == Array(4...13))
+        #expect(tell(1) && tell(2, size: 65_536))
+        #expect(take() == [[1]])
     }
 
     @Test func `a message waits for an hour, and so long a device is known`() {
