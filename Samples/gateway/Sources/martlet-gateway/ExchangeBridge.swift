@@ -74,6 +74,16 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
 
     // MARK: Exchanges
 
+    /// Whether the device must connect anew: what waited for it when the gateway ended, perhaps its `resume`, comes again
+    /// only after its birth. It is known from then on, so this is true once.
+    func mustReconnect(_ device: [UInt8], mark: UInt64) -> Bool {
+        state.withLock { state in
+            guard state.isReady, state.queues.isFromEarlierRun(device, mark: mark) else { return false }
+            state.queues.begin(device, mark: mark, now: SystemClock.bootMilliseconds())
+            return true
+        }
+    }
+
     /// nil: the broker cannot be reached.
     func exchange(_ request: Exchange.Request, from device: [UInt8]) async -> Exchange.Answer? {
         let isReady = state.withLock { state in

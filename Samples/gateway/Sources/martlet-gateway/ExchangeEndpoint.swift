@@ -59,6 +59,7 @@ struct ExchangeEndpoint: Sendable {
         guard let device = Self.device(in: request.path) else { return ExchangeResponse(404, "not an exchange") }
         if request.method != "POST" { return ExchangeResponse(405, "exchanges are posted", [("Allow", "POST")]) }
         let time = SystemClock.unixMilliseconds() / 1000
+        if Party.isReserved(device) { return refuse(device, 403, "a part of the back end is no device") }
         guard let certificate = certificate(of: device, request.certificate, time) else {
             return refuse(device, 403, "the certificate is not that of the device in the path")
         }
@@ -74,6 +75,9 @@ struct ExchangeEndpoint: Sendable {
         if request.body.count > Exchange.maximumSize { return refuse(device, 413, "too large") }
         guard let content = try? Exchange.Request(decoding: request.body.span) else {
             return refuse(device, 400, "malformed")
+        }
+        if bridge.mustReconnect(Array(device.utf8), mark: content.mark) {
+            return ExchangeResponse(503, "the gateway was started anew: connect again", [("Retry-After", "1")])
         }
         guard let answer = await bridge.exchange(content, from: Array(device.utf8))?.encoded() else {
             return ExchangeResponse(

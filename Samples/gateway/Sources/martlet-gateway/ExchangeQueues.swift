@@ -48,6 +48,13 @@ struct ExchangeQueues {
     /// `start`: higher than every mark of an earlier run.
     init(start: UInt64) { (newest, self.start) = (start, start) }
 
+    /// Whether the device had its mark from an earlier run, and this one does not know it: what waited then is lost.
+    func isFromEarlierRun(_ id: [UInt8], mark: UInt64) -> Bool {
+        devices[id] == nil && mark != 0 && !isOfThisRun(mark)
+    }
+
+    private func isOfThisRun(_ mark: UInt64) -> Bool { (start...newest).contains(mark) }
+
     /// An exchange came: what its mark tells was taken is gone.
     mutating func begin(_ id: [UInt8], mark: UInt64, now: UInt64) {
         if devices[id] == nil, devices.count >= Self.maximumDevices,
@@ -58,7 +65,7 @@ struct ExchangeQueues {
         var device = devices[id] ?? Device(last: now)
         device.last = now
         // A mark that is not of this run says nothing of its messages.
-        if (start...newest).contains(mark) {
+        if isOfThisRun(mark) {
             device.removeFirst(device.waiting.prefix { $0.number <= mark }.count)
         }
         devices[id] = device

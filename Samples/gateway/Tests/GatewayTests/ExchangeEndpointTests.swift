@@ -36,8 +36,8 @@ import Testing
         ).pem()
     }
 
-    private func request(_ certificate: [UInt8]? = nil) throws -> ExchangeRequest {
-        let body = try #require(Exchange.Request(wait: 0, messages: [], mark: 7).encoded())
+    private func request(_ certificate: [UInt8]? = nil, mark: UInt64 = 0) throws -> ExchangeRequest {
+        let body = try #require(Exchange.Request(wait: 0, messages: [], mark: mark).encoded())
         return ExchangeRequest(
             method: "POST", path: "/martlet/v1/pump-7/exchange", contentType: "application/cbor",
             certificate: try certificate ?? self.certificate(), body: body)
@@ -49,7 +49,7 @@ import Testing
         let answer = await endpoint.answer(try request())
         #expect(answer.status == 200 && answer.headers.contains { $0 == ("Content-Type", "application/cbor") })
         let content = try Exchange.Answer(decoding: answer.body.span)
-        #expect(content == Exchange.Answer(codes: [], messages: [], mark: 7))
+        #expect(content == Exchange.Answer(codes: [], messages: [], mark: 0))
         var parameters = try request()
         parameters.contentType = "Application/CBOR; x=y"
         #expect(await status(parameters) == 200)
@@ -117,6 +117,21 @@ import Testing
         let endpoint = try ExchangeEndpoint(place, bridge, audience: "things")
         let answer = await endpoint.answer(try request())
         #expect(answer.status == 401 && answer.headers.contains { $0 == ("WWW-Authenticate", "Bearer") })
+    }
+
+    @Test func `a device that an earlier run knew is told once to connect anew`() async throws {
+        let request = try request(mark: 7)
+        let answer = await endpoint.answer(request)
+        #expect(answer.status == 503 && answer.headers.contains { $0 == ("Retry-After", "1") })
+        #expect(await status(request) == 200)
+        #expect(await status(request) == 200)
+    }
+
+    @Test(arguments: ["gateway", "operator", "exchange", "edge", "Edge"])
+    func `a part of the back end makes no exchanges of its own`(name: String) async throws {
+        var request = try request(try certificate(name))
+        request.path = "/martlet/v1/\(name)/exchange"
+        #expect(await status(request) == 403)
     }
 
     @Test func `without the broker it says when to come again`() async throws {

@@ -77,6 +77,14 @@ import Testing
         #expect(answer.messages == [command(1)] && answer.mark == Self.start + 1)
     }
 
+    @Test func `a device is of an earlier run if it has a mark of that and is not known`() {
+        #expect(!queues.isFromEarlierRun(device, mark: 0))
+        #expect(!queues.isFromEarlierRun(device, mark: Self.start))
+        #expect(queues.isFromEarlierRun(device, mark: Self.start - 1))
+        queues.begin(device, mark: Self.start - 1, now: 0)
+        #expect(!queues.isFromEarlierRun(device, mark: Self.start - 1))
+    }
+
     @Test func `marks grow over restarts`() {
         queues.begin(device, mark: 0, now: 0)
         add(1...200)
