@@ -107,8 +107,9 @@ final class Receiver: ControllerLinkDelegate {
     // MARK: Devices
 
     private func noteWay(of device: [UInt8], with birth: [UInt8]) {
-        guard let exchanges, ways[device] != nil || ways.count < ExchangeQueues.maximumDevices else { return }
+        guard let exchanges else { return }
         let way = exchanges.seen(birth: birth, from: device) ? Way.https : .mqtt
+        guard ways[device] != nil || ways.count < ExchangeQueues.maximumDevices else { return }
         if ways.updateValue(way, forKey: device) != way { display.show(.way(device: device, way)) }
     }
 

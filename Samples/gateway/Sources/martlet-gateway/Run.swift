@@ -97,6 +97,10 @@ struct Run: ParsableCommand {
         }
         if estPort == 0 { throw ValidationError("--est-port is from 1 to 65535; without it, a free one is found.") }
         if httpsPort == 0 { throw ValidationError("--https-port is from 1 to 65535; without it, a free one is found.") }
+        if let estPort, estPort == httpsPort {
+            throw ValidationError(
+                "--est-port and --https-port are both \(estPort): registrar and endpoint need one each.")
+        }
         if noRegistrar || brokerOnly, factoryAuthority != nil || twoFactors {
             throw ValidationError("--factory-authority and --two-factors are the registrar's, which is not to run.")
         }

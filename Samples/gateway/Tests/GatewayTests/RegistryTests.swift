@@ -86,6 +86,7 @@ import Testing
 
     @Test(arguments: [
         ["--certificate-days", "0"], ["--certificate-days", "3651"], ["--renew-expired", "-1"], ["--est-port", "0"],
+        ["--est-port", "8444", "--https-port", "8444"],
     ])
     func `what the registrar cannot do is refused before it begins`(arguments: [String]) {
         #expect(throws: (any Error).self) { try Run.parse(arguments) }
