@@ -113,6 +113,7 @@ enum WebServerFiles {
                 limit_conn held 4;
                 error_page 429 = @busy;
                 error_page 495 496 = @stranger;
+                error_page 502 504 = @away;
                 location / { return 404; }
                 location /\(BrokerFiles.prefix)/ {
                     proxy_pass http://unix:\(GatewayDirectory.File.exchangeSocket):;
@@ -126,6 +127,10 @@ enum WebServerFiles {
                     return 429;
                 }
                 location @stranger { return 403; }
+                location @away {
+                    add_header Retry-After \(pause) always;
+                    return 503;
+                }
             }
 
         """
