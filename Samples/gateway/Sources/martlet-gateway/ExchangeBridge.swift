@@ -74,8 +74,8 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
 
     // MARK: Exchanges
 
-    /// Whether the device must connect anew: what waited for it when the gateway ended, perhaps its `resume`, comes again
-    /// only after its birth. It is known from then on, so this is true once.
+    /// Whether the device must connect anew: what waited for it when the gateway ended, perhaps its `resume`, comes
+    /// again only after its birth. It is known from then on, so this is true once.
     func mustReconnect(_ device: [UInt8], mark: UInt64) -> Bool {
         state.withLock { state in
             guard state.isReady, state.queues.isFromEarlierRun(device, mark: mark) else { return false }

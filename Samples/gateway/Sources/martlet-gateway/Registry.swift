@@ -52,9 +52,9 @@ struct Registry: Sendable {
     func requireUnreserved() throws(Failure) {
         guard let id = try ids().first(where: Party.isReserved) else { return }
         throw Failure(
-            "\(directory.place("registry/" + id + Self.suffix)): the device '\(id)' has the name of a part of the back end, "
-                + "for which its certificate would be taken: delete its certificate and key on the device and here, and "
-                + "this file, and add the device by another id")
+            "\(directory.place("registry/" + id + Self.suffix)): the device '\(id)' has the name of a part of the back "
+                + "end, for which its certificate would be taken: delete its certificate and key on the device and "
+                + "here, and this file, and add the device by another id")
     }
 
     /// A URN names one device, which keeps it.

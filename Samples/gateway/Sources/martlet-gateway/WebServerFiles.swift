@@ -92,7 +92,8 @@ enum WebServerFiles {
 
     private static func exchangeServer(_ listen: String, _ port: UInt16) -> String {
         """
-            # Which device it is: whoever shows its certificate, or whom the edge has seen. Strings would match in any case.
+            # Which device it is: whoever shows its certificate, or whom the edge has seen.
+            # Strings would match in any case.
             map $ssl_client_s_dn $device_certificate {
                 default $ssl_client_escaped_cert;
                 "~^CN=\(edge)$" $http_martlet_client_certificate;
