@@ -110,8 +110,7 @@ final class Table: Display {
                 "\(device): gave up \(gap.readings) readings in \(gap.first)-\(gap.last): \(gap.reason.text)"
             )
         case .event(let message, let event):
-            let values = event.values.map { "\($0.code)=\($0.number)" }.joined(separator: " ")
-            say("\(printable(message.device)): event \(event.kind.text) \(values)")
+            say("\(printable(message.device)): event \(event.words)")
         case .receipt(let message, let receipt):
             say("\(printable(message.device)): command \(hex(receipt.command)): \(receipt.outcome.words)")
         case .decommission(let message): say("\(printable(message.device)): has retired")

@@ -141,6 +141,18 @@ extension EventKind {
     }
 }
 
+extension Event {
+    /// For people.
+    var words: String {
+        if kind == .quota, let value = values.first {
+            let limits = ["connections of an hour", "bytes of a day", "bytes of a month"]
+            let limit = value.code < limits.count ? limits[Int(value.code)] : "quota \(value.code)"
+            return "quota: \(value.number) % of the \(limit) are used"
+        }
+        return ([kind.text] + values.map { "\($0.code)=\($0.number)" }).joined(separator: " ")
+    }
+}
+
 extension Outcome {
     var words: String { text.withUTF8Buffer { String(decoding: $0, as: UTF8.self) } }
 }
