@@ -32,6 +32,7 @@ class Lane:
 
     def __init__(self):
         self.end = self.released = [0, 0, 0]
+        self.time = 0
         self.head, self.bytes, self.envelopes, self.readings, self.lost = None, 0, {}, {}, []
 
     def state(self, body, begins):
@@ -43,7 +44,7 @@ class Lane:
         if end[1] != self.end[1]:
             self.lost.append((self.end[0], end[0] - 1))
         self.end, self.released, self.head = end, fields[3:6], fields[8]
-        check("the time", fields[7], 1_750_000_000)
+        self.time = fields[7]
         if begins:
             self.bytes = fields[6]
 
@@ -93,6 +94,7 @@ def main():
     check("what is lost", lane.lost, [])
     check("the end", lane.end, [2001, 5, 6 + sum(WAITING.values())])
     check("what is released", lane.released, [1001, 1, 6])
+    check("the time", lane.time, 1_750_000_000)
     check("the head", lane.head, [2000, struct.pack("<Q", 2000) * 4])
     print(f"spool.py: {len(lane.envelopes)} envelopes of {used} bytes, {len(waiting)} of which wait")
 
