@@ -6,8 +6,8 @@
 
 #define _GNU_SOURCE
 
+#include "client.h"
 #include "measure.h"
-#include "tls.h"
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
@@ -18,32 +18,12 @@
 
 #define WARM_UP 1000
 
-static int connected, acknowledged;
 static unsigned char message[4096];
 static size_t covered;
 static EVP_MD *sha256;
 static EVP_MD_CTX *hash;
 static EVP_PKEY_CTX *signer;
 static EVP_MD_CTX *direct;
-
-static void on_connect(struct mosquitto *client, void *context, int code, int flags, const mosquitto_property *p) {
-    (void)client, (void)context, (void)flags, (void)p;
-    if (code != 0) die("CONNECT");
-    connected = 1;
-}
-
-static void on_publish(struct mosquitto *client, void *context, int id, int code, const mosquitto_property *p) {
-    (void)client, (void)context, (void)id, (void)code, (void)p;
-    acknowledged++;
-}
-
-static void drive(struct mosquitto *client) {
-    struct pollfd socket = {.fd = mosquitto_socket(client), .events = POLLIN};
-    if (mosquitto_want_write(client)) socket.events |= POLLOUT;
-    if (poll(&socket, 1, 10000) <= 0) die("poll");
-    if (socket.revents & ~POLLOUT) must(mosquitto_loop_read(client, 1) == MOSQ_ERR_SUCCESS, "reading");
-    if (socket.revents & POLLOUT) must(mosquitto_loop_write(client, 1) == MOSQ_ERR_SUCCESS, "writing");
-}
 
 static void prepare(const char *path) {
     FILE *file = fopen(path, "r");
