@@ -131,11 +131,18 @@ import Testing
         device.engine.commit(.normal, device.now)
         device.acknowledgeAll()
         let before = device.run.state.usage
-        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 1, .failed(5), isSticky: true)
+        let sent = device.sent(.telemetry).count
         device.disconnect()
+        #expect(device.report(2))
+        device.engine.commit(.normal, device.now)
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 1, .failed(5), isSticky: true)
         device.connect()
         #expect(device.link.state == .open && device.run.state.usage == before)
+        for _ in 0..<3 { device.wait(1001) }
+        #expect(device.sent(.telemetry).count == sent, "nothing was reserved for it")
         device.disk.fault = nil
+        device.wait(1001)
+        #expect(device.sent(.telemetry).count == sent + 1)
         device.disconnect()
         device.connect()
         #expect(device.run.state.usage?.connections.used == 3, "those that could not be written, too")
