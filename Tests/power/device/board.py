@@ -4,15 +4,16 @@
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
-import time
 
 from harness import check
 
 PROGRAM = os.environ.get("DEVICE_PROGRAM", "DeviceProgram")
 # Threads by the order in which the library makes them.
 HANDLER, NETWORK = 1, 2
+THREAD_NUMBERS = int(pathlib.Path("/proc/sys/kernel/pid_max").read_text())
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
@@ -47,7 +48,10 @@ class Board:
         return self.log.read_text(errors="replace")[-400:]
 
     def thread(self, which):
-        threads = sorted(int(name) for name in os.listdir(f"/proc/{self.process.pid}/task"))
+        """Numbers are given in order, and begin anew at the end of their range."""
+        first = self.process.pid
+        threads = sorted((int(name) for name in os.listdir(f"/proc/{first}/task")),
+                         key=lambda thread: (thread - first) % THREAD_NUMBERS)
         check(len(threads) == 3, f"{len(threads)} threads")
         return threads[which]
 
@@ -84,23 +88,16 @@ class Tracer:
     """strace of one thread, or of all, from now on; `inject` is its expression."""
 
     def __init__(self, thread, log, *options):
+        """Returns when no call of the thread escapes any more."""
         self.log = pathlib.Path(log)
-        self.process = subprocess.Popen(["strace", "-qq", "-o", str(log), "-p", str(thread), *options],
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        end = time.monotonic() + 20
-        while "TracerPid:\t0\n" in self.status(thread) and self.process.poll() is None:
-            check(time.monotonic() < end, "strace does not attach")
-            time.sleep(0.001)
-        if self.process.poll() is not None:
-            # So soon, if the kill was to be at a call that the thread makes when nothing happens.
-            check(not (said := self.process.stderr.read()), f"strace: {said}")
-
-    @staticmethod
-    def status(thread):
-        try:
-            return pathlib.Path(f"/proc/{thread}/status").read_text()
-        except OSError:
-            return ""
+        self.process = subprocess.Popen(
+            ["strace", "--quiet=exit,personality", "-o", str(log), "-p", str(thread), *options],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # Said after the thread was told to stop; that /proc knows of a tracer is earlier.
+        ready, _, _ = select.select([self.process.stderr], [], [], 20)
+        check(ready, "strace does not attach")
+        said = self.process.stderr.readline()
+        check(said.endswith(b" attached\n"), f"strace: {said}")
 
     def end(self):
         """Lets go of the threads, if there are any left."""
