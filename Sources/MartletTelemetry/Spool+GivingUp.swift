@@ -23,9 +23,9 @@ extension Spool {
         }
         if reading?.segment == segments[0].number { reading = nil }
         segments.removeFirst()
-        while let first = front.first, first.sequence < end.end.sequence {
-            if first.state == .unsent { unsentCount -= 1 }
-            if first.state == .done { doneCount -= 1 }
+        while !front.isEmpty, front[0].sequence < end.end.sequence {
+            if front[0].state == .unsent { unsentCount -= 1 }
+            if front[0].state == .done { doneCount -= 1 }
             front.removeFirst()
         }
         dropCopies(before: end.end.sequence)

@@ -20,18 +20,16 @@ extension Spool {
     }
 
     func dropCopies(before sequence: UInt64) {
-        while let first = newest.first, first.sequence < sequence {
-            newestSize -= first.record.count
-            newest.removeFirst()
-        }
+        while !newest.isEmpty, newest[0].sequence < sequence { removeCopy() }
     }
 
     /// The first envelope that is in memory as a copy, or where the next one will be.
-    var copiesBegin: UInt64 { newest.first?.sequence ?? state.end.sequence }
+    var copiesBegin: UInt64 { newest.isEmpty ? state.end.sequence : newest[0].sequence }
 
     /// Where the envelopes on the disk end that have no copy in memory.
     var uncopiedEnd: SpoolPosition {
-        guard var end = newest.first?.end else { return state.end }
+        if newest.isEmpty { return state.end }
+        var end = newest[0].end
         end.sequence = newest[0].sequence
         end.envelopes -= 1
         end.readings -= UInt64(clamping: newest[0].readings)
@@ -98,7 +96,7 @@ extension Spool {
             loaded.readings += UInt64(clamping: readings)
             front.append(
                 Entry(
-                    sequence: sequence, readings: readings, digest: nil, record: [UInt8](copying: record), end: loaded))
+                    readings: UInt32(clamping: readings), digest: nil, record: [UInt8](copying: record), end: loaded))
             unsentCount += 1
             dropCopies(before: loaded.sequence)
         }

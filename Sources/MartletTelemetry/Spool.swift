@@ -34,14 +34,15 @@ public final class Spool {
         enum State { case unsent, sent, done }
 
         var state = State.unsent
-        let sequence: UInt64
-        let readings: Int
+        let readings: UInt32
         /// nil if it was read from the disk.
         let digest: Digest?
         /// Record kind 2.
         var record: [UInt8]
         /// The place behind it.
         let end: SpoolPosition
+
+        var sequence: UInt64 { end.sequence &- 1 }
     }
 
     struct Segment {
@@ -64,12 +65,12 @@ public final class Spool {
     /// Places before this one are in `front` or released.
     var loaded = SpoolPosition()
     /// The oldest envelopes, of which the first one is not done.
-    var front: [Entry] = []
+    var front = EntryQueue()
     /// How many of them are unsent, and done.
     var unsentCount = 0
     var doneCount = 0
     /// The newest durable envelopes, without a hole.
-    var newest: [Entry] = []
+    var newest = EntryQueue()
     var newestSize = 0
     /// What waits for a commit: the envelopes, and all records.
     private var uncommitted: [Entry] = []
@@ -218,7 +219,7 @@ public final class Spool {
         end.head = ChainHead(sequence: sequence, digest: digest)
         uncommittedSize += record.count
         uncommitted.append(
-            Entry(sequence: sequence, readings: readings, digest: digest, record: record, end: end.end))
+            Entry(readings: UInt32(clamping: readings), digest: digest, record: record, end: end.end))
         records.append(record)
         return true
     }
@@ -261,18 +262,11 @@ public final class Spool {
 
     /// What was just committed stays in memory, as much as there is room for: whoever is connected sends it next.
     private func keepCopies() {
-        for entry in uncommitted {
-            newest.append(entry)
-            newestSize += entry.record.count
-        }
+        newest.append(contentsOf: uncommitted)
+        newestSize += uncommittedSize
         uncommitted.removeAll(keepingCapacity: true)
         uncommittedSize = 0
-        var excess = 0
-        while newestSize > Self.maximumCopied, excess < newest.count {
-            newestSize -= newest[excess].record.count
-            excess += 1
-        }
-        if excess > 0 { newest.removeFirst(excess) }
+        while newestSize > Self.maximumCopied, !newest.isEmpty { removeCopy() }
     }
 
     // MARK: Sending
@@ -281,10 +275,13 @@ public final class Spool {
     /// was not taken.
     public func sendNext(_ send: (_ sequence: UInt64, _ readings: Int, _ envelope: Span<UInt8>) -> Bool) -> Bool {
         while unsentCount == 0 { guard hasUnsent, load() else { return false } }
-        guard let place = front.firstIndex(where: { $0.state == .unsent }) else { return false }
+        guard let place = front.firstPlace(where: { $0.state == .unsent }) else { return false }
         let entry = front[place]
         let record = entry.record
-        guard send(entry.sequence, entry.readings, record.span.extracting(droppingFirst: SpooledEnvelope.headCount))
+        guard
+            send(
+                entry.sequence, Int(clamping: entry.readings),
+                record.span.extracting(droppingFirst: SpooledEnvelope.headCount))
         else { return false }
         front[place].state = .sent
         unsentCount -= 1
@@ -298,12 +295,16 @@ public final class Spool {
             if unsentCount > 0 { return true }
         }
         if newest.isEmpty { return false }
-        let entry = newest.removeFirst()
-        newestSize -= entry.record.count
-        loaded = entry.end
-        front.append(entry)
+        loaded = newest[0].end
+        front.append(newest[0])
+        removeCopy()
         unsentCount += 1
         return true
+    }
+
+    func removeCopy() {
+        newestSize -= newest[0].record.count
+        newest.removeFirst()
     }
 
     /// The back end has it.
@@ -323,10 +324,10 @@ public final class Spool {
     public func dropped(_ sequence: UInt64) -> DroppedEnvelope? {
         guard let place = place(of: sequence), front[place].state != .done else { return nil }
         let entry = front[place]
-        return DroppedEnvelope(sequence: sequence, digest: entry.digest, readings: entry.readings)
+        return DroppedEnvelope(sequence: sequence, digest: entry.digest, readings: Int(clamping: entry.readings))
     }
 
-    private func place(of sequence: UInt64) -> Int? { front.firstIndex { $0.sequence == sequence } }
+    private func place(of sequence: UInt64) -> Int? { front.firstPlace { $0.sequence == sequence } }
 
     /// The envelope at `place` of `front` is done.
     private func finish(_ place: Int) {
@@ -340,24 +341,21 @@ public final class Spool {
     /// What is done at the begin of `front` is released. Not what is behind a loss that nobody was told of.
     func advance() {
         guard losses.isEmpty else { return }
-        var count = 0
-        while count < front.count, front[count].state == .done {
-            released = front[count].end
-            keepMemory(of: count)
-            count += 1
+        while !front.isEmpty, front[0].state == .done {
+            released = front[0].end
+            keepMemory(of: &front[0].record)
+            front.removeFirst()
+            doneCount -= 1
         }
-        front.removeFirst(count)
-        doneCount -= count
         if front.isEmpty { released = loaded }
         removeReleased()
     }
 
-    private func keepMemory(of place: Int) {
-        var record: [UInt8] = []
-        swap(&record, &front[place].record)
+    private func keepMemory(of record: inout [UInt8]) {
         if spareSize + record.capacity > Self.maximumSpare { return }
         spareSize += record.capacity
-        spare.append(record)
+        spare.append([])
+        swap(&spare[spare.count - 1], &record)
     }
 
     /// Removes segments of which nothing is needed. What cannot be removed is tried again with the next one.
