@@ -21,12 +21,15 @@ public struct AuditChain: Sendable {
         return bytes
     }
 
-    /// What `append` would make. Nothing changes until `link` takes it, which may be later: it is the hash that costs.
-    public func next(_ kind: AuditKind, _ values: [AuditValue], at time: AuditTime) -> [UInt8]? {
+    /// What `append` would make, after a byte if `first` is one. Nothing changes until `link` takes it, which may be
+    /// later: it is the hash that costs.
+    public func next(
+        _ kind: AuditKind, _ values: [AuditValue], at time: AuditTime, after first: UInt8? = nil
+    ) -> [UInt8]? {
         let (index, overflow) = (head?.sequence ?? 0).addingReportingOverflow(1)
         if overflow { return nil }
         return AuditEntry(index: index, previous: head?.digest ?? .zero, kind: kind, time: time, values: values)
-            .encoded()
+            .encoded(after: first)
     }
 
     /// `entry`, which `next` made, is the last one.

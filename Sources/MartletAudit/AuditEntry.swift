@@ -51,10 +51,12 @@ public struct AuditEntry: Equatable, Sendable {
     public var kind: AuditKind? { AuditKind(rawValue: UInt8(clamping: code)) }
 
     /// nil if a reader would refuse it: values that a known kind does not have, a time that contradicts itself, index 0,
-    /// a predecessor of the first or none of another.
-    public func encoded() -> [UInt8]? {
+    /// a predecessor of the first or none of another. `first`: a byte before it.
+    public func encoded(after first: UInt8? = nil) -> [UInt8]? {
         if flaw != nil { return nil }
-        return writeMap(limit: Self.maximumSize) { writer in
+        // 96: more than all takes that is not a value. Entries are kept, so they get no more room than they need.
+        let size = values.reduce(96) { $0 + $1.size }
+        return writeMap(limit: min(size, Self.maximumSize), after: first) { writer in
             writer.array(5)
             writer.unsigned(index)
             writer.bytes(previous.bytes.span)

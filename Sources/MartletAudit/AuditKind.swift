@@ -61,6 +61,14 @@ public enum AuditValue: Equatable, Sendable {
     /// UTF-8, at most 32 bytes.
     case text([UInt8])
 
+    /// The most bytes that it takes in an entry.
+    var size: Int {
+        switch self {
+        case .number: 9
+        case .bytes(let bytes), .text(let bytes): 3 + bytes.count
+        }
+    }
+
     /// n: number, i: 16 bytes, h: 32 bytes, t: text of 1 to 32 bytes; 0 for what no entry has.
     fileprivate var type: UInt8 {
         switch self {

@@ -188,8 +188,9 @@ public final class DeviceState {
 
     private func append(_ kind: AuditKind, _ noted: [AuditValue], _ time: AuditTime) -> Bool {
         linkEntry()
-        guard let entry = values.chain.next(kind, noted, at: time) else { return false }
-        let record = RecordKind.entry.record(entry)
+        guard let record = values.chain.next(kind, noted, at: time, after: RecordKind.entry.rawValue) else {
+            return false
+        }
         values.unlinked = record
         put(record)
         return true
