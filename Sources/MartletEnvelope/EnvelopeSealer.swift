@@ -72,13 +72,11 @@ public final class EnvelopeSealer {
 extension CBORWriter {
     /// The map of claims; keys in deterministic order.
     fileprivate mutating func claims(_ claims: Claims, issuer: [UInt8], audience: [UInt8]?) {
-        let times: InlineArray<3, (Int64, UInt64?)> = [
-            (ClaimLabel.expires, claims.expires), (ClaimLabel.notBefore, claims.notBefore),
-            (ClaimLabel.issuedAt, claims.issuedAt),
-        ]
         var count = 2
         if audience != nil { count += 1 }
-        for index in times.indices where times[index].1 != nil { count += 1 }
+        if claims.expires != nil { count += 1 }
+        if claims.notBefore != nil { count += 1 }
+        if claims.issuedAt != nil { count += 1 }
         if claims.id != nil { count += 1 }
         if claims.nonce != nil { count += 1 }
         if claims.uptime != nil { count += 1 }
@@ -89,11 +87,17 @@ extension CBORWriter {
             integer(ClaimLabel.audience)
             text(audience.span)
         }
-        for index in times.indices {
-            if let seconds = times[index].1 {
-                integer(times[index].0)
-                unsigned(seconds)
-            }
+        if let expires = claims.expires {
+            integer(ClaimLabel.expires)
+            unsigned(expires)
+        }
+        if let notBefore = claims.notBefore {
+            integer(ClaimLabel.notBefore)
+            unsigned(notBefore)
+        }
+        if let issuedAt = claims.issuedAt {
+            integer(ClaimLabel.issuedAt)
+            unsigned(issuedAt)
         }
         if let id = claims.id {
             integer(ClaimLabel.id)

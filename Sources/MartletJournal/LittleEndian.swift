@@ -38,7 +38,7 @@ extension [UInt8] {
     mutating func append(zeros count: Int) {
         append(addingCapacity: Swift.max(1, count)) { room in
             room.withUnsafeMutableBufferPointer { room, initialized in
-                for place in 0..<count { room.initializeElement(at: place, to: 0) }
+                UnsafeMutableRawBufferPointer(room).initializeMemory(as: UInt8.self, repeating: 0)
                 initialized = count
             }
         }

@@ -79,21 +79,30 @@ extension [UInt8] {
     package func isText(limit: Int) -> Bool { count <= limit && (try? UTF8Span(validating: span)) != nil }
 
     /// A copy of `bytes`.
+    @inline(never)
     public init(copying bytes: Span<UInt8>) {
-        self.init()
-        append(copying: bytes)
+        // With nothing to hold it would write to the one storage that all empty arrays share.
+        if bytes.isEmpty {
+            self.init()
+            return
+        }
+        self.init(capacity: bytes.count) { $0.fill(bytes) }
     }
 
     /// Appends `bytes` at once; `append(contentsOf:)` does it byte by byte in a program that is built for size.
     @inline(never)
     package mutating func append(copying bytes: Span<UInt8>) {
-        // With nothing to append it would write to the one storage that all empty arrays share.
         if bytes.isEmpty { return }
-        append(addingCapacity: bytes.count) { room in
-            room.withUnsafeMutableBufferPointer { room, count in
-                bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }
-                count = bytes.count
-            }
+        append(addingCapacity: bytes.count) { $0.fill(bytes) }
+    }
+}
+
+extension OutputSpan<UInt8> {
+    /// Writes to its begin, where as much is free.
+    fileprivate mutating func fill(_ bytes: Span<UInt8>) {
+        withUnsafeMutableBufferPointer { room, count in
+            bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(room).copyMemory(from: $0) }
+            count = bytes.count
         }
     }
 }
