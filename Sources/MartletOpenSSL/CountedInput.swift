@@ -64,6 +64,8 @@ private func reads(_ input: OpaquePointer?, _ bytes: UnsafeMutablePointer<CChar>
 private func controls(
     _ input: OpaquePointer?, _ command: Int32, _ number: Int, _ argument: UnsafeMutableRawPointer?
 ) -> Int {
+    // Asked nine times for each message: the kernel does no TLS here.
+    if command == BIO_CTRL_GET_KTLS_RECV { return 0 }
     if command == BIO_CTRL_EOF, BIO_test_flags(input, BIO_FLAGS_IN_EOF) != 0 { return 1 }
     return BIO_ctrl(source(of: input), command, number, argument)
 }

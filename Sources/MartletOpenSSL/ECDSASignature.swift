@@ -10,6 +10,7 @@ enum ECDSASignature {
     static func raw(_ der: Span<UInt8>) -> InlineArray<64, UInt8>? {
         guard der.count >= 2, der[0] == 0x30, Int(der[1]) == der.count - 2 else { return nil }
         var raw = InlineArray<64, UInt8>(repeating: 0)
+        var output = raw.mutableSpan
         var at = 2
         for end in [32, 64] {
             guard der.count - at >= 2, der[at] == 0x02 else { return nil }
@@ -21,7 +22,12 @@ enum ECDSASignature {
                 count -= 1
             }
             guard (1...32).contains(count) else { return nil }
-            for index in 0..<count { raw[end - count + index] = der[at + index] }
+            let integer = der.extracting(at..<at + count)
+            output.withUnsafeMutableBytes { output in
+                integer.withUnsafeBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: output[(end - count)..<end]).copyMemory(from: $0)
+                }
+            }
             at += count
         }
         return at == der.count ? raw : nil
