@@ -146,18 +146,31 @@ def gate():
         directory = tempfile.mkdtemp(dir=work)
         return path("GateBench.symbols"), directory, kind, what, str(count)
 
+    def accepted(name, limit, pair, text="from its arrival to its handler", known=0):
+        ratio_row(f"command, {name}: instructions {text}, against a verification", limit, [pair],
+                  lambda a, b: f"{a:,.0f} and {b:,.0f}", counts=True, known=known)
+
     rounds = 64
-    for kind, name, key, limit, known in (
-            ("ed25519", "EdDSA", "ed25519.key", 1.015, 1.018), ("p256", "ES256", "pump-7.key", 1.03, 0)):
-        say(f"command gate, {name}")
-        found = run(*bench(kind, "accepted", rounds))
-        size = f"{found['signed-bytes']:.0f}"
-        verify = per_round(lambda n: (path("sign"), path(key), "verify", str(n), size), rounds, 3 * rounds)
-        accept = instructions(*bench(kind, "accepted", rounds), below="*receivesMessage*") / rounds
-        ratio_row(f"command, {name}: instructions from its arrival to its handler, against a verification", limit,
-                  [(accept, verify)], lambda a, b: f"{a:,.0f} and {b:,.0f}", counts=True, known=known)
-        row(f"command, {name}: fdatasync until its handler", ("1", 1), f"{found['syncs']:.0f}", f"the most of {rounds}",
-            found["syncs"] if found["syncs"] > 0 else 2, True)
+    say("command gate, EdDSA")
+    commands = path("commands")
+    found = run(*bench("ed25519", "accepted", rounds))
+    accept = instructions(*bench("ed25519", "accepted", rounds), commands, below="*receivesMessage*") / rounds
+    accepted("EdDSA", 1.015,
+             (accept, per_round(lambda n: (path("sign"), commands, "verify", str(n)), rounds, 3 * rounds)), known=1.018)
+    if os.path.exists(path("steps.so")) and not quick:
+        say("the same, step by step")
+        stepped, count, steps = path("commands-stepped"), "3", {"LD_PRELOAD": path("steps.so")}
+        accepted("EdDSA", 1.015, (run(*bench("ed25519", "accepted", count), stepped, **steps)["steps"],
+                                  run(path("sign"), stepped, "verify", count, **steps)["steps"]),
+                 "that this processor executes")
+    fdatasync("EdDSA", found, rounds)
+    say("command gate, ES256")
+    found = run(*bench("p256", "accepted", rounds))
+    size = f"{found['signed-bytes']:.0f}"
+    verify = per_round(lambda n: (path("sign"), path("pump-7.key"), "verify", str(n), size), rounds, 3 * rounds)
+    accept = instructions(*bench("p256", "accepted", rounds), below="*receivesMessage*") / rounds
+    accepted("ES256", 1.03, (accept, verify))
+    fdatasync("ES256", found, rounds)
     # Refused before the signature is looked at, so the kind of key makes no difference.
     most = 0
     for what in ("replayed", "malformed", "unknown-key", "other-device"):
@@ -166,6 +179,11 @@ def gate():
         ratio_row(f"command, {what}: instructions to refuse it, against a verification", 0.02, [(refuse, verify)],
                   lambda a, b: f"{a:,.0f} and {b:,.0f}", counts=True)
     row("the same: writes to the disk", ("0", 0), f"{most:.0f}", f"the most of {4 * rounds}", most, True)
+
+
+def fdatasync(name, found, rounds):
+    row(f"command, {name}: fdatasync until its handler", ("1", 1), f"{found['syncs']:.0f}", f"the most of {rounds}",
+        found["syncs"] if found["syncs"] > 0 else 2, True)
 
 
 def formats():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole path of a reading, by a real device and a real broker: rows of measure.py."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -24,11 +25,14 @@ def whole_path(port):
     """A message of one reading. As many may be on their way as a device lets telemetry have."""
     window, rounds = "15", 1 if quick else 9
     low, high = (500, 1500) if quick else (500, 2500)
-    for name, key, configuration, count, processor in (
-            ("EdDSA", "ed25519", "flow-ed25519.conf", 1.02, 1.30), ("ES256", "pump-7", "flow.conf", 1.03, 1.60)):
+    for name, key, configuration, state, count, processor in (
+            ("EdDSA", "ed25519", "flow-ed25519.conf", "state-ed25519", 1.02, 1.30),
+            ("ES256", "pump-7", "flow.conf", "state", 1.03, 1.60)):
         say(f"whole path, {name}")
 
         def ours(program, messages, pause):
+            # What a start reads would count as well.
+            shutil.rmtree(path(state), ignore_errors=True)
             return path(program), path(configuration), "flow", str(messages), str(pause)
 
         pairs, sizes = [], None
@@ -54,7 +58,7 @@ def whole_path(port):
 
 
 # Up to where the bound of instructions is known to be missed.
-KNOWN = {"EdDSA": 1.04, "ES256": 1.06}
+KNOWN = {"EdDSA": 1.036, "ES256": 1.046}
 
 
 def https(configuration):

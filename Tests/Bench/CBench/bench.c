@@ -44,6 +44,11 @@ void CBench_fail(const char *text) {
     exit(1);
 }
 
+void CBench_append(const char *path, const uint8_t *bytes, int count) {
+    FILE *file = fopen(path, "ab");
+    if (!file || fwrite(bytes, 1, (size_t)count, file) != (size_t)count || fclose(file) != 0) CBench_fail(path);
+}
+
 void CBench_sleep(int microseconds) { usleep((useconds_t)microseconds); }
 
 int CBench_wait(int socket, bool writing) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CBench
 import MartletAdapters
 import MartletCOSE
 import MartletCommands
@@ -15,6 +16,8 @@ import MartletTestKit
 
 /// A connected device without a network, whose state is on the disk.
 final class BenchDevice {
+    /// Instructions that the accepted commands took, if somebody counts them.
+    private(set) var steps: Double = 0
     private(set) var mostSyncs = 0
     private(set) var mostWrites = 0
 
@@ -137,7 +140,9 @@ final class BenchDevice {
 
     private func measure(_ message: [UInt8]) -> Bool {
         (storage.syncs, storage.writes) = (0, 0)
+        measure_steps_begin()
         let mayBeAcknowledged = receivesMessage(message)
+        steps += measure_steps_end()
         mostSyncs = max(mostSyncs, storage.syncs)
         mostWrites = max(mostWrites, storage.writes)
         return mayBeAcknowledged
@@ -159,14 +164,20 @@ final class BenchDevice {
         return message
     }
 
-    /// Accepts so many, while the ledger is full, and none of them begins a segment, which holds more.
-    func accept(_ count: Int) throws(BenchError) {
+    /// Accepts so many, while the ledger is full, and none of them begins a segment, which holds more. `signed` gets the
+    /// operator's key and what it signed.
+    func accept(_ count: Int, _ signed: (Span<UInt8>) -> Void) throws(BenchError) {
         for _ in 0..<Ledger.capacity { _ = try accept() }
         let created = storage.created
         while storage.created == created { _ = try accept() }
+        // RFC 8410 section 4: the key is the end of its DER.
+        signed([UInt8](party.publicKey.suffix(32)).span)
         for _ in 0..<count {
             let before = owner.commands.count
-            guard measure(try command()) else { throw BenchError() }
+            let message = try command()
+            let size = party.signedBytes.count
+            signed((party.signature + [UInt8(size >> 8), UInt8(size & 0xff)] + party.signedBytes).span)
+            guard measure(message) else { throw BenchError() }
             try handle(before + 1)
         }
     }

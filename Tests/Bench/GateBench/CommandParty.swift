@@ -19,13 +19,18 @@ final class CommandParty {
     let gateway: TestController
     let policy: TrustPolicy
     /// What the signature of the newest command covers.
-    private(set) var signedBytes = 0
+    private(set) var signedBytes: [UInt8] = []
+    /// That signature.
+    private(set) var signature: [UInt8] = []
+    /// The operator's, DER.
+    let publicKey: [UInt8]
 
     private static let name = bytes("urn:martlet:operator")
     private let `operator`: EnvelopeSealer
     private let stranger: EnvelopeSealer
     private let random = SeededEntropy(seed: 1)
     private var sequence: UInt64 = 0
+    private var structure = Envelope.makeStructure()
 
     init(_ kind: KeyKind) throws(BenchError) {
         do throws(TestKitError) {
@@ -33,6 +38,7 @@ final class CommandParty {
             gateway = try TestController(
                 name: bytes("urn:martlet:gateway"), role: .gateway, audience: Self.deviceName, seed: 3)
             let key = try TestKey(kind, seed: 4)
+            publicKey = key.publicKey
             `operator` = key.sealer(Self.name)
             stranger = try TestKey(kind, seed: 5).sealer(Self.name)
             var document = trust.document([gateway], commands: [Self.command.name])
@@ -59,9 +65,17 @@ final class CommandParty {
                 claims, audience: audience == .device ? Self.deviceName : Self.deviceName + [UInt8(ascii: "x")],
                 contentType: ContentFormat.cbor, payload: payload.span, into: &message)
             let envelope = try Envelope(decoding: message.span)
-            // The array, "Signature1", and a byte string of less than 24 bytes, one of less than 256, one of less than 24.
-            let context = Purpose.command.context.utf8CodeUnitCount
-            signedBytes = 1 + 11 + 2 + envelope.sign1.protected.count + 1 + context + 1 + envelope.payload.count
+            let context = Purpose.command.context
+            do throws(COSEError) {
+                signedBytes = try structure.with(
+                    protected: message.span.extracting(envelope.sign1.protected),
+                    external: Span(_unsafeStart: context.utf8Start, count: context.utf8CodeUnitCount),
+                    payload: message.span.extracting(envelope.payload)
+                ) { [UInt8](copying: $0) }
+            } catch {
+                throw .cose(error)
+            }
+            signature = [UInt8](message[envelope.sign1.signature])
         } catch {
             throw BenchError()
         }

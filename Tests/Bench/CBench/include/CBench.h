@@ -28,6 +28,9 @@ void CBench_mark(int64_t number, double microseconds);
 /// Ends the program with status 1 and this line on standard error.
 _Noreturn void CBench_fail(const char *text);
 
+/// Appends to a file; ends the program with its path if that is not possible.
+void CBench_append(const char *path, const uint8_t *bytes, int count);
+
 void CBench_sleep(int microseconds);
 
 enum { CBENCH_READABLE = 1, CBENCH_WRITABLE = 2 };

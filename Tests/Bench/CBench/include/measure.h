@@ -5,6 +5,7 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -36,5 +37,16 @@ static inline void measure_pause(void) {
     fflush(stdout);
     while (getchar() > '\n') {}
 }
+
+__attribute__((weak)) extern void steps_begin(void);
+__attribute__((weak)) extern uint64_t steps_end(void);
+
+/// Counts the instructions that the calling thread executes from here on, if yardstick/steps.c is preloaded.
+static inline void measure_steps_begin(void) {
+    if (steps_begin) steps_begin();
+}
+
+/// How many it were; 0 if nobody counted.
+static inline double measure_steps_end(void) { return steps_end ? (double)steps_end() : 0; }
 
 #endif
