@@ -74,6 +74,10 @@ final class FailoverLink: DrivenLink {
         switch attempt {
         case .none:
             guard now >= tryTime, let plan else { return }
+            if let hold = engine?.connectionHold(.now()) {
+                tryTime = hold
+                return
+            }
             attempt = .going
             tryTime = now &+ Self.tryDeadline
             broker.open(plan.later(now))

@@ -6,8 +6,9 @@ internal import MartletState
 
 /// What is sent stays within the device's quotas.
 extension Engine {
-    /// Boot time from which on the next attempt to connect is allowed; nil: it may begin, and counts.
-    func connectionHold(_ now: TimeSample) -> UInt64? {
+    /// Boot time from which on the next attempt to connect is allowed; nil: it may begin, and counts. A link asks before
+    /// attempts of its own.
+    public func connectionHold(_ now: TimeSample) -> UInt64? {
         guard let quota else { return nil }
         advanceQuota(now)
         if let hold = quota.connectionHold {
@@ -15,10 +16,17 @@ extension Engine {
             // Not all devices at the full hour.
             return hold &+ (entropy.next() ?? 0) % Self.connectionSpread
         }
+        countConnection(now)
+        return nil
+    }
+
+    /// Counts an attempt to connect that no limit holds back.
+    func countConnection(_ now: TimeSample) {
+        guard let quota else { return }
+        advanceQuota(now)
         // A device that cannot write must be able to say so: it counts in memory.
         _ = reserve(quota.reservation(connections: 1))
         quota.connect()
-        return nil
     }
 
     /// Milliseconds over which devices spread that wait for the same hour.

@@ -244,6 +244,7 @@ public final class Engine {
         case .waiting(let until):
             if let until, now.boot >= until {
                 let hold = isRetry ? nil : connectionHold(now)
+                if isRetry { countConnection(now) }
                 isRetry = false
                 if let hold { phase = .waiting(until: hold) } else { open(now) }
             }

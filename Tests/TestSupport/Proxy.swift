@@ -42,6 +42,7 @@ public final class Proxy: @unchecked Sendable {
     private var holdingClientsNow = false
     private var refusingNow = false
     private var limitNow = Limit()
+    private var accepted = 0
     private var droppedTypes: Set<UInt8> = []
     private var cutting = false
     private var stopping = false
@@ -96,6 +97,9 @@ public final class Proxy: @unchecked Sendable {
         set { change { limitNow = newValue } }
     }
 
+    /// Connections that were accepted, also those that were refused then.
+    public var connectionCount: Int { lock.withLock { accepted } }
+
     /// Empties `sent` and `received`.
     public func forget() {
         lock.withLock {
@@ -149,6 +153,7 @@ public final class Proxy: @unchecked Sendable {
     private func accept() {
         let client = listener.acceptConnection()
         guard client >= 0 else { return }
+        lock.withLock { accepted += 1 }
         if refusing {
             close(client)
             return
