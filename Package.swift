@@ -162,7 +162,7 @@ let package = Package(
         // Tests mirror the sources. TestSupport starts real brokers and makes throw-away certificates.
         .target(
             name: "TestSupport", dependencies: ["MartletOpenSSL", "MartletPosix"], path: "Tests/TestSupport",
-            exclude: ["https_server.py", "exchange_server.py"],
+            exclude: ["https_server.py", "http2_server.py", "exchange_server.py"],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
         tests("MartletOpenSSLTests", ["MartletOpenSSL", "COpenSSL", "TestSupport"]),

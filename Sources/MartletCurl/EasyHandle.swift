@@ -54,6 +54,9 @@ final class EasyHandle {
         setAmbient()
         if let proxy { use(proxy) }
         verify()
+        // A libcurl that was built without HTTP/2 refuses that, and speaks 1.1.
+        let version = request.offersHTTP2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1
+        _ = CCurl_set_long(handle, CURLOPT_HTTP_VERSION, version)
         setLimits(request.limits)
         transfer.attach(to: self)
         set(CURLOPT_HTTPHEADER, pointer: headers.list)
@@ -97,7 +100,6 @@ final class EasyHandle {
         // Sessions are the policy's.
         set(CURLOPT_SSL_SESSIONID_CACHE, 0)
         set(CURLOPT_ACCEPT_ENCODING, pointer: nil)
-        set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
         set(CURLOPT_MAXCONNECTS, 1)
         // Seconds: a server is verified anew every hour.
         set(CURLOPT_MAXLIFETIME_CONN, 3600)
@@ -138,10 +140,10 @@ final class EasyHandle {
         case CURLE_COULDNT_CONNECT:
             .connect(errno: Int32(truncatingIfNeeded: CCurl_get_long(handle, CURLINFO_OS_ERRNO)))
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM: .tls
-        case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR: .closed
-        case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING, CURLE_HTTP2,
-            CURLE_HTTP2_STREAM:
-            .notHTTP
+        // The last one is also that of a server which says that it goes away.
+        case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_HTTP2: .closed
+        case CURLE_HTTP2_STREAM: .reset
+        case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING: .notHTTP
         case CURLE_FILESIZE_EXCEEDED: .tooLarge
         case CURLE_OPERATION_TIMEDOUT: .timedOut
         case CURLE_URL_MALFORMAT: .invalidURL

@@ -8,14 +8,16 @@ public protocol HTTPSPolicy: AnyObject {
     /// name; false if that is not possible, and nothing is said then.
     func configure(_ context: UnsafeMutableRawPointer) -> Bool
 
-    /// A header line or a part of the body arrived, within the limits: what came over the connection was worth it.
+    /// A header line or a part of the body arrived, within the limits, or a part of the request's body was sent: what
+    /// came over the connection was worth it.
     func received()
 }
 
 /// Requests to servers that are verified.
 ///
-/// The connection is kept for the next request, for an hour at most. Nothing of the environment is asked, so no proxy is
-/// used but the given one; no redirect is followed, no cookie kept, no password of a file used. Not safe for concurrent use.
+/// HTTP/2 is spoken where the server chooses it, HTTP/1.1 otherwise. The connection is kept for the next request, for
+/// an hour at most, and until a request fails. Nothing of the environment is asked, so no proxy is used but the given
+/// one; no redirect is followed, no cookie kept, no password of a file used. Not safe for concurrent use.
 public final class HTTPSClient {
     private var handle: EasyHandle?
     private let cancellation: HTTPSCancellation
@@ -39,9 +41,15 @@ public final class HTTPSClient {
         if let kept = self.handle { handle = kept } else { handle = try EasyHandle() }
         self.handle = handle
         let transfer = Transfer(limit: request.limits.body, policy: policy, cancellation: cancellation)
-        return try handle.perform(request, transfer, through: proxy) {
-            handle.set(CURLOPT_SSL_VERIFYPEER, 1)
-            handle.set(CURLOPT_SSL_VERIFYHOST, 2)
+        do throws(HTTPSError) {
+            return try handle.perform(request, transfer, through: proxy) {
+                handle.set(CURLOPT_SSL_VERIFYPEER, 1)
+                handle.set(CURLOPT_SSL_VERIFYHOST, 2)
+            }
+        } catch {
+            // libcurl keeps one of HTTP/2 that stopped working, or that still brings what nobody wants.
+            disconnect()
+            throw error
         }
     }
 

@@ -20,8 +20,11 @@ public enum HTTPSError: Error, Hashable, Sendable {
     case proxy(status: Int)
     /// TLS failed; the policy knows why.
     case tls
-    /// The connection ended before the answer was complete.
+    /// The connection ended before the answer was complete, perhaps by us: what came by HTTP/2 broke its rules.
     case closed
+    /// By HTTP/2: the server gave up the request and kept the connection, or its answer broke the rules. By HTTP/1.1
+    /// there may be one.
+    case reset
     /// What arrived is not HTTP, or breaks its rules.
     case notHTTP
     /// The headers or the body exceed their limit.
@@ -48,6 +51,7 @@ public enum HTTPSError: Error, Hashable, Sendable {
         case .proxy: "the proxy is not reached, or refuses the tunnel: check its address, port and rules"
         case .tls: "TLS failed"
         case .closed: "the connection ended before the answer was complete"
+        case .reset: "the server gave up the request"
         case .notHTTP: "the server does not speak HTTP"
         case .tooLarge: "the server's answer is too large"
         case .timedOut: "the server did not answer in time"

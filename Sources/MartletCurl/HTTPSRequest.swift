@@ -7,6 +7,8 @@ public struct HTTPSRequest: Sendable {
     public var headers: [HTTPSHeader]
     public var body: HTTPSBody?
     public var limits: HTTPSLimits
+    /// Whether a new connection may speak HTTP/2, if the server chooses it; HTTP/1.1 otherwise.
+    public var offersHTTP2 = true
 
     public init(
         url: HTTPSURL, headers: [HTTPSHeader] = [], body: HTTPSBody? = nil, limits: HTTPSLimits = HTTPSLimits()

@@ -13,10 +13,12 @@ struct ResponseHead {
     private var moment: Int64?
 
     /// Takes a header line as libcurl gives it; each answer begins with its status line. Of a header that comes twice
-    /// the last one counts.
+    /// the last one counts; one after the headers is a trailer, which may be there to look like one (RFC 9110 §6.5.1).
     mutating func take(_ line: Span<UInt8>) {
         if begins(line, with: "http/") {
             self = ResponseHead()
+        } else if isComplete {
+            return
         } else if line.count <= 2 {
             isComplete = true
         } else if let value = value(line, of: "content-type:") {

@@ -8,6 +8,8 @@ final class Transfer {
     private let cancellation: HTTPSCancellation
     private let limit: Int
     private var headerCount = 0
+    /// Bytes of the request's body.
+    private var sent: curl_off_t = 0
     private(set) var head = ResponseHead()
     private(set) var body: [UInt8] = []
     /// Why a callback ended it.
@@ -43,8 +45,8 @@ final class Transfer {
     }
 
     fileprivate func take(header line: UnsafeBufferPointer<UInt8>) -> Bool {
-        // What follows the body is no header, and may be there to look like one (RFC 9110 §6.5.1).
         policy?.received()
+        // What follows the body is no header.
         guard body.isEmpty else { return true }
         headerCount += line.count
         guard headerCount <= ResponseHead.maximumSize else { return end(.tooLarge) }
@@ -59,7 +61,12 @@ final class Transfer {
         return true
     }
 
-    fileprivate func goesOn() -> Bool { cancellation.isCancelled ? end(.cancelled) : true }
+    fileprivate func goesOn(_ sent: curl_off_t) -> Bool {
+        // A server of HTTP/2 says of what arrives that it may be followed (RFC 9113 §6.9): no input without end.
+        if sent > self.sent { policy?.received() }
+        self.sent = sent
+        return cancellation.isCancelled ? end(.cancelled) : true
+    }
 
     private func end(_ reason: HTTPSError) -> Bool {
         failure = reason
@@ -90,7 +97,7 @@ private func takesBody(
 private func reportsProgress(
     _ data: UnsafeMutableRawPointer?, _ expected: curl_off_t, _ received: curl_off_t, _ toSend: curl_off_t,
     _ sent: curl_off_t
-) -> Int32 { Transfer.of(data)?.goesOn() == true ? 0 : 1 }
+) -> Int32 { Transfer.of(data)?.goesOn(sent) == true ? 0 : 1 }
 
 private func configures(
     _ handle: UnsafeMutableRawPointer?, _ context: UnsafeMutableRawPointer?, _ data: UnsafeMutableRawPointer?

@@ -17,11 +17,12 @@ import Testing
 
     /// What the program says: of a request to `server`, unless given.
     private func run(
-        _ environment: [String] = [], anchor: String? = nil, path: String = "/a", _ more: [String] = []
+        _ environment: [String] = [], anchor: String? = nil, port: UInt16? = nil, path: String = "/a",
+        _ more: [String] = []
     ) throws -> String {
         let program = Bundle.main.bundleURL.appending(path: "HTTPSProgram").path
         let process = try ChildProcess(
-            "env", environment + [program, anchor ?? authority.rootPath, url(server.port, path)] + more)
+            "env", environment + [program, anchor ?? authority.rootPath, url(port ?? server.port, path)] + more)
         try process.waitForOutput("after: ", seconds: 30)
         try process.waitForSuccess()
         return process.output
@@ -40,6 +41,12 @@ import Testing
         // Bytes of data: four times what the program takes.
         let output = try run(["prlimit", "--data=134217728"], path: path)
         #expect(output.contains("failed: https(MartletCurl.HTTPSError.tooLarge)"), "\(output)")
+    }
+
+    @Test(arguments: HostileFrames.floods)
+    func `frames of HTTP/2 without end need no more memory than their limits`(row: HostileFrames) throws {
+        let hostile = try HTTP2Server(authority, HTTP2Server.Script(row.answer, repeated: row.repeated))
+        #expect(try run(["prlimit", "--data=134217728"], port: hostile.port).contains("failed: "))
     }
 
     // MARK: libcurl missing

@@ -26,7 +26,9 @@ import Testing
             let expected = server.failure == .closed ? nil : server.failure
             #expect(failure == expected.map { .tls($0) } ?? .https(.closed))
         }
-        #expect(!output.contains("secret") && !output.contains("Bearer") && !output.contains("HTTP/1.1\r"))
+        #expect(
+            !output.contains("secret") && !output.contains("Bearer") && !output.contains("HTTP/1.1\r")
+                && !output.contains("PRI *"))
     }
 
     @Test("TLS-01 a good server is spoken to, by name and by address", arguments: ["localhost", "127.0.0.1"])
@@ -102,13 +104,13 @@ import Testing
         #expect(try client.failure(url(server.port, "/a")) == .tls(.certificate(.notYetValid)))
     }
 
-    @Test func `http/1.1 is offered, and nothing else`() throws {
+    @Test func `HTTP/2 is offered, and 1.1 where a server has none`() throws {
         let authority = try TestAuthority()
         let server = try ScriptedTLSServer(authority.server, options: ["-alpn", "http/1.1"])
         defer { server.stop() }
         let client = try Client(trusting: authority)
         _ = try client.failure(url(server.port), limits: HTTPSLimits(total: 2000))
-        try server.waitForOutput("ALPN protocols advertised by the client: http/1.1\n")
+        try server.waitForOutput("ALPN protocols advertised by the client: h2, http/1.1\n")
     }
 
     // MARK: Anchors
