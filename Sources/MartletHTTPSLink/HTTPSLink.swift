@@ -76,6 +76,9 @@ final class HTTPSLink: DrivenLink {
     /// Boot time in milliseconds of the next exchange, if nothing waits.
     private var pollDue: UInt64 = 0
     private var mustConfirm = false
+    /// Not after the server gave up a request by HTTP/2, until the next failure. libcurl 7.88 has no answer then if one
+    /// came before all of the request was sent, as 413 may (RFC 9113 §8.1).
+    private var offersHTTP2 = true
 
     init(_ settings: HTTPSSettings, tls: TLSContext, topics: Topics, waiter: Waiter) {
         self.settings = settings
@@ -162,11 +165,12 @@ final class HTTPSLink: DrivenLink {
                 headersDue = now &+ HTTPSSettings.headerTime
             }
         } catch { return close(LinkFailure(text: error.message.bytes)) }
-        let request = HTTPSRequest(
+        var request = HTTPSRequest(
             url: settings.url, headers: headers, body: HTTPSBody(contentType: "application/cbor", bytes: body),
             limits: HTTPSLimits(
                 body: Exchange.maximumSize, connect: Self.exchangeTime / 2,
                 total: wait * 1000 + Self.exchangeTime, idle: wait + Self.exchangeTime / 2000))
+        request.offersHTTP2 = offersHTTP2
         let connection: HTTPSConnection
         do throws(HTTPSError) {
             if let kept = self.connection {
@@ -213,6 +217,7 @@ final class HTTPSLink: DrivenLink {
             pollDue = now
             return
         case .failure(let failure):
+            offersHTTP2 = failure != .https(.reset)
             return close(ExchangeFailure.describe(failure, wasConnected: phase != .opening))
         }
         if let date = response.date { serverTime = (date, now) }

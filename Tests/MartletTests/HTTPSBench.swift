@@ -40,7 +40,11 @@ final class HTTPSBench: DeviceFolder {
     /// - Parameters:
     ///   - withBroker: the back end is also reached by a broker.
     ///   - notBefore: when the time of the server's certificate begins, in seconds from now.
-    init(_ settings: [String] = ["wait = 2"], withBroker: Bool = false, notBefore: Int64? = nil) throws {
+    ///   - givesUpHTTP2: as `ExchangeServer` takes it.
+    init(
+        _ settings: [String] = ["wait = 2"], withBroker: Bool = false, notBefore: Int64? = nil,
+        givesUpHTTP2: Bool = false
+    ) throws {
         try super.init(TestAuthority())
         let state = state
         let send: @Sendable (Leaf, [UInt8]) -> Void = { leaf, message in
@@ -61,7 +65,9 @@ final class HTTPSBench: DeviceFolder {
         let backEnd = backEnd!
         let now = Int64(Date().timeIntervalSince1970)
         let identity = try notBefore.map { try authority.server(notBefore: now + $0) }
-        server = try ExchangeServer(authority, identity: identity) { Self.answer($0, state, backEnd) }
+        server = try ExchangeServer(authority, identity: identity, givesUpHTTP2: givesUpHTTP2) {
+            Self.answer($0, state, backEnd)
+        }
         try configure(https: settings)
     }
 

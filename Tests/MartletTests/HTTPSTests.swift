@@ -132,6 +132,21 @@ import Testing
         #expect(!bench.logged.contains { $0.contains("not connected") }, "\(bench.logged)")
     }
 
+    @Test func `a server that gives up what comes by HTTP/2 is asked by HTTP/1.1`() throws {
+        let bench = try HTTPSBench(givesUpHTTP2: true)
+        let device = try bench.device()
+        try bench.startResumed(device)
+        #expect(bench.server.output.components(separatedBy: "HTTP/2\n").count == 2)
+        #expect(bench.logged.contains { $0.contains("the server gave up the request") }, "\(bench.logged)")
+        // The connection is lost, and so is that of libcurl's own second try: HTTP/2 is offered again.
+        bench.state.with { $0.scripted = [[], []] }
+        try bench.waitForLog("the connection was lost")
+        try device.report("temperature", 7)
+        _ = try bench.backEnd.waitFor("reading") { bench.backEnd.readings($0).isEmpty ? nil : true }
+        device.stop()
+        #expect(bench.server.output.components(separatedBy: "HTTP/2\n").count == 3)
+    }
+
     @Test(
         "QTA-03 a server that says when to come again is left alone until then",
         arguments: ["429 Too Many Requests", "503 Service Unavailable"])

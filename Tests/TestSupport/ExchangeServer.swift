@@ -23,14 +23,18 @@ public final class ExchangeServer: @unchecked Sendable {  // what changes is gua
     private let lock = NSLock()
     private var isStopping = false
 
-    public init(_ authority: TestAuthority, identity: TestAuthority.Identity? = nil, _ handler: @escaping Handler)
-        throws
-    {
+    /// - Parameter givesUpHTTP2: HTTP/2 is spoken to who offers it, and its requests are given up.
+    public init(
+        _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, givesUpHTTP2: Bool = false,
+        _ handler: @escaping Handler
+    ) throws {
         listener = try LoopbackListener(backlog: 64)
         let files = (identity ?? authority.server).files
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "exchange_server.py").path
         process = try ChildProcess(
-            "python3", [script, files.certificate, files.key, authority.rootPath, "\(listener.port)"])
+            "python3",
+            [script, files.certificate, files.key, authority.rootPath, "\(listener.port)"]
+                + (givesUpHTTP2 ? ["h2"] : []))
         try process.waitForOutput(".\n", seconds: 30)
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("PORT ") } ?? ""
         port = UInt16(line.dropFirst(5).dropLast()) ?? 0
