@@ -54,7 +54,7 @@ enum WebServerFiles {
 
     private static func listeners(_ listen: String, _ port: UInt16) -> String {
         ListenAddress.all(listen).map { address in
-            "        listen \(address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]" : address):\(port) ssl;"
+            "        listen \(address.utf8.contains(UInt8(ascii: ":")) ? "[\(address)]" : address):\(port) ssl http2;"
         }.joined(separator: "\n")
     }
 

@@ -64,7 +64,7 @@ import Testing
         let server = WebServerFiles.configuration(
             directory: "/x", listen: listen, registrar: 1234, https: 1235, isRoot: false)
         for (address, port) in addresses.flatMap({ [($0, 1234), ($0, 1235)] }) {
-            #expect(server.contains(" \(address == "::" ? "[::]" : address):\(port) ssl;\n"))
+            #expect(server.contains(" \(address == "::" ? "[::]" : address):\(port) ssl http2;\n"))
         }
     }
 

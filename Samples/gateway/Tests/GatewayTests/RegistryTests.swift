@@ -96,8 +96,8 @@ import Testing
         let text = WebServerFiles.configuration(
             directory: #"/a "b"\c"#, listen: "::", registrar: 8443, https: 8444, isRoot: true)
         for line in [
-            #"working_directory "/a \"b\"\\c";"#, "listen [::]:8443 ssl;", "ssl_verify_client optional_no_ca;",
-            "listen [::]:8444 ssl;", "ssl_verify_client on;",
+            #"working_directory "/a \"b\"\\c";"#, "listen [::]:8443 ssl http2;", "ssl_verify_client optional_no_ca;",
+            "listen [::]:8444 ssl http2;", "ssl_verify_client on;",
             "proxy_set_header Martlet-Client-Certificate $device_certificate;",
             "client_max_body_size 64k;", "user root;",
             "proxy_pass_request_headers off;", "ssl_protocols TLSv1.2 TLSv1.3;",
