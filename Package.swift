@@ -126,7 +126,9 @@ let package = Package(
                 "MartletINI", "MartletMessages", "MartletSession", "MartletEnrolment",
             ]),
         library("MartletAsync", ["Martlet"]),
-        library("MartletC", ["CMartlet", "Martlet", "MartletPosix", "MartletMessages", "MartletSenML"]),
+        library(
+            "MartletC",
+            ["CMartlet", "Martlet", "MartletHTTPSLink", "MartletPosix", "MartletMessages", "MartletSenML"]),
         library(
             "MartletController",
             [

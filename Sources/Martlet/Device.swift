@@ -83,11 +83,12 @@ public final class Device: Sendable {
 
     /// The same, with names that are made at run time.
     package init(
-        configuration path: String, programName: [UInt8], programVersion: [UInt8], logLevel: LogLevel, log: Log?
+        configuration path: String, programName: [UInt8], programVersion: [UInt8], https: HTTPSSupport,
+        logLevel: LogLevel, log: Log?
     ) throws(MartletError) {
         core = try DeviceCore(
             Configuration(path: path), program: Birth.Software(name: programName, version: programVersion),
-            logLevel: logLevel, log: log)
+            https: https, logLevel: logLevel, log: log)
     }
 
     deinit { core.stop(flushing: 0) }
@@ -197,7 +198,7 @@ public final class Device: Sendable {
     /// What the device is doing.
     public struct Status: Sendable {
         public var connection = ConnectionState.disconnected
-        /// Messages that the broker has not acknowledged.
+        /// Messages that the broker, or the HTTPS server, has not acknowledged.
         public var waitingMessages = 0
         /// Readings that `report` refused with `full`.
         public var droppedReadings: UInt64 = 0

@@ -2,6 +2,7 @@
 
 public import CMartlet
 internal import Martlet
+internal import MartletHTTPSLink
 internal import MartletMessages
 internal import MartletSenML
 
@@ -30,7 +31,10 @@ public func martlet_open(
 
 private func open(_ path: String, _ pointer: UnsafePointer<martlet_options>?) throws(Failure) -> Session {
     guard let pointer else {
-        return Session(try passing { () throws(MartletError) in try Device(configuration: path) }, log: nil)
+        return Session(
+            try passing { () throws(MartletError) in
+                try Device(configuration: path, https: .libcurl)
+            }, log: nil)
     }
     try requireSize(pointer.pointee.size, MemoryLayout<martlet_options>.size)
     let options = pointer.pointee
@@ -42,7 +46,7 @@ private func open(_ path: String, _ pointer: UnsafePointer<martlet_options>?) th
     if options.program == nil && options.program_version == nil {
         return Session(
             try passing { () throws(MartletError) in
-                try Device(configuration: path, logLevel: level, log: write)
+                try Device(configuration: path, https: .libcurl, logLevel: level, log: write)
             }, log: log)
     }
     let program = try [UInt8](name(options.program, limit: maximumProgram))
@@ -50,7 +54,8 @@ private func open(_ path: String, _ pointer: UnsafePointer<martlet_options>?) th
     return Session(
         try passing { () throws(MartletError) in
             try Device(
-                configuration: path, programName: program, programVersion: version, logLevel: level, log: write)
+                configuration: path, programName: program, programVersion: version, https: .libcurl, logLevel: level,
+                log: write)
         }, log: log)
 }
 

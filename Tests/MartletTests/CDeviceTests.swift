@@ -6,6 +6,7 @@ import Martlet
 import MartletController
 import MartletMessages
 import MartletPosix
+import TestSupport
 import Testing
 
 /// The C interface with a real broker and back end. What needs neither is tested in C.
@@ -30,20 +31,28 @@ import Testing
         _ = user.map { Unmanaged<Callback>.fromOpaque($0).takeUnretainedValue().run(nil) }
     }
 
-    /// Opens the bench's device; it logs to the bench.
-    func open(_ bench: Bench) -> OpaquePointer? {
+    /// Opens the device of a folder; it logs to there.
+    func open(_ folder: DeviceFolder, program: String? = nil) -> OpaquePointer? {
         var options = martlet_options()
         options.size = MemoryLayout<martlet_options>.size
         options.log_level = Int32(MARTLET_LOG_DEBUG)
-        options.user = Unmanaged.passUnretained(bench).toOpaque()
+        options.user = Unmanaged.passUnretained(folder).toOpaque()
         options.log = { level, line, user in
             guard let line, let user else { return }
-            let log = Unmanaged<Bench>.fromOpaque(user).takeUnretainedValue().log
+            let log = Unmanaged<DeviceFolder>.fromOpaque(user).takeUnretainedValue().log
             log.with { $0.append("\(level): \(String(cString: line))") }
             log.notify()
         }
         var device: OpaquePointer?
-        expect(martlet_open(bench.configuration, &options, &device))
+        guard let program else {
+            expect(martlet_open(folder.configuration, &options, &device))
+            return device
+        }
+        program.withCString { name in
+            options.program = name
+            options.program_version = name
+            expect(martlet_open(folder.configuration, &options, &device))
+        }
         return device
     }
 
@@ -248,6 +257,49 @@ import Testing
         #expect(calls.with { $0 } == (isIdempotent ? 2 : 1))
         expect(martlet_close(handle.device, 0))
         withExtendedLifetime(callback) {}
+    }
+
+    @Test(
+        "NET-01 with [https] a device in C has a way without a broker, and another beside it, however it is opened",
+        arguments: [nil, "agent"])
+    func https(program: String?) throws {
+        let bench = try HTTPSBench(["wait = 2", "failover = 1"], withBroker: program != nil)
+        let calls = Guarded(0)
+        let callback = Callback { call in
+            calls.with { $0 += 1 }
+            expect(martlet_call_add_integer(call, 42))
+            return 0
+        }
+        let device = open(bench, program: program)
+        expect(martlet_on_command(device, "count", nil, 0, Self.handler, callback.user))
+        expect(martlet_start(device))
+        try bench.waitForLog("resumed this run")
+        #expect(bench.state.with { $0.requests.isEmpty } == (program != nil))
+        bench.proxy?.refusing = true
+        bench.proxy?.cut()
+        _ = try bench.waitFor("exchange") { $0.requests.isEmpty ? nil : true }
+        let command = try bench.backEnd.command("count")
+        let receipt = try bench.backEnd.receipt(for: command)
+        #expect(receipt.outcome == .done && receipt.results == [.integer(42)])
+        expect(martlet_report_number(device, "temperature", 21.5, "Cel", Int32(MARTLET_LANE_NORMAL), 1))
+        _ = try bench.backEnd.waitFor("reading") { bench.backEnd.readings($0).first }
+        #expect(isConnected(device))
+        expect(martlet_close(device, 5))
+        #expect(calls.with { $0 } == 1)
+        #expect(bench.backEnd.state.with { $0.refused }.isEmpty && bench.state.with { $0.faults } == [])
+        withExtendedLifetime(callback) {}
+    }
+
+    @Test func `without options there is HTTPS as well, and a bad line of it is named`() throws {
+        let bench = try HTTPSBench()
+        var device: OpaquePointer?
+        expect(martlet_open(bench.configuration, nil, &device))
+        expect(martlet_start(device))
+        _ = try bench.waitFor("exchange") { $0.requests.isEmpty ? nil : true }
+        expect(martlet_close(device, 0))
+        try bench.configure(https: ["wait = 51"])
+        expect(martlet_open(bench.configuration, nil, &device), MARTLET_ERROR_CONFIGURATION)
+        #expect(text.hasSuffix(": wait is an integer from 0 to 50"), "\(text)")
     }
 
     @Test("CAPI-02 a log callback may close its device, and is not called any longer")

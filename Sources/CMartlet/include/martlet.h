@@ -14,8 +14,9 @@
 /// stated for them and one. Nothing is kept after the call, but handlers, callbacks and their `user` pointers.
 ///
 /// Threads. Every function may be called from any thread at any time, martlet_close too. None waits for the network
-/// but martlet_close. The library starts one thread for network and disk, and one for command handlers (more if
-/// they hang) unless martlet_fd was called; all leave signals to the program's threads. libmosquitto makes the process ignore SIGPIPE.
+/// but martlet_close. The library starts one thread for network and disk, one for command handlers (more if they
+/// hang) unless martlet_fd was called, and one for each exchange over HTTPS; all leave signals to the program's threads.
+/// libmosquitto makes the process ignore SIGPIPE.
 /// After fork() without exec(), the child must not call this library.
 
 #ifndef MARTLET_H
@@ -90,6 +91,10 @@ typedef struct martlet_options {
 /// Reads a configuration file (its keys are documented at Device in Sources/Martlet/Device.swift) and everything that
 /// it names, and takes the state directory; connects to nothing yet. `path`: UTF-8, at most 4,095 bytes. `options` may
 /// be NULL. Close what was opened. At most 256 devices are open at a time.
+///
+/// With [https] in it a device sends and gets the same by HTTPS: instead of the broker, or as long as that cannot be
+/// reached. libcurl.so.4 is loaded when HTTPS is first needed, which may be never; if there is none, attempts to connect
+/// by HTTPS fail, and `log` is told why.
 ///
 /// CONFIGURATION, FILE, IDENTITY, STATE, SYSTEM; ARGUMENT; UNSUPPORTED for `options` of a newer header, and for a
 /// 257th device.
@@ -198,7 +203,7 @@ typedef struct martlet_device_status {
     size_t size;
     /// MARTLET_DISCONNECTED, …
     int32_t connection;
-    /// Messages that the broker has not acknowledged.
+    /// Messages that the broker, or the HTTPS server, has not acknowledged.
     uint64_t waiting_messages;
     /// Readings that were refused with MARTLET_ERROR_FULL.
     uint64_t dropped_readings;
@@ -209,14 +214,16 @@ typedef struct martlet_device_status {
 /// HANDLE, ARGUMENT; UNSUPPORTED for a status of a newer header.
 int32_t martlet_status(martlet_device *device, martlet_device_status *status);
 
-/// Sends what waits, for at most `flush_seconds` and only while there is a connection, says goodbye, ends the threads
-/// and gives the handle back, whatever happens. What could not be sent is in the spool, and the next run sends it.
+/// Sends what waits, for at most `flush_seconds` and only while there is a connection, says goodbye (1 second at most,
+/// over HTTPS 4), ends the threads and gives the handle back, whatever happens. What could not be sent is in the spool,
+/// and the next run sends it.
 ///
-/// It waits for all handlers and a log callback that run, however long they take, and for the system's resolver if that is looking for the broker.
+/// It waits for all handlers and a log callback that run, however long they take, and for the system's resolver if that
+/// is looking for the broker.
 /// When it returns, no handler and no log callback of the device runs or will run, but the one that called it. Called
 /// from the log callback on the network thread, it returns before that thread has ended: the state directory is free
-/// after at most `flush_seconds` and a second more; the process should live as long. Called while another thread is in
-/// martlet_start, it returns before that has given up, with WRONG_STATE.
+/// after at most `flush_seconds` and a second more, over HTTPS five; the process should live as long. Called while
+/// another thread is in martlet_start, it returns before that has given up, with WRONG_STATE.
 ///
 /// HANDLE, also while another thread closes the device.
 int32_t martlet_close(martlet_device *device, uint32_t flush_seconds);
