@@ -3,7 +3,8 @@
 import Dispatch
 public import Martlet
 
-/// The device for programs with Swift concurrency. Full Swift only: boards have no concurrency runtime.
+/// The device for programs with Swift concurrency. Full Swift only: boards have no concurrency runtime. It is opened as
+/// without, also for HTTPS: `Device(configuration:https:)` with `.libcurl` of `MartletHTTPSLink`.
 extension Device {
     /// The connection's states, beginning with the present one, until the task that iterates is cancelled. Takes the place of `onConnectionChange`: ask for it once, before `start`.
     public func connectionStates() -> AsyncStream<ConnectionState> {

@@ -30,4 +30,29 @@ import Testing
             await device.stopped()
         }
     }
+
+    @Test func `over HTTPS it is the same`() async {
+        await #expect(processExitsWith: .success) {
+            let bench = try HTTPSBench()
+            let device = try bench.device()
+            try device.onCommand("wait-a-little", [.integer(0...100)]) { call async in
+                try? await Task.sleep(for: .milliseconds(call.integer(0)))
+                return .doneWith([.integer(call.integer(0))])
+            }
+            let states = device.connectionStates()
+            try device.start()
+            var seen: [ConnectionState] = []
+            for await state in states {
+                seen.append(state)
+                if state == .connected { break }
+            }
+            try #require(seen == [.disconnected, .connecting, .connected])
+            try bench.waitForLog("resumed this run")
+            let command = try bench.backEnd.command("wait-a-little", [.integer(20)])
+            let receipt = try bench.backEnd.receipt(for: command)
+            try #require(receipt.outcome == .done && receipt.results == [.integer(20)])
+            await device.stopped()
+            try #require(bench.backEnd.state.with { $0.presences.map(\.isOnline) } == [true, false])
+        }
+    }
 }
