@@ -146,7 +146,8 @@ let package = Package(
         .executableTarget(
             name: "MartletTool",
             dependencies: [
-                "CTool", "Martlet", "MartletPosix", "MartletOpenSSL", "MartletMosquitto", "MartletCurl", "MartletHTTPS",
+                "CTool", "Martlet", "MartletHTTPSLink", "MartletPosix", "MartletOpenSSL", "MartletMosquitto",
+                "MartletCurl", "MartletHTTPS",
                 "MartletAdapters", "MartletCOSE", "MartletEnvelope", "MartletMessages", "MartletSession", "MartletDNS",
                 "MartletDiscovery", "MartletAnnouncer", "MartletEnrolment", "MartletINI",
             ],
@@ -200,7 +201,8 @@ let package = Package(
         tests(
             "MartletToolTests",
             [
-                "MartletTool", "Martlet", "MartletController", "MartletCOSE", "MartletOpenSSL", "MartletPosix",
+                "MartletTool", "Martlet", "MartletHTTPSLink", "MartletController", "MartletCOSE", "MartletOpenSSL",
+                "MartletPosix",
                 "MartletDNS", "MartletDiscovery", "MartletEnrolment", "MartletAdapters", "MartletEnvelope",
                 "MartletMessages", "TestSupport",
             ]),

@@ -3,6 +3,7 @@
 internal import Martlet
 internal import MartletCurl
 internal import MartletHTTPS
+internal import MartletMessages
 internal import MartletOpenSSL
 internal import MartletSession
 
@@ -45,8 +46,18 @@ enum ExchangeFailure {
         return LinkFailure(text: FailureText.numbered(text, UInt64(clamping: response.status)).text, pause: pause)
     }
 
+    static let noExchange: StaticString = "the server's answer is no exchange: check url in [https]"
+
+    /// What a response of status 200 holds, with a code for each message of the request; nil if it is no such thing.
+    static func answer(in response: HTTPSResponse, codes: Int) -> Exchange.Answer? {
+        guard isCBOR(response.contentType), let answer = try? Exchange.Answer(decoding: response.body.span),
+            answer.codes.count == codes
+        else { return nil }
+        return answer
+    }
+
     /// Whether it is `application/cbor`, with whatever parameters.
-    static func isCBOR(_ contentType: [UInt8]) -> Bool {
+    private static func isCBOR(_ contentType: [UInt8]) -> Bool {
         let wanted: StaticString = "application/cbor"
         guard contentType.count >= wanted.utf8CodeUnitCount else { return false }
         for index in 0..<wanted.utf8CodeUnitCount {

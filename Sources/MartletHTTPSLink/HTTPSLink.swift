@@ -19,8 +19,6 @@ final class HTTPSLink: DrivenLink {
     static let pollInterval: UInt64 = 10_000
     /// Milliseconds that the device has for its receipts, once messages came, before it asks again.
     static let answerTime: UInt64 = 1000
-    /// Milliseconds for an exchange that is not held.
-    static let exchangeTime: UInt32 = 30_000
 
     /// A message that waits for an exchange, or is in one.
     final class Outgoing {
@@ -165,11 +163,7 @@ final class HTTPSLink: DrivenLink {
                 headersDue = now &+ HTTPSSettings.headerTime
             }
         } catch { return close(LinkFailure(text: error.message.bytes)) }
-        var request = HTTPSRequest(
-            url: settings.url, headers: headers, body: HTTPSBody(contentType: "application/cbor", bytes: body),
-            limits: HTTPSLimits(
-                body: Exchange.maximumSize, connect: Self.exchangeTime / 2,
-                total: wait * 1000 + Self.exchangeTime, idle: wait + Self.exchangeTime / 2000))
+        var request = settings.request(body, headers, wait: wait)
         request.offersHTTP2 = offersHTTP2
         let connection: HTTPSConnection
         do throws(HTTPSError) {
@@ -223,9 +217,9 @@ final class HTTPSLink: DrivenLink {
         if let date = response.date { serverTime = (date, now) }
         if response.status == 413, shrink() { return }
         guard response.status == 200 else { return close(ExchangeFailure.describe(response)) }
-        guard ExchangeFailure.isCBOR(response.contentType),
-            let answer = try? Exchange.Answer(decoding: response.body.span), answer.codes.count == sent.count
-        else { return close(LinkFailure("the server's answer is no exchange: check url in [https]")) }
+        guard let answer = ExchangeFailure.answer(in: response, codes: sent.count) else {
+            return close(LinkFailure(ExchangeFailure.noExchange))
+        }
         // The engine knows whether the certificate was accepted as "not yet valid": it must not change behind its back.
         if phase == .opening {
             moment.acceptsNotYetValid = tls.provisional

@@ -3,6 +3,7 @@
 internal import Martlet
 internal import MartletCurl
 internal import MartletINI
+internal import MartletMessages
 internal import MartletOpenSSL
 internal import MartletPosix
 internal import MartletSession
@@ -27,7 +28,14 @@ final class HTTPSSettings {
     private let apiKey: String
     private let token: DeviceToken?
 
-    init(_ section: INISection, _ configuration: Configuration, _ identity: Identity) throws(MartletError) {
+    /// - Parameters:
+    ///   - anchors: those of the device, for a section that names none.
+    ///   - chain: the device's certificate, leaf first.
+    ///   - key: its key.
+    init(
+        _ section: INISection, _ configuration: Configuration, anchors own: [Certificate], chain: [Certificate],
+        key: PrivateKey
+    ) throws(MartletError) {
         var text: [UInt8] = []
         var (line, wait, anchorFile) = (section.line, UInt32(20), "")
         var (bearer, apiKey, failover) = ("", "", Int64(120))
@@ -75,7 +83,7 @@ final class HTTPSSettings {
             throw configuration.fault(line) { $0.text("not the URL of a server: https://HOST[:PORT][/PATH]") }
         }
         if anchorFile.isEmpty {
-            anchors = identity.anchors
+            anchors = own
             self.anchorFile = configuration.anchors
         } else {
             anchors = try Identity.certificates(anchorFile)
@@ -87,8 +95,8 @@ final class HTTPSSettings {
         self.bearer = bearer
         self.apiKey = apiKey
         do throws(OpenSSLError) {
-            let name = identity.chain.first?.uris.first ?? []
-            token = audience.isEmpty ? nil : try DeviceToken(identity.key, name: name, audience: audience)
+            let name = chain.first?.uris.first ?? []
+            token = audience.isEmpty ? nil : try DeviceToken(key, name: name, audience: audience)
         } catch { throw MartletError(.system, "OpenSSL has no SHA-256") }
         // What is missing is told at once, and not by the first connection.
         _ = try headers(0)
@@ -112,6 +120,18 @@ final class HTTPSSettings {
         }
         if !apiKey.isEmpty { headers.append(HTTPSHeader(name: "X-API-Key", value: try Self.secret(apiKey))) }
         return headers
+    }
+
+    /// Milliseconds for an exchange that is not held.
+    private static let exchangeTime: UInt32 = 30_000
+
+    /// A request for an exchange that may be held for so many seconds.
+    func request(_ body: [UInt8], _ headers: [HTTPSHeader], wait: UInt32) -> HTTPSRequest {
+        HTTPSRequest(
+            url: url, headers: headers, body: HTTPSBody(contentType: "application/cbor", bytes: body),
+            limits: HTTPSLimits(
+                body: Exchange.maximumSize, connect: Self.exchangeTime / 2, total: wait * 1000 + Self.exchangeTime,
+                idle: wait + Self.exchangeTime / 2000))
     }
 
     /// The one line of a 0600 file in a 0700 directory.

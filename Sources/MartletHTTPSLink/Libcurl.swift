@@ -11,7 +11,8 @@ extension HTTPSSupport {
         guard let section = configuration.https else {
             throw MartletError(.configuration, "no [https]")
         }
-        let settings = try HTTPSSettings(section, configuration, identity)
+        let settings = try HTTPSSettings(
+            section, configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key)
         let (prefix, id) = (configuration.prefix, configuration.id)
         guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")

@@ -12,11 +12,8 @@ import MartletSession
 /// it has: it takes the place of the device's own connection, if there is one, and of its session. A device that runs
 /// comes back and begins a new one.
 ///
-/// What it throws is `negative` if the broker, verified, refused this credential or what it may do, and `system` for all
-/// that may pass.
-///
 /// Used by one thread. Ends with the object.
-final class BrokerConnection {
+final class BrokerConnection: BackEndConnection {
     /// Milliseconds from the first address until CONNACK, and from a message until PUBACK.
     static let patience: UInt64 = 30_000
 
@@ -24,7 +21,6 @@ final class BrokerConnection {
     private static let judgements: [UInt8] = [1, 2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C]
 
     let topics: Topics
-    /// The URN in the certificate that is shown.
     let issuer: [UInt8]
     private let tls: TLSContext
     private let waiter: Waiter
@@ -49,9 +45,6 @@ final class BrokerConnection {
             throw Failure(.usage, "the topic prefix or the device id is not valid")
         }
         self.topics = topics
-        if configuration.host.isEmpty {
-            throw Failure(.usage, "the configuration names no broker, which this needs: add host to [mqtt]")
-        }
         issuer = chain.first?.uris.first ?? []
         do throws(OpenSSLError) {
             tls = try TLSContext(serverName: configuration.host, anchors: anchors, chain: chain, key: key)
@@ -66,9 +59,7 @@ final class BrokerConnection {
 
     deinit { connection?.abort() }
 
-    /// Sends a message and returns when the broker has taken it. It stays with the broker if `retained`; an empty one
-    /// clears what is there.
-    func publish(_ leaf: Leaf, _ payload: [UInt8], retained: Bool = false) throws(Failure) {
+    func publish(_ leaf: Leaf, _ payload: [UInt8], retained: Bool) throws(Failure) {
         answer = nil
         let id: Int32
         do throws(MosquittoError) {
@@ -77,15 +68,7 @@ final class BrokerConnection {
             id = try connection.publish(topic: topic.span, payload: payload.span, retained: retained)
         } catch { throw failure ?? Failure(.negative, "the broker takes no messages of this kind or size") }
         try drive(until: SystemClock.bootMilliseconds() + Self.patience) { self.answer?.id == id }
-        switch answer?.code {
-        case 0x00: return
-        // Nobody hears of it, but what it cleared is cleared.
-        case 0x10 where retained: return
-        case 0x10: throw Failure(.system, "the broker has nobody to give the message to: is the back end running?")
-        case 0x87: throw Failure(.negative, "the broker does not let this device send the message")
-        case let code:
-            throw Failure(.system, "the broker refused the message, code ", [UInt8](decimal: UInt32(code ?? 0)))
-        }
+        try BackEnd.judge(answer?.code ?? 0xFF, of: "the broker", retained: retained)
     }
 
     /// Says goodbye. What was sent has been taken.

@@ -7,8 +7,9 @@ enum Renew {
 
         Gets the device its next certificate from the registrar (EST) that [enrolment] in DIR/martlet.conf names, for a new
         key, which the old one announces to the back end. The new credential takes the place of the old one only after the
-        broker has accepted it; the device takes it at its next start. It may run meanwhile; many brokers drop its
-        connection for the try, and it comes back by itself.
+        broker has accepted it, or, where there is no broker or it cannot be reached, the server that [https] names. The
+        device takes it at its next start. It may run meanwhile; many brokers drop its connection for the try, and it comes
+        back by itself.
 
         Renewal is due when 60 to 70 % of the certificate's time are over: let a timer run this, and restart the device when
         it ends with 0.
@@ -24,7 +25,7 @@ enum Renew {
           --json           one JSON object a line
           --help           print this and exit
 
-        Exit status: 0 a new credential is in place, 1 registrar or broker refused, or what they sent was refused, 2 wrong
+        Exit status: 0 a new credential is in place, 1 registrar, broker or server refused, or what they sent was refused, 2 wrong
         usage or configuration, 3 the system or the network failed, 4 the registrar has not decided yet: run it again, 5 it
         is not due.
 

@@ -10,7 +10,7 @@ import MartletOpenSSL
 struct Renewer {
     /// The most authorities that are kept.
     static let maximumAnchors = 8
-    /// How often the broker is asked, and seconds between: it may learn of a device a moment after the registrar did.
+    /// How often the back end is asked, and seconds between: it may learn of a device a moment after the registrar did.
     static let tries = 3
     static let pause: UInt32 = 2
 
@@ -200,14 +200,14 @@ struct Renewer {
         return result
     }
 
-    // MARK: The broker
+    // MARK: The back end
 
-    /// Tries the next credential at the broker, and only then lets it take the place of the one before. What the broker
-    /// refuses is erased, so that the next run asks for another one.
+    /// Tries the next credential at the broker, or by HTTPS, and only then lets it take the place of the one before. What
+    /// is refused is erased, so that the next run asks for another one.
     private func install(_ next: Credential, trusting anchors: [Certificate]) throws(Failure) -> Status {
         // Its key is in next.pem.
         try directory.erase(DeviceFiles.nextKey)
-        tell("try", "tries the new certificate at the broker")
+        tell("try", "tries the new certificate at the back end")
         var count = 1
         while true {
             do throws(Failure) {
@@ -229,13 +229,13 @@ struct Renewer {
     }
 
     private func tryOut(_ next: Credential, _ anchors: [Certificate]) throws(Failure) {
-        let broker = try BrokerConnection(
-            settings.configuration, anchors: anchors, chain: next.chain, key: next.key)
+        let backEnd = BackEnd(
+            configuration: settings.configuration, anchors: anchors, chain: next.chain, key: next.key, tell: tell)
         let spki = next.key.publicKey.spki
-        if spki != current.key.publicKey.spki {
-            try Notice.send(Event.nextKey(try digest(spki)), signedBy: current.key, over: broker)
+        let event = spki == current.key.publicKey.spki ? nil : Event.nextKey(try digest(spki))
+        try backEnd.speak { (way) throws(Failure) in
+            if let event { try Notice.send(event, signedBy: current.key, over: way) }
         }
-        broker.close()
     }
 
     private func digest(_ bytes: [UInt8]) throws(Failure) -> Digest {

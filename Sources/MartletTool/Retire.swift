@@ -9,13 +9,14 @@ enum Retire {
         usage: martlet retire --directory DIR --id ID [--without-notice] [--json]
 
         Ends the life of a device for its owner. Says so to the back end, signed by the device's key, and clears what the
-        broker keeps of it; then overwrites and removes its keys and that of its journal, and removes certificates,
-        authorities, journal and martlet.conf. After that the directory can be onboarded anew, with a label of the same
-        owner or of another one; a factory.pem stays.
+        broker keeps of it; then overwrites and removes its keys, that of its journal, and what [https] shows; and removes
+        certificates, authorities, journal and martlet.conf. After that the directory can be onboarded anew, with a label
+        of the same owner or of another one; a factory.pem stays.
 
-        Stop the device before. If the broker does not take the message, nothing is erased. The back end can verify it if
-        the device has run with its present key. Whatever cuts it short after that: no device starts with what is left,
-        and the same command ends it.
+        Stop the device before. The message goes to the broker, and with [https] in martlet.conf by HTTPS where there is no
+        broker or it cannot be reached. If neither takes it, nothing is erased. The back end can verify it if the device
+        has run with its present key. Whatever cuts it short after that: no device starts with what is left, and the same
+        command ends it.
 
           --directory DIR    where martlet.conf is
           --id ID            the device's id, so that nobody retires another one by accident
@@ -23,7 +24,7 @@ enum Retire {
           --json             one JSON object a line
           --help             print this and exit
 
-        Exit status: 0 the device is retired, 1 the broker refused, 2 wrong usage or another device's id, 3 the system or
+        Exit status: 0 the device is retired, 1 broker or server refused, 2 wrong usage or another device's id, 3 the system or
         the network failed, or the device runs, 5 there is no device.
 
         """
@@ -68,8 +69,9 @@ enum Retire {
     }
 
     private static func run(_ options: Options) throws(Failure) {
+        let isJSON = options.isJSON
         func tell(_ step: StaticString, _ text: StaticString, _ detail: [UInt8] = []) {
-            Output.tell(step, text, detail, isJSON: options.isJSON)
+            Output.tell(step, text, detail, isJSON: isJSON)
         }
         let retirement = try Retirement(options.directory)
         try retirement.require(options.id)
@@ -78,7 +80,7 @@ enum Retire {
         } else {
             if !options.isSilent {
                 let configuration = try retirement.requireConfiguration()
-                do throws(Failure) { try notify(configuration) } catch {
+                do throws(Failure) { try notify(configuration, tell) } catch {
                     throw Failure(
                         error.status, "", error.text, "; where the back end knows, or cannot be told: --without-notice")
                 }
@@ -91,14 +93,18 @@ enum Retire {
         tell("done", "retired; the directory can be onboarded anew:", options.directory)
     }
 
-    private static func notify(_ configuration: Configuration) throws(Failure) {
+    private static func notify(
+        _ configuration: Configuration, _ tell: @escaping (StaticString, StaticString, [UInt8]) -> Void
+    ) throws(Failure) {
         let identity = try Identity(configuration)
-        let broker = try BrokerConnection(
-            configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key)
-        // An empty message takes the place of what the broker keeps. First, since the back end bars the device at once.
-        try broker.publish(.signed(.birth), [], retained: true)
-        try broker.publish(.presence, [], retained: true)
-        try Notice.send(.decommission, Decommission.payload, signedBy: identity.key, over: broker)
-        broker.close()
+        let backEnd = BackEnd(
+            configuration: configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key,
+            tell: tell)
+        try backEnd.speak { (way) throws(Failure) in
+            // An empty message takes the place of what the broker keeps. First, since the back end bars the device at once.
+            try way.publish(.signed(.birth), [], retained: true)
+            try way.publish(.presence, [], retained: true)
+            try Notice.send(.decommission, Decommission.payload, signedBy: identity.key, over: way)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 import Martlet
 import MartletEnrolment
+import MartletINI
 import MartletPosix
 
 /// What a device has in its directories, and how it ends. This process has locked all of it.
@@ -100,8 +101,11 @@ struct Retirement {
             try overwrite(certificate, in: home)
         }
         for place in places { try eraseJournal(in: place) }
+        for file in https(["bearer", "api-key"]) {
+            if let name = name(at: file) { try overwrite(name, in: home) }
+        }
         try remove(DeviceFiles.anchors)
-        for file in [configuration?.anchors ?? "", configuration?.document ?? ""] {
+        for file in [configuration?.anchors ?? "", configuration?.document ?? ""] + https(["ca"]) {
             if let name = name(at: file) { try remove(name) }
         }
         try remove(DeviceFiles.configuration)
@@ -109,6 +113,13 @@ struct Retirement {
         var left: [[UInt8]] = []
         for place in places { try left += others(in: place) }
         return left
+    }
+
+    /// The files that these keys of `[https]` name.
+    private func https(_ keys: [StaticString]) -> [String] {
+        guard let configuration, let section = configuration.https else { return [] }
+        return section.entries.filter { entry in keys.contains { entry.hasKey($0) } }
+            .map { configuration.path($0.value) }
     }
 
     private var places: [Place] { [home] + (outpost.map { [$0] } ?? []) }

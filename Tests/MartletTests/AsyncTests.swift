@@ -3,6 +3,7 @@
 import Martlet
 import MartletAsync
 import MartletMessages
+import MartletPosix
 import Testing
 
 /// In a process of their own: the other tests, which wait by blocking, leave no thread for a task of a handler.

@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletHTTPSLink
 import MartletOpenSSL
 import TestSupport
 import Testing
@@ -153,7 +154,7 @@ final class Plant {
     /// The SDK takes the directory as it is.
     func expectUsable(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(throws: Never.self, comment, sourceLocation: sourceLocation) {
-            try Device(configuration: directory.appending(path: "martlet.conf").path).stop()
+            try Device(configuration: directory.appending(path: "martlet.conf").path, https: .libcurl).stop()
         }
     }
 

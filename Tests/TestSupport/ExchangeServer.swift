@@ -51,7 +51,7 @@ public final class ExchangeServer: @unchecked Sendable {  // what changes is gua
         process.stop()
     }
 
-    /// `CONNECTION NAME resumed=…` for each connection, `ENDED …` for those that went wrong.
+    /// `CONNECTION NAME resumed=… certificate=…` for each connection, `ENDED …` for those that went wrong.
     public var output: String { process.output }
 
     /// An answer with a length.

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS for a test that answers itself: exchange_server.py CERTIFICATE KEY CLIENT-CA PORT [h2]
 
-Prints its port, and each connection with the client's common name. For each request it connects to 127.0.0.1:PORT, says
-that name, a line feed, the request as it came, and that this is all. What it gets until that connection ends goes to the
+Prints its port, and each connection with the client's common name and certificate (SHA-256). For each request it
+connects to 127.0.0.1:PORT, says that name, a line feed, the request as it came, and that this is all. What it gets until that connection ends goes to the
 client as it is; nothing at all ends the client's connection. With `h2` HTTP/2 is spoken to who offers it: each request
 is given up.
 """
 
+import hashlib
 import socket
 import ssl
 import sys
@@ -53,7 +54,8 @@ def handle(raw, context, port):
     try:
         connection = context.wrap_socket(raw, server_side=True)
         name = dict(pair[0] for pair in connection.getpeercert()["subject"])["commonName"]
-        print(f"CONNECTION {name} resumed={connection.session_reused}", flush=True)
+        certificate = hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest()
+        print(f"CONNECTION {name} resumed={connection.session_reused} certificate={certificate}", flush=True)
         if connection.selected_alpn_protocol() == "h2":
             print("HTTP/2", flush=True)
             give_up(connection)

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Martlet
+internal import MartletCurl
+internal import MartletHTTPS
+internal import MartletINI
+package import MartletMessages
+package import MartletOpenSSL
+internal import MartletPosix
+internal import MartletSession
+
+/// Exchanges of who speaks for a device beside its program; each waits for its answer. What the back end has for the
+/// device stays there, since no mark is repeated.
+///
+/// Used by one thread.
+package final class ExchangeConnection {
+    package struct Failure: Error {
+        /// Where, and why.
+        package let text: [UInt8]
+        /// Whether the server, verified, refused the certificate, or what it was shown beside it.
+        package let isRefusal: Bool
+    }
+
+    /// The URN in the certificate that is shown.
+    package let issuer: [UInt8]
+    private let settings: HTTPSSettings
+    private let tls: TLSContext
+    private var https: VerifiedHTTPS?
+    /// Whether the server has answered.
+    private var isConnected = false
+    /// The clock of the verified server at its last answer, in seconds since 1970.
+    private var serverTime: Int64?
+
+    /// - Parameters:
+    ///   - configuration: says by `[https]` where the server is.
+    ///   - anchors: the only authorities that its certificate may come from, unless `[https]` names others.
+    ///   - chain: the certificate to show, leaf first.
+    ///   - key: its key.
+    package init(
+        _ configuration: Configuration, anchors: [Certificate], chain: [Certificate], key: PrivateKey
+    ) throws(MartletError) {
+        guard let section = configuration.https else { throw MartletError(.configuration, "no [https]") }
+        let settings = try HTTPSSettings(section, configuration, anchors: anchors, chain: chain, key: key)
+        do throws(OpenSSLError) {
+            tls = try TLSContext(serverName: settings.url.host, anchors: settings.anchors, chain: chain, key: key)
+        } catch {
+            throw configuration.fault(section.line) {
+                $0.text("TLS cannot be set up with this key, these certificates, and the server's name ")
+                $0.untrusted(settings.url.host)
+            }
+        }
+        self.settings = settings
+        issuer = chain.first?.uris.first ?? []
+    }
+
+    /// The code that the back end gives a message. Without one it is 0, and tells that the server takes the certificate.
+    package func send(_ message: Exchange.Message?) throws(Failure) -> UInt8 {
+        let messages = message.map { [$0] } ?? []
+        guard let body = Exchange.Request(wait: 0, messages: messages, mark: 0).encoded() else {
+            throw failure(LinkFailure("the message is too large for an exchange"))
+        }
+        let knewTime = serverTime != nil
+        var response = try post(body)
+        // Perhaps a token of a clock that nobody has set.
+        if response.status == 401, !knewTime, serverTime != nil { response = try post(body) }
+        guard response.status == 200 else {
+            throw failure(
+                ExchangeFailure.describe(response), isRefusal: response.status == 401 || response.status == 403)
+        }
+        guard let answer = ExchangeFailure.answer(in: response, codes: messages.count) else {
+            throw failure(LinkFailure(ExchangeFailure.noExchange))
+        }
+        return answer.codes.first ?? 0
+    }
+
+    private func post(_ body: [UInt8]) throws(Failure) -> HTTPSResponse {
+        let now = TimeSample.now()
+        let time = DeviceClock(buildTime: MartletVersion.buildTime).verificationTime(now)
+        let headers: [HTTPSHeader]
+        do throws(MartletError) { headers = try settings.headers(serverTime ?? time) } catch {
+            throw failure(LinkFailure(text: error.message.bytes))
+        }
+        let https: VerifiedHTTPS
+        do throws(HTTPSError) { https = try connection() } catch { throw failure(LinkFailure(error.text)) }
+        do throws(HTTPSFailure) {
+            // As the device itself before its first resume: a board may have no clock.
+            let response = try https.perform(
+                settings.request(body, headers, wait: 0), time: time, boottime: now.boot, acceptNotYetValid: true)
+            isConnected = true
+            if let date = response.date { serverTime = date }
+            return response
+        } catch {
+            let isRefusal = if case .tls(.certificateRefused) = error { true } else { false }
+            throw failure(ExchangeFailure.describe(error, wasConnected: isConnected), isRefusal: isRefusal)
+        }
+    }
+
+    /// It is kept from one exchange to the next.
+    private func connection() throws(HTTPSError) -> VerifiedHTTPS {
+        if let https { return https }
+        let new = try VerifiedHTTPS(tls: tls, cancellation: HTTPSCancellation(), proxy: settings.proxy)
+        https = new
+        return new
+    }
+
+    private func failure(_ reason: LinkFailure, isRefusal: Bool = false) -> Failure {
+        Failure(text: settings.url.bytes + [UInt8](": ") + reason.text, isRefusal: isRefusal)
+    }
+}
