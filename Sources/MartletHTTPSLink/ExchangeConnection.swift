@@ -14,6 +14,9 @@ internal import MartletSession
 ///
 /// Used by one thread.
 package final class ExchangeConnection {
+    /// Milliseconds for which a server may put an exchange off.
+    private static let patience: UInt64 = 30_000
+
     package struct Failure: Error {
         /// Where, and why.
         package let text: [UInt8]
@@ -59,13 +62,22 @@ package final class ExchangeConnection {
         guard let body = Exchange.Request(wait: 0, messages: messages, mark: 0).encoded() else {
             throw failure(LinkFailure("the message is too large for an exchange"))
         }
-        let knewTime = serverTime != nil
+        let end = SystemClock.bootMilliseconds() + Self.patience
+        var knewTime = serverTime != nil
         var response = try post(body)
-        // Perhaps a token of a clock that nobody has set.
-        if response.status == 401, !knewTime, serverTime != nil { response = try post(body) }
-        guard response.status == 200 else {
-            throw failure(
-                ExchangeFailure.describe(response), isRefusal: response.status == 401 || response.status == 403)
+        while response.status != 200 {
+            let reason = ExchangeFailure.describe(response)
+            if response.status == 401, !knewTime, serverTime != nil {
+                // Perhaps a token of a clock that nobody has set.
+                knewTime = true
+            } else if reason.pause > 0, SystemClock.bootMilliseconds() + reason.pause <= end {
+                do throws(PosixError) { try Waiter.pause(milliseconds: reason.pause) } catch {
+                    throw failure(LinkFailure(text: error.text))
+                }
+            } else {
+                throw failure(reason, isRefusal: response.status == 401 || response.status == 403)
+            }
+            response = try post(body)
         }
         guard let answer = ExchangeFailure.answer(in: response, codes: messages.count) else {
             throw failure(LinkFailure(ExchangeFailure.noExchange))

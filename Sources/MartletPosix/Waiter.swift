@@ -31,4 +31,13 @@ public final class Waiter: Sendable {
             readable: first & Int16(POLLIN) != 0 || broken,
             writable: writing && (first & Int16(POLLOUT) != 0 || broken))
     }
+
+    /// Returns after so many milliseconds, and not before.
+    public static func pause(milliseconds: UInt64) throws(PosixError) {
+        let waiter = try Waiter()
+        let end = SystemClock.bootMilliseconds() &+ milliseconds
+        while case let now = SystemClock.bootMilliseconds(), now < end {
+            _ = waiter.wait(socket: -1, writing: false, milliseconds: end - now)
+        }
+    }
 }

@@ -97,13 +97,9 @@ struct Registrar {
     }
 
     static func wait(_ seconds: UInt32) throws(Failure) {
-        do throws(PosixError) {
-            let waiter = try Waiter()
-            let end = SystemClock.bootMilliseconds() + UInt64(seconds) * 1000
-            while case let now = SystemClock.bootMilliseconds(), now < end {
-                _ = waiter.wait(socket: -1, writing: false, milliseconds: end - now)
-            }
-        } catch { throw Failure(.system, "cannot wait: ", error.text) }
+        do throws(PosixError) { try Waiter.pause(milliseconds: UInt64(seconds) * 1000) } catch {
+            throw Failure(.system, "cannot wait: ", error.text)
+        }
     }
 
     /// The certificate of a device and its intermediates, among what was issued and the authorities that the registrar told.

@@ -112,7 +112,7 @@ import Testing
         ),
         (
             "the server has too much to do: HTTP status 503",
-            ExchangeServer.answer("503 Service Unavailable", headers: ["Retry-After: 1"]), 0, 3
+            ExchangeServer.answer("503 Service Unavailable", headers: ["Retry-After: 60"]), 0, 3
         ),
         (
             "the server knows no exchange; check url in [https]: HTTP status 404",
@@ -147,6 +147,20 @@ import Testing
         }
         #expect(try life.retire().status == 0)
         #expect(life.files.isEmpty)
+    }
+
+    @Test("QTA-03 a server that says when to come again is asked again then, if that is soon")
+    func pause() throws {
+        try configure()
+        office.state.with { state in
+            let later = ExchangeServer.answer("429 Too Many Requests", headers: ["Retry-After: 1"])
+            state.scripted = [later, later, nil, later]
+        }
+        let start = ContinuousClock.now
+        let result = try life.retire()
+        #expect(result.status == 0, "\(result)")
+        #expect(ContinuousClock.now - start >= .seconds(3))
+        #expect(life.files.isEmpty && office.state.with { $0.requests.count } == 7)
     }
 
     @Test func `where neither broker nor server is there, both are named and nothing is erased`() throws {
