@@ -25,7 +25,7 @@ public import MartletSession
 ///     prefix = martlet/v1             of all topics; this is the default
 ///     protocol = 5                    or 3.1.1, which cannot tell whether a message was kept
 ///     keep-alive = 60                 seconds, 5 to 3600
-///     [https]                         beside or instead of [mqtt], in programs that are given `https`
+///     [https]                         beside or instead of [mqtt], in programs in C, and those that are given `https`
 ///     url = https://things.example/   https://HOST[:PORT][/PATH]; checked against the server's certificate
 ///     ca = other-ca.pem               PEM, the only authorities that are trusted there; default: anchors of [identity]
 ///     proxy = http://proxy.example:3128   asked for a tunnel to the server; default: none, whatever the environment says

@@ -56,7 +56,7 @@ package final class ExchangeConnection {
         issuer = chain.first?.uris.first ?? []
     }
 
-    /// The code that the back end gives a message. Without one it is 0, and tells that the server takes the certificate.
+    /// The code that the back end gives a message. Without one it is 0: the server takes the certificate.
     package func send(_ message: Exchange.Message?) throws(Failure) -> UInt8 {
         let messages = message.map { [$0] } ?? []
         guard let body = Exchange.Request(wait: 0, messages: messages, mark: 0).encoded() else {

@@ -7,13 +7,13 @@ import MartletOpenSSL
 
 /// A way on which the tool speaks for a device.
 ///
-/// What is thrown is `negative` if the server, verified, refused this credential or what it may do, and `system` for all
-/// that may pass.
+/// What is thrown is `negative` if the server, verified, refused this credential or what it may do, and `system` for
+/// all that may pass.
 protocol BackEndConnection: AnyObject {
     /// The URN in the certificate that is shown.
     var issuer: [UInt8] { get }
-    /// Sends a message and returns when it was taken. It stays with the broker if `retained`; an empty one clears what is
-    /// there.
+    /// Sends a message and returns when it was taken. It stays with the broker if `retained`; an empty one clears what
+    /// is there.
     func publish(_ leaf: Leaf, _ payload: [UInt8], retained: Bool) throws(Failure)
 }
 

@@ -25,9 +25,9 @@ enum Renew {
           --json           one JSON object a line
           --help           print this and exit
 
-        Exit status: 0 a new credential is in place, 1 registrar, broker or server refused, or what they sent was refused, 2 wrong
-        usage or configuration, 3 the system or the network failed, 4 the registrar has not decided yet: run it again, 5 it
-        is not due.
+        Exit status: 0 a new credential is in place, 1 registrar, broker or server refused, or what they sent was refused,
+        2 wrong usage or configuration, 3 the system or the network failed, 4 the registrar has not decided yet: run it
+        again, 5 it is not due.
 
         """
 

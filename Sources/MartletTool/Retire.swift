@@ -24,8 +24,8 @@ enum Retire {
           --json             one JSON object a line
           --help             print this and exit
 
-        Exit status: 0 the device is retired, 1 broker or server refused, 2 wrong usage or another device's id, 3 the system or
-        the network failed, or the device runs, 5 there is no device.
+        Exit status: 0 the device is retired, 1 broker or server refused, 2 wrong usage or another device's id, 3 the system
+        or the network failed, or the device runs, 5 there is no device.
 
         """
 
@@ -101,7 +101,8 @@ enum Retire {
             configuration: configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key,
             tell: tell)
         try backEnd.speak { (way) throws(Failure) in
-            // An empty message takes the place of what the broker keeps. First, since the back end bars the device at once.
+            // An empty message takes the place of what the broker keeps. First, since the back end bars the device at
+            // once.
             try way.publish(.signed(.birth), [], retained: true)
             try way.publish(.presence, [], retained: true)
             try Notice.send(.decommission, Decommission.payload, signedBy: identity.key, over: way)

@@ -2,6 +2,7 @@
 
 import Foundation
 import Martlet
+import MartletHTTPSLink
 import MartletOpenSSL
 import TestSupport
 import Testing
@@ -66,7 +67,9 @@ final class Life {
         try? FileManager.default.removeItem(at: root)
     }
 
-    func device() throws -> Device { try Device(configuration: directory.appending(path: "martlet.conf").path) }
+    func device() throws -> Device {
+        try Device(configuration: directory.appending(path: "martlet.conf").path, https: .libcurl)
+    }
 
     func put(_ name: String, _ bytes: [UInt8]) throws {
         let path = directory.appending(path: name).path

@@ -14,6 +14,10 @@ import Testing
     func killed(_ call: String, _ layout: Life.Layout) throws {
         let life = try Life(layout)
         try life.put("next.key", Array("x".utf8))
+        try life.put("api-key", Array("a-key-of-the-owner".utf8))
+        let conf = try Data(contentsOf: life.directory.appending(path: "martlet.conf"))
+        try life.put(
+            "martlet.conf", Array(conf) + Array("[https]\nurl = https://localhost:1/\napi-key = api-key\n".utf8))
         let whole = life.files
         var (kills, begun) = (0, 0)
         while kills < 100 {
