@@ -112,7 +112,10 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
                         sending.withdraw(Set(places.keys))
                         return .some(nil)
                     }
-                    if leaf == "birth" { state.queues.forwarded(birth: message.bytes, from: device) }
+                    // An empty one clears what the broker keeps.
+                    if leaf == "birth", !message.bytes.isEmpty {
+                        state.queues.forwarded(birth: message.bytes, from: device)
+                    }
                     codes[index] = 0
                     places[token] = index
                 }

@@ -97,6 +97,19 @@ import Testing
             Set(link.published.map { String($0.topic.dropFirst("martlet/v1/pump-7/".count)) }) == Set(BrokerFiles.up))
     }
 
+    @Test func `an empty birth clears what the broker keeps, and is none that will come back`() async {
+        let message = Exchange.Message(leaf: .signed(.birth), bytes: [])
+        async let answer = bridge.exchange(Exchange.Request(wait: 0, messages: [message], mark: 0), from: device)
+        let published = await link.published(1)
+        #expect(published.first?.payload == [] && published.first?.isRetained == true)
+        bridge.linkPublished(token: 1, reasonCode: 0)
+        #expect(await answer?.codes == [0])
+        // The next device of this id comes by MQTT: nothing is kept for exchanges.
+        #expect(!bridge.seen(birth: [1], from: device))
+        tell("martlet/v1/pump-7/command", [2])
+        #expect(await exchange()?.messages == [])
+    }
+
     @Test func `without a broker there is no answer, and nothing is left behind`() async {
         async let answer = exchange([.signed(.telemetry), .signed(.event)])
         _ = await link.published(2)
