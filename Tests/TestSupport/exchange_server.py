@@ -2,9 +2,9 @@
 """HTTPS for a test that answers itself: exchange_server.py CERTIFICATE KEY CLIENT-CA PORT [h2]
 
 Prints its port, and each connection with the client's common name and certificate (SHA-256). For each request it
-connects to 127.0.0.1:PORT, says that name, a line feed, the request as it came, and that this is all. What it gets until that connection ends goes to the
-client as it is; nothing at all ends the client's connection. With `h2` HTTP/2 is spoken to who offers it: each request
-is given up.
+connects to 127.0.0.1:PORT, says that name, a line feed, the request as it came, and that this is all. What it gets until
+that connection ends goes to the client as it is; nothing at all ends the client's connection. With `h2` HTTP/2 is
+spoken to who offers it: each request is given up.
 """
 
 import hashlib
