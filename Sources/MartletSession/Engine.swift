@@ -305,8 +305,10 @@ public final class Engine {
         if case .waiting = phase { wasClosed = true }
         if case .connected = phase {
             let presence = Presence(isOnline: false, run: run, connection: connection)
+            let payload = presence.encoded()
             // After a DISCONNECT the broker forgets the will, which says the same: one of the two must stay.
-            if case .taken = link.publish(topics.topic(.presence), presence.encoded().span, retained: true) {
+            if case .taken = link.publish(topics.topic(.presence), payload.span, retained: true) {
+                count(bytes: payload.count, now)
                 link.disconnect()
             } else {
                 link.abort()

@@ -162,6 +162,17 @@ import Testing
         #expect(!device.link.plans.isEmpty, "the hour is over")
     }
 
+    @Test func `the last presence counts as every message does`() throws {
+        // So small that what is written down is not rounded up.
+        let device = try connected { $0.quotas.bytesPerDay = 100 }
+        device.engine.beginStop()
+        device.engine.finishStop(device.now)
+        let sent = device.link.published.reduce(0) { $0 + $1.payload.count }
+        #expect(try presence(#require(device.link.published.last).payload).isOnline == false)
+        try device.restart()
+        #expect(device.run.state.usage?.day.used == UInt64(sent))
+    }
+
     @Test func `what the spool gives up while a quota holds it back, is told as that`() throws {
         let device = try connected {
             $0.quotas.bytesPerDay = 65_536
