@@ -42,6 +42,10 @@ public final class RecordingLink: Link {
     /// Whether the board has power; without it nothing goes out.
     var hasPower: () -> Bool = { true }
 
+    /// Told when an attempt to connect begins, and of each message as it goes out.
+    var opens: () -> Void = {}
+    var sends: (Message) -> Void = { _ in }
+
     /// Puts something else in the place of a payload.
     var rewrites: (([UInt8]) -> [UInt8])?
 
@@ -53,6 +57,7 @@ public final class RecordingLink: Link {
         if state != .closed { violations += 1 }
         plans.append(plan)
         state = .opening
+        opens()
     }
 
     public func abort() { end(&aborts) }
@@ -86,6 +91,7 @@ public final class RecordingLink: Link {
         let message = Message(id: lastID, topic: topic, payload: copy, isRetained: retained, connection: plans.count)
         published.append(message)
         unacknowledged.append(message)
+        sends(message)
         return .taken(id: lastID)
     }
 

@@ -103,6 +103,7 @@ final class SimulatedBackEnd {
             take(checkpoint)
         case .event:
             guard let event = try? Event(decoding: payload) else { break }
+            if event.kind == .quota { books.totals.count(.quotaEvent) }
             if event.kind == .rolledBack || event.kind == .stateLost { sawLoss = true }
         case .telemetry, .gap:
             if let (lane, head) = enter(message), head.sequence > heads[lane]?.sequence ?? 0 { heads[lane] = head }

@@ -80,6 +80,7 @@ extension SimulatedBooks {
     /// The back end was told that envelopes will never come.
     func told(_ lane: Lane, _ gap: Gap) {
         totals.count(.gap)
+        if gap.reason == .quota { totals.count(.quotaGap) }
         if losses == 0, totals[.diskError] == 0, !reasons.contains(gap.reason) {
             fail("a gap was told for a reason that there was not", gap.first)
         }

@@ -20,6 +20,8 @@ public enum SimulatedTwin: UInt8, CaseIterable, Sendable {
     case lateSignature
     /// A segment of the spool goes before it is durable that its readings were given up.
     case lateGap
+    /// What was used of the quotas is forgotten when the program ends.
+    case forgetfulQuota
 
     public var name: StaticString {
         switch self {
@@ -31,6 +33,7 @@ public enum SimulatedTwin: UInt8, CaseIterable, Sendable {
         case .earlyReadings: "early-readings"
         case .lateSignature: "late-signature"
         case .lateGap: "late-gap"
+        case .forgetfulQuota: "forgetful-quota"
         }
     }
 

@@ -92,6 +92,7 @@ extension SimulatedWorld {
         books.totals.count(.powerCut)
         say("the power is cut at step", UInt64(disk.steps))
         ends()
+        if disk.isOff { quota.losesPower() }
         disk.restart(SimulatedDisk.Cut.allCases[below(SimulatedDisk.Cut.allCases.count)])
         if weather.losesState { loseState() }
         reboot()
@@ -141,6 +142,7 @@ extension SimulatedWorld {
 
     func didStart() {
         plant()
+        watchQuota()
         device.owner.logLevel = listener == nil ? .error : .debug
         seenCalls = 0
         seenMessages = 0
@@ -179,8 +181,13 @@ extension SimulatedWorld {
             books.totals.count(.restore)
             say("an older image is restored")
             disk.restore(images[below(images.count)])
-            books.didLose()
+            didLose()
         }
+    }
+
+    private func didLose() {
+        books.didLose()
+        quota.forget()
     }
 
     /// Flips bits, truncates or removes a segment.
@@ -188,7 +195,7 @@ extension SimulatedWorld {
         var image = disk.image
         if image.isEmpty { return }
         books.totals.count(.damage)
-        books.didLose()
+        didLose()
         let index = below(image.count)
         switch random.below(6) {
         case 0:

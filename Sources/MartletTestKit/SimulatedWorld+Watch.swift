@@ -115,6 +115,8 @@ extension SimulatedWorld {
             try settleOnce()
             // A birth that it forgot, or the answer, comes again with the next challenge.
             if forgets, round == 0 { wait(Challenge.period) }
+            // What a quota holds back goes with a later period.
+            if round % 2 == 1, device.engine.backlog > 0 { endPeriods() }
             round += 1
         } while problem == nil && round < 60 && (round < 3 || !isSettled)
         if problem != nil { return }
@@ -144,6 +146,7 @@ extension SimulatedWorld {
         if problem == nil { books.judgeReadings() }
         if problem == nil { try probe() }
         if problem == nil { try probeLanes() }
+        if problem == nil { try probeQuota() }
         if books.isRolledBack, books.lastRun < backEnd.run {
             books.fail("a device that was rolled back has a run below what the back end knows", backEnd.run)
         }

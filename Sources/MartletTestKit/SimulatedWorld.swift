@@ -20,8 +20,9 @@ public final class SimulatedWorld {
         var breaksNetwork = true
         /// Readings come faster than they are sent.
         var fillsSpool = true
-        /// The device has quotas, and few readings may wait, for a short time.
+        /// Few readings may wait, for a short time.
         var limits = true
+        var hasQuotas = true
 
         init(_ random: SeededEntropy) {
             cutsPower = !random.oneIn(4)
@@ -32,6 +33,7 @@ public final class SimulatedWorld {
             breaksNetwork = !random.oneIn(5)
             fillsSpool = random.oneIn(6)
             limits = random.oneIn(4)
+            hasQuotas = random.oneIn(4)
         }
     }
 
@@ -63,6 +65,8 @@ public final class SimulatedWorld {
     let intruder: TestController
     let broker = SimulatedBroker()
     let books = SimulatedBooks()
+    let quota: SimulatedQuota
+    let telemetryTopic: [UInt8]
     let backEnd: SimulatedBackEnd
     let pulse: CommandDeclaration
     let set: CommandDeclaration
@@ -113,17 +117,19 @@ public final class SimulatedWorld {
         if weather.limits {
             settings.spoolLimits.readings = Self.spoolReadings
             settings.spoolLimits.age = 900
-            settings.quotas.readingsPerSecond = 2
-            settings.quotas.bytesPerSecond = 2000
-            settings.quotas.connectionsPerHour = 20
             books.reasons.append(.age)
         }
+        if weather.hasQuotas { settings.quotas = Self.quotas(random) }
+        quota = SimulatedQuota(settings.quotas)
+        if quota.hasBytes { books.reasons.append(.quota) }
+        settings.forgetsUsage = twin == .forgetfulQuota
         settings.limits.age = 10_000
         settings.limits.bytes = 2048
         settings.bootID = random.bytes16()
         settings.entropy = twin?.entropy(seed: seed, life: 0)
         bootOrigin = settings.clock.system - Int64(settings.clock.boot)
         device = try TestDevice(seed: random.next(), settings)
+        telemetryTopic = device.topics.topic(.signed(.telemetry))
         second = try TestController(
             name: text("urn:example:second"), role: .operate, audience: device.name, seed: random.next(),
             hasRealKey: settings.hasRealKeys)

@@ -10,7 +10,7 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
     case brokenConnection, brokerRestart, brokerLoss, duplicate, reordering, lostAcknowledgement
     case replay, forgery, trustDocument
     case signing, signedAgain, acceptance, effect, ownCommand, runAgain, receipt, checkpoint, envelope
-    case durableEnvelope, gap
+    case durableEnvelope, gap, quotaGap, quotaEvent, alarmPassed
 
     public var name: StaticString {
         switch self {
@@ -45,6 +45,9 @@ public enum SimulatedEvent: Int, CaseIterable, Sendable {
         case .envelope: "envelopes of readings that arrived"
         case .durableEnvelope: "envelopes of readings made durable"
         case .gap: "gap records that arrived"
+        case .quotaGap: "gap records because of a quota"
+        case .quotaEvent: "events that told of a quota"
+        case .alarmPassed: "alarms that passed readings which a quota held back"
         }
     }
 }

@@ -36,6 +36,8 @@ public final class TestDevice {
         public var entropy: (any Entropy)?
         /// Whether keys are real ones.
         public var hasRealKeys = true
+        /// A device with this fault does not know at its start what was used of its quotas.
+        var forgetsUsage = false
 
         public init() {}
     }
@@ -110,6 +112,7 @@ public final class TestDevice {
             storage: settings.disk, keys: keys, device: identity.id, stream: DeviceState.stream,
             segmentSize: DeviceState.segmentSize)
         guard let state = try? DeviceState(journal, hashing: trust.root.hashing) else { throw .engine }
+        if settings.forgetsUsage { state.put(Usage(time: 0)) }
         let first = document.isEmpty ? nil : try trust.policy(document)
         let policy: TrustPolicy?
         do throws(Refusal) {
