@@ -15,6 +15,8 @@ final class HTTPSBench: DeviceFolder {
         var queue: [(number: UInt64, message: Exchange.Message)] = []
         var last: UInt64 = 0
         var requests: [(request: Exchange.Request, head: String)] = []
+        /// Bytes of the usual answers.
+        var answers: [Int] = []
         /// Answers to the next requests, instead of the usual ones; nil is a usual one.
         var scripted: [[UInt8]?] = []
         /// Messages of a request; more get 413.
@@ -36,14 +38,17 @@ final class HTTPSBench: DeviceFolder {
     /// The way to the broker, if there is one.
     private(set) var proxy: Proxy?
     private var broker: Broker?
+    /// The way to the server, if there is one.
+    private(set) var relay: Proxy?
 
     /// - Parameters:
     ///   - withBroker: the back end is also reached by a broker.
+    ///   - throughRelay: the device reaches the server by a relay.
     ///   - notBefore: when the time of the server's certificate begins, in seconds from now.
     ///   - givesUpHTTP2: as `ExchangeServer` takes it.
     init(
-        _ settings: [String] = ["wait = 2"], withBroker: Bool = false, notBefore: Int64? = nil,
-        givesUpHTTP2: Bool = false
+        _ settings: [String] = ["wait = 2"], withBroker: Bool = false, throughRelay: Bool = false,
+        notBefore: Int64? = nil, givesUpHTTP2: Bool = false
     ) throws {
         try super.init(TestAuthority())
         let state = state
@@ -68,17 +73,19 @@ final class HTTPSBench: DeviceFolder {
         server = try ExchangeServer(authority, identity: identity, givesUpHTTP2: givesUpHTTP2) {
             Self.answer($0, state, backEnd)
         }
+        if throughRelay { relay = try Proxy(to: server.port) }
         try configure(https: settings)
     }
 
     deinit {
+        relay?.stop()
         server?.stop()
         backEnd?.stop()
         proxy?.stop()
         broker?.stop()
     }
 
-    var url: String { "https://localhost:\(server.port)/things/" }
+    var url: String { "https://localhost:\(relay?.port ?? server.port)/things/" }
 
     func configure(https settings: [String]) throws {
         let rest = lines.compactMap { line -> String? in
@@ -145,6 +152,8 @@ final class HTTPSBench: DeviceFolder {
             ).encoded()
         }
         guard let answer else { return [] }
-        return ExchangeServer.answer(body: answer)
+        let bytes = ExchangeServer.answer(body: answer)
+        state.with { $0.answers.append(bytes.count) }
+        return bytes
     }
 }

@@ -43,6 +43,7 @@ public final class Proxy: @unchecked Sendable {
     private var refusingNow = false
     private var limitNow = Limit()
     private var accepted = 0
+    private var limited = 0
     private var droppedTypes: Set<UInt8> = []
     private var cutting = false
     private var stopping = false
@@ -99,6 +100,9 @@ public final class Proxy: @unchecked Sendable {
 
     /// Connections that were accepted, also those that were refused then.
     public var connectionCount: Int { lock.withLock { accepted } }
+
+    /// Connections that reached their limit.
+    public var limitedCount: Int { lock.withLock { limited } }
 
     /// Empties `sent` and `received`.
     public func forget() {
@@ -162,6 +166,11 @@ public final class Proxy: @unchecked Sendable {
             close(client)
             return
         }
+        // What comes in parts must not wait for acknowledgements that a receiver puts off.
+        var yes: Int32 = 1
+        for descriptor in [client, broker.descriptor] {
+            setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+        }
         lock.withLock { links.append(Link(client: client, broker: fcntl(broker.descriptor, F_DUPFD_CLOEXEC, 0))) }
     }
 
@@ -192,6 +201,7 @@ public final class Proxy: @unchecked Sendable {
 
     /// The connection reached its limit.
     private func end(_ index: Int) {
+        limited += 1
         if limitNow.stalls { links[index].isStalled = true } else { drop(index, reset: false) }
     }
 

@@ -28,6 +28,8 @@ def serve(connection, name, port):
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
         body = stream.read(length)
+        if len(body) < length:
+            return
         with socket.create_connection(("127.0.0.1", port)) as test:
             test.sendall(name.encode() + b"\n" + head + body)
             test.shutdown(socket.SHUT_WR)
@@ -52,6 +54,7 @@ def give_up(connection):
 
 def handle(raw, context, port):
     try:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = context.wrap_socket(raw, server_side=True)
         name = dict(pair[0] for pair in connection.getpeercert()["subject"])["commonName"]
         certificate = hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest()
