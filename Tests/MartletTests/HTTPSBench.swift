@@ -14,6 +14,8 @@ final class HTTPSBench: DeviceFolder {
         /// What waits for the device, with its number.
         var queue: [(number: UInt64, message: Exchange.Message)] = []
         var last: UInt64 = 0
+        /// What is in every answer, whatever was taken.
+        var repeated: [Exchange.Message] = []
         var requests: [(request: Exchange.Request, head: String)] = []
         /// Bytes of the usual answers.
         var answers: [Int] = []
@@ -139,7 +141,9 @@ final class HTTPSBench: DeviceFolder {
         state.with { $0.queue.removeAll { $0.number <= content.mark } }
         if content.messages.isEmpty {
             state.with { $0.held += 1 }
-            _ = state.wait(milliseconds: Int64(content.wait) * 1000) { $0.queue.isEmpty ? nil : true }
+            _ = state.wait(milliseconds: Int64(content.wait) * 1000) {
+                $0.queue.isEmpty && $0.repeated.isEmpty ? nil : true
+            }
             state.with { $0.held -= 1 }
         }
         let answer = state.with { state -> [UInt8]? in
@@ -148,7 +152,8 @@ final class HTTPSBench: DeviceFolder {
                 return nil
             }
             return Exchange.Answer(
-                codes: codes, messages: state.queue.map { $0.message }, mark: state.queue.last?.number ?? content.mark
+                codes: codes, messages: state.queue.map { $0.message } + state.repeated,
+                mark: state.queue.last?.number ?? content.mark
             ).encoded()
         }
         guard let answer else { return [] }

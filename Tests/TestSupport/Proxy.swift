@@ -104,9 +104,10 @@ public final class Proxy: @unchecked Sendable {
     /// Connections that reached their limit.
     public var limitedCount: Int { lock.withLock { limited } }
 
-    /// Empties `sent` and `received`.
+    /// Empties `sent` and `received`, and begins to count anew what passes.
     public func forget() {
         lock.withLock {
+            for index in links.indices { (links[index].sent, links[index].received) = (0, 0) }
             fromClients = []
             fromBroker = []
         }
