@@ -11,6 +11,7 @@ import time
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from exchanges import Exchanges
 from harness import Failure, check
 from messages import PRIVATE, AuditLog, TelemetryLog, sign, verify
 from paho.mqtt import client as mqtt
@@ -34,8 +35,9 @@ class Order:
 class Record:
     """What is known of one device. Everything is guarded by `changed`."""
 
-    def __init__(self, back_end, identifier, folder, key):
+    def __init__(self, back_end, identifier, folder, key, way):
         self.back_end, self.id, self.folder, self.key = back_end, identifier, folder, key.public_key()
+        self.way = way
         self.urn = f"urn:dev:test:{identifier}"
         self.effects_file = folder / "effects"
         self.changed = threading.Condition()
@@ -117,6 +119,7 @@ class BackEnd:
     def __init__(self, folder):
         self.authority = Authority(folder)
         self.broker = Broker(folder, self.authority)
+        self.exchanges = Exchanges(folder, self.take)
         self.root, self.keys, self.records = new_key(), {BACK_END: new_key(), OBSERVER: new_key()}, {}
         self.sequences = itertools.count(int(time.time() * 1000))
         self.authority.party(folder, "back-end", "back-end", [], ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -138,23 +141,32 @@ class BackEnd:
         self.client.disconnect()
         self.client.loop_stop()
         self.broker.stop()
+        self.exchanges.shutdown()
+        self.exchanges.server_close()
 
     def on_message(self, _, __, message):
         _, _, identifier, leaf = message.topic.split("/")
-        if identifier in self.records and hasattr(Record, "take_" + leaf):
-            self.records[identifier].take(leaf, message.payload)
+        self.take(identifier, leaf, message.payload)
 
-    def add(self, identifier, state="state", more=""):
-        """A new device."""
+    def take(self, identifier, leaf, message):
+        """Whether the leaf is known."""
+        if identifier in self.records and hasattr(Record, "take_" + leaf):
+            self.records[identifier].take(leaf, message)
+            return True
+        return leaf == "presence"
+
+    def add(self, identifier, state="state", more="", way="mqtt"):
+        """A new device; `way`: how it comes, `https` by exchanges that are held."""
         urn = f"urn:dev:test:{identifier}"
         folder, key = self.authority.device(identifier, urn)
         write(folder / "trust.cbor", self.document)
+        ways = {"mqtt": ["[mqtt]", "host = localhost", f"port = {self.broker.port}"],
+                "https": ["[https]", f"url = https://localhost:{self.exchanges.port}/", "wait = 50"]}
         write(folder / "martlet.conf", "\n".join([
-            "[device]", f"id = {identifier}", f"state = {state}", "[mqtt]", "host = localhost",
-            f"port = {self.broker.port}", more, "[identity]", "key = device.key", "certificate = device.pem",
-            "anchors = ca.pem", "[trust]", f"root = {self.fingerprint}", "document = trust.cbor", "[telemetry]",
-            "batch-age = 0"]) + "\n")
-        self.records[identifier] = Record(self, identifier, folder, key)
+            "[device]", f"id = {identifier}", f"state = {state}", *ways[way], more, "[identity]", "key = device.key",
+            "certificate = device.pem", "anchors = ca.pem", "[trust]", f"root = {self.fingerprint}",
+            "document = trust.cbor", "[telemetry]", "batch-age = 0"]) + "\n")
+        self.records[identifier] = Record(self, identifier, folder, key, way)
         return self.records[identifier]
 
     def order(self, record, name, again=None, expires=None, issuer=BACK_END):
@@ -172,6 +184,9 @@ class BackEnd:
         self.send(record, leaf, sign(self.keys[BACK_END], leaf, claims, payload)[0])
 
     def send(self, record, leaf, message):
+        if record.way == "https":
+            self.exchanges.send(record.id, leaf, message)
+            return
         self.client.publish(f"{PREFIX}/{record.id}/{leaf}", message, qos=1)
 
     def command(self, record, order):

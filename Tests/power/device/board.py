@@ -48,11 +48,11 @@ class Board:
         return self.log.read_text(errors="replace")[-400:]
 
     def thread(self, which):
-        """Numbers are given in order, and begin anew at the end of their range."""
+        """Numbers are given in order, and begin anew at the end of their range. An exchange has a thread of its own."""
         first = self.process.pid
         threads = sorted((int(name) for name in os.listdir(f"/proc/{first}/task")),
                          key=lambda thread: (thread - first) % THREAD_NUMBERS)
-        check(len(threads) == 3, f"{len(threads)} threads")
+        check(len(threads) in (3, 4), f"{len(threads)} threads")
         return threads[which]
 
     def poll(self):

@@ -34,6 +34,7 @@ def groups(long, seed):
         "forgetful": with_back_end(lambda back_end, _: sweeps.forgetful_twin(back_end, seed)),
         "disk": with_back_end(lambda back_end, _: disk.faults(back_end)),
         "cuts": with_back_end(lambda back_end, folder: sweeps.power_cuts(back_end, folder, seed, cuts)),
+        "https": with_back_end(lambda back_end, folder: sweeps.by_https(back_end, folder, seed, cuts // 5)),
         "readings": with_back_end(lambda back_end, folder: readings.durable_readings(back_end, folder, seed, rounds)),
         "unsynced": with_back_end(lambda back_end, folder: readings.unsynced_twin(back_end, folder, seed)),
     }

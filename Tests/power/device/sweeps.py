@@ -19,6 +19,8 @@ PLACES = {NETWORK: "the network thread", HANDLER: "the handler's", RESTARTED: "t
 SKIPPED = ("restart_syscall", "exit", "exit_group")
 # What the run after a kill does with its journal and with the network.
 RECOVERY = ("fallocate", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlinkat", "write")
+# What changes the journal, begins an exchange, or is the handler's effect.
+LASTING = ("pwrite64", "fdatasync", "clone3", "openat", "write", "fsync")
 # The time in which a receipt's acknowledgement surely arrives and is dealt with.
 SETTLED = 0.05
 # Handlers that may run again after a restart, and how often (Sources/PROTOCOL.md, The ledger).
@@ -83,11 +85,11 @@ class Sweep:
         if self.board.poll() is None:
             self.board.ends_within(SETTLED)
 
-    def everywhere(self):
-        """Kills at the first, second … call of each kind, of each thread, until no kill fires."""
+    def everywhere(self, kinds=None):
+        """Kills at the first, second … call of each kind, or of these, of each thread, until no kill fires."""
         try:
             for which, calls in self.baseline().items():
-                for call in calls:
+                for call in [call for call in calls if not kinds or call in kinds]:
                     ordinal = 1
                     while self.one(which, call, ordinal):
                         ordinal += 1
@@ -333,29 +335,52 @@ def forgetful_twin(back_end, seed):
         raise Failure("a device that forgets is not noticed")
 
 
-def power_cuts(back_end, folder, seed, count):
-    """What was not synced is lost, of the journal; the effects were of the world outside. One after the other: while a
-    process is begun in another thread, it has what is open here, and the disk is busy."""
-    def cuts_of(name, burst):
-        rng, disk, kinds = random.Random(f"{seed}-{name}"), Disk(folder, f"disk-{name}"), collections.Counter()
+def cuts_of(back_end, folder, seed, count, name, burst=1, way="mqtt"):
+    """What was not synced is lost, of the journal; the effects were of the world outside."""
+    rng, disk, kinds = random.Random(f"{seed}-{name}"), Disk(folder, f"disk-{way}-{name}"), collections.Counter()
 
-        def cut():
-            kind = rng.choices(range(4), (5, 2, 2, 1))[0]
-            kinds[CUTS[kind]] += 1
-            disk.cut(kind, rng)
-            disk.mount()
-
-        disk.format()
+    def cut():
+        kind = rng.choices(range(4), (5, 2, 2, 1))[0]
+        kinds[CUTS[kind]] += 1
+        disk.cut(kind, rng)
         disk.mount()
-        try:
-            sweep = Sweep(back_end, back_end.add(f"power-{name}", state=disk.journal), name, cut, burst)
-            sweep.somewhere(count, rng)
-            sweep.replay()
-        finally:
-            disk.unmount()
-        written = ", ".join(f"{kind} {times}" for kind, times in sorted(kinds.items()))
-        return (f"CMD-05 {kinds.total()} power cuts: {name} takes effect at most once, and is told ({sweep.summary()}; "
-                f"written before: {written}; seed {seed})")
 
-    yield cuts_of("effect", 3)
-    yield cuts_of("reboot", 1)
+    disk.format()
+    disk.mount()
+    try:
+        sweep = Sweep(back_end, back_end.add(f"power-{way}-{name}", state=disk.journal, way=way), name, cut, burst)
+        sweep.somewhere(count, rng)
+        sweep.replay()
+    finally:
+        disk.unmount()
+    written = ", ".join(f"{kind} {times}" for kind, times in sorted(kinds.items()))
+    return f"{sweep.summary()}; written before: {written}; seed {seed}", kinds.total()
+
+
+def power_cuts(back_end, folder, seed, count):
+    """One after the other: while a process is begun in another thread, it has what is open here, and the disk is
+    busy."""
+    for name, burst in (("effect", 3), ("reboot", 1)):
+        summary, cuts = cuts_of(back_end, folder, seed, count, name, burst)
+        yield f"CMD-05 {cuts} power cuts: {name} takes effect at most once, and is told ({summary})"
+
+
+def by_https(back_end, folder, seed, count):
+    """The same for commands that come by exchanges which the back end holds. A device that got something waits a second
+    before it asks again, so there are few."""
+    rules = {"effect": "takes effect at most once", "set": "that is idempotent takes effect, however often it is begun"}
+
+    def sweep_of(name):
+        sweep = Sweep(back_end, back_end.add(f"https-{name}", way="https"), name)
+        sweep.everywhere(LASTING)
+        sweep.replay()
+        return sweep
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for sweep in pool.map(sweep_of, rules):
+            yield (f"CMD-03 by long poll, kill -9 at each call that lasts: a command {rules[sweep.name]}, and is told "
+                   f"until that is acknowledged ({sweep.summary()})")
+    for name, rule in rules.items():
+        summary, cuts = cuts_of(back_end, folder, seed, count, name, way="https")
+        yield (f"CMD-03 by long poll, {cuts} power cuts: a command {rule}, and is told until that is acknowledged "
+               f"({summary})")
