@@ -36,14 +36,16 @@ def run(name, group):
 
 
 def main(groups, arguments):
-    """`groups(long, seed)` gives generators of lines by name, which take a folder."""
+    """`groups(long, seed)` gives generators of lines by name, which take a folder. `--without=GROUP`: not that one."""
     long = "--long" in arguments
     seeds = [a.removeprefix("--seed=") for a in arguments if a.startswith("--seed=")]
+    without = [a.removeprefix("--without=") for a in arguments if a.startswith("--without=")]
     chosen = [a for a in arguments if not a.startswith("--")]
     seed = int(seeds[0]) if seeds else random.SystemRandom().randrange(1 << 32)
     all_groups = groups(long, seed)
-    unknown = set(chosen) - set(all_groups)
+    unknown = set(chosen + without) - set(all_groups)
     if unknown:
         sys.exit(f"no group {', '.join(sorted(unknown))}; there are: {' '.join(all_groups)}")
-    results = [run(name, group) for name, group in all_groups.items() if not chosen or name in chosen]
+    results = [run(name, group) for name, group in all_groups.items()
+               if (not chosen or name in chosen) and name not in without]
     sys.exit(0 if all(results) else 1)
