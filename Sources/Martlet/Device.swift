@@ -56,7 +56,7 @@ public import MartletSession
 ///     bytes-per-second = 2000         of messages, 100 to 1000000000
 ///     bytes-per-day = 1000000         UTC, 262144 and more, as a device that says nothing else needs some 100 kB: bulk readings stop at 80 %, normal at 95 %, alarms at 100 %
 ///     bytes-per-month = 20000000      the same, 8388608 and more
-///     connections-per-hour = 30       attempts, 1 to 3600
+///     connections-per-hour = 30       attempts, 1 to 3600; while HTTPS works, its own do not count
 ///
 /// Other sections are the program's own.
 public final class Device: Sendable {

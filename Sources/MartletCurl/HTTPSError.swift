@@ -20,10 +20,9 @@ public enum HTTPSError: Error, Hashable, Sendable {
     case proxy(status: Int)
     /// TLS failed; the policy knows why.
     case tls
-    /// The connection ended before the answer was complete, perhaps by us: what came by HTTP/2 broke its rules.
+    /// The connection ended before the answer was complete; by HTTP/2 perhaps because what came broke its rules.
     case closed
-    /// By HTTP/2: the server gave up the request and kept the connection, or its answer broke the rules. By HTTP/1.1
-    /// there may be one.
+    /// By HTTP/2: the request ended without a whole answer, and the connection did not. HTTP/1.1 may bring one.
     case reset
     /// What arrived is not HTTP, or breaks its rules.
     case notHTTP

@@ -18,8 +18,9 @@ package enum UnverifiedFetch {
     ) throws(HTTPSError) -> [UInt8] {
         if cancellation.isCancelled { throw .cancelled }
         let handle = try EasyHandle()
-        let request = HTTPSRequest(
+        var request = HTTPSRequest(
             url: url, limits: HTTPSLimits(body: maximumSize, connect: connect, total: total))
+        request.offersHTTP2 = false
         let transfer = Transfer(limit: maximumSize, policy: nil, cancellation: cancellation)
         let response = try handle.perform(request, transfer) {
             handle.set(CURLOPT_SSL_VERIFYPEER, 0)

@@ -28,6 +28,14 @@ enum ExchangeFailure {
         }
     }
 
+    /// Whether the other version of HTTP may do better.
+    static func mayBeOfVersion(_ failure: HTTPSFailure) -> Bool {
+        switch failure {
+        case .https(.reset), .https(.closed), .https(.notHTTP), .https(.timedOut): true
+        default: false
+        }
+    }
+
     /// Of a status that is not 200.
     static func describe(_ response: HTTPSResponse) -> LinkFailure {
         let text: StaticString

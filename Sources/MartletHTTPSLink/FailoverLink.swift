@@ -25,7 +25,7 @@ final class FailoverLink: DrivenLink {
     private var active: any DrivenLink
     /// Boot time from which HTTPS is the one to open; nil before the first attempt at the broker.
     private var switchTime: UInt64?
-    /// What the engine asked for last.
+    /// What the engine asked for last; nil once it says goodbye.
     private var plan: ConnectionPlan?
     /// Boot time at which the broker is tried next, or at which the try that goes on ends.
     private var tryTime: UInt64 = 0
@@ -74,7 +74,7 @@ final class FailoverLink: DrivenLink {
         switch attempt {
         case .none:
             guard now >= tryTime, let plan else { return }
-            if let hold = engine?.connectionHold(.now()) {
+            if let hold = engine?.beginSearch(.now()) {
                 tryTime = hold
                 return
             }
@@ -134,7 +134,10 @@ final class FailoverLink: DrivenLink {
 
     func abort() { active.abort() }
 
-    func disconnect() { active.disconnect() }
+    func disconnect() {
+        plan = nil
+        active.disconnect()
+    }
 
     func end() {
         broker.abort()

@@ -74,7 +74,7 @@ final class HTTPSLink: DrivenLink {
     /// Boot time in milliseconds of the next exchange, if nothing waits.
     private var pollDue: UInt64 = 0
     private var mustConfirm = false
-    /// Not after the server gave up a request by HTTP/2, until the next failure. libcurl 7.88 has no answer then if one
+    /// Changes when an exchange fails as it may by one version of HTTP alone. libcurl 7.88 has no answer by HTTP/2 if one
     /// came before all of the request was sent, as 413 may (RFC 9113 §8.1).
     private var offersHTTP2 = true
 
@@ -211,7 +211,7 @@ final class HTTPSLink: DrivenLink {
             pollDue = now
             return
         case .failure(let failure):
-            offersHTTP2 = failure != .https(.reset)
+            if ExchangeFailure.mayBeOfVersion(failure) { offersHTTP2.toggle() }
             return close(ExchangeFailure.describe(failure, wasConnected: phase != .opening))
         }
         if let date = response.date { serverTime = (date, now) }

@@ -6,27 +6,38 @@ internal import MartletState
 
 /// What is sent stays within the device's quotas.
 extension Engine {
-    /// Boot time from which on the next attempt to connect is allowed; nil: it may begin, and counts. A link asks before
-    /// attempts of its own.
-    public func connectionHold(_ now: TimeSample) -> UInt64? {
+    /// Boot time from which on the next attempt to connect may begin; nil: it may, and counts. One that `mustBegin`
+    /// counts, whatever the limit.
+    func beginConnection(mustBegin: Bool, _ now: TimeSample) -> UInt64? {
         guard let quota else { return nil }
         advanceQuota(now)
-        if let hold = quota.connectionHold {
+        if !mustBegin, let hold = quota.connectionHold {
             log(.warning) { $0.text("as many connections as are allowed in an hour: the next try comes later") }
-            // Not all devices at the full hour.
-            return hold &+ (entropy.next() ?? 0) % Self.connectionSpread
+            return spread(hold)
         }
-        countConnection(now)
+        countConnection()
         return nil
     }
 
-    /// Counts an attempt to connect that no limit holds back.
-    func countConnection(_ now: TimeSample) {
-        guard let quota else { return }
+    /// The same for an attempt of the link's own, by which it finds out whether a server is there.
+    public func beginSearch(_ now: TimeSample) -> UInt64? {
+        guard let quota else { return nil }
         advanceQuota(now)
+        if let hold = quota.searchHold {
+            log(.info) { $0.text("half of the connections of an hour are used: the broker is looked for later") }
+            return spread(hold)
+        }
+        countConnection()
+        return nil
+    }
+
+    /// Not all devices at the full hour.
+    private func spread(_ hold: UInt64) -> UInt64 { hold &+ (entropy.next() ?? 0) % Self.connectionSpread }
+
+    private func countConnection() {
         // A device that cannot write must be able to say so: it counts in memory.
-        _ = reserve(quota.reservation(connections: 1))
-        quota.connect()
+        _ = reserve(quota?.reservation(connections: 1))
+        quota?.connect()
     }
 
     /// Milliseconds over which devices spread that wait for the same hour.

@@ -243,8 +243,7 @@ public final class Engine {
         switch phase {
         case .waiting(let until):
             if let until, now.boot >= until {
-                let hold = isRetry ? nil : connectionHold(now)
-                if isRetry { countConnection(now) }
+                let hold = beginConnection(mustBegin: isRetry, now)
                 isRetry = false
                 if let hold { phase = .waiting(until: hold) } else { open(now) }
             }

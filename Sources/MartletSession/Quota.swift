@@ -114,12 +114,19 @@ final class Quota {
     var connectionHold: UInt64? {
         if !isConnectingHeld { return nil }
         wait()
-        return end(of: 3_600_000)
+        return hourEnd
     }
 
     private var isConnectingHeld: Bool {
         limits.connectionsPerHour > 0 && usage.connections.used >= limits.connectionsPerHour
     }
+
+    /// The same for an attempt that only finds out whether a server is there: such ones leave half of the limit.
+    var searchHold: UInt64? {
+        limits.connectionsPerHour > 0 && usage.connections.used >= limits.connectionsPerHour / 2 ? hourEnd : nil
+    }
+
+    private var hourEnd: UInt64 { end(of: 3_600_000) }
 
     func connect() { if limits.connectionsPerHour > 0 { usage.connections.used += 1 } }
 

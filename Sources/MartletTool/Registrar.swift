@@ -60,6 +60,8 @@ struct Registrar {
         authorization: [UInt8]? = nil
     ) throws(Failure) -> ESTAnswer {
         var request = HTTPSRequest(url: try url(operation), limits: HTTPSLimits(body: ESTAnswer.maximumBody))
+        // For a few requests in a device's life what every registrar speaks is enough.
+        request.offersHTTP2 = false
         if let wanted {
             let der: [UInt8]
             do throws(OpenSSLError) { der = try wanted.der } catch {

@@ -103,6 +103,32 @@ import Testing
         #expect(device.link.plans.count == 1, "the next hour came")
     }
 
+    @Test func `a connection that a link asks for is not held back, and counts; looking for a server leaves half`()
+        throws
+    {
+        let device = try device { $0.quotas.connectionsPerHour = 4 }
+        device.connect()
+        #expect(device.engine.beginSearch(device.now) == nil)
+        #expect(device.run.state.usage?.connections.used == 2)
+        #expect(try #require(device.engine.beginSearch(device.now)) > device.now.boot)
+        #expect(device.run.state.usage?.connections.used == 2, "it did not begin")
+        for _ in 0..<2 {
+            device.disconnect()
+            device.connect()
+        }
+        // The limit is reached.
+        device.disconnect()
+        #expect(device.waitUntilDue())
+        let opened = device.link.plans.count
+        device.engine.retry(device.now)
+        device.engine.advance(device.now)
+        #expect(device.link.plans.count == opened + 1)
+        #expect(device.run.state.usage?.connections.used == 5)
+        device.disconnect()
+        #expect(device.waitUntilDue())
+        #expect(device.link.plans.count == opened + 1, "the next one waits")
+    }
+
     @Test func `readings that wait for their rate wake nobody while the broker takes nothing`() throws {
         let device = try connected { $0.quotas.readingsPerSecond = 1 }
         for index in 0..<3 { #expect(device.report(Double(index))) }
