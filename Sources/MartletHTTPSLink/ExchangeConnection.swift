@@ -9,6 +9,14 @@ package import MartletOpenSSL
 internal import MartletPosix
 internal import MartletSession
 
+/// Why there was no exchange.
+package struct ExchangeError: Error {
+    /// Where, and why.
+    package let text: [UInt8]
+    /// Whether the server, verified, refused the certificate, or what it was shown beside it.
+    package let isRefusal: Bool
+}
+
 /// Exchanges of who speaks for a device beside its program; each waits for its answer. What the back end has for the
 /// device stays there, since no mark is repeated.
 ///
@@ -17,13 +25,6 @@ package final class ExchangeConnection {
     /// Milliseconds for which a server may put an exchange off.
     private static let patience: UInt64 = 30_000
 
-    package struct Failure: Error {
-        /// Where, and why.
-        package let text: [UInt8]
-        /// Whether the server, verified, refused the certificate, or what it was shown beside it.
-        package let isRefusal: Bool
-    }
-
     /// The URN in the certificate that is shown.
     package let issuer: [UInt8]
     private let settings: HTTPSSettings
@@ -31,6 +32,7 @@ package final class ExchangeConnection {
     private var https: VerifiedHTTPS?
     /// Whether the server has answered.
     private var isConnected = false
+    private var offersHTTP2 = true
     /// The clock of the verified server at its last answer, in seconds since 1970.
     private var serverTime: Int64?
 
@@ -57,13 +59,13 @@ package final class ExchangeConnection {
     }
 
     /// The code that the back end gives a message. Without one it is 0: the server takes the certificate.
-    package func send(_ message: Exchange.Message?) throws(Failure) -> UInt8 {
+    package func send(_ message: Exchange.Message?) throws(ExchangeError) -> UInt8 {
         let messages = message.map { [$0] } ?? []
         guard let body = Exchange.Request(wait: 0, messages: messages, mark: 0).encoded() else {
             throw failure(LinkFailure("the message is too large for an exchange"))
         }
         let end = SystemClock.bootMilliseconds() + Self.patience
-        var knewTime = serverTime != nil
+        var knewTime = serverTime != nil || !settings.signsToken
         var response = try post(body)
         while response.status != 200 {
             let reason = ExchangeFailure.describe(response)
@@ -85,7 +87,7 @@ package final class ExchangeConnection {
         return answer.codes.first ?? 0
     }
 
-    private func post(_ body: [UInt8]) throws(Failure) -> HTTPSResponse {
+    private func post(_ body: [UInt8]) throws(ExchangeError) -> HTTPSResponse {
         let now = TimeSample.now()
         let time = DeviceClock(buildTime: MartletVersion.buildTime).verificationTime(now)
         let headers: [HTTPSHeader]
@@ -96,13 +98,18 @@ package final class ExchangeConnection {
         do throws(HTTPSError) { https = try connection() } catch { throw failure(LinkFailure(error.text)) }
         do throws(HTTPSFailure) {
             // As the device itself before its first resume: a board may have no clock.
-            let response = try https.perform(
-                settings.request(body, headers, wait: 0), time: time, boottime: now.boot, acceptNotYetValid: true)
+            var request = settings.request(body, headers, wait: 0)
+            request.offersHTTP2 = offersHTTP2
+            let response = try https.perform(request, time: time, boottime: now.boot, acceptNotYetValid: true)
             isConnected = true
             if let date = response.date { serverTime = date }
             return response
         } catch {
-            let isRefusal = if case .tls(.certificateRefused) = error { true } else { false }
+            if offersHTTP2, error == .https(.reset) {
+                offersHTTP2 = false
+                return try post(body)
+            }
+            let isRefusal = if case .tls(.certificateRefused) = error { tls.hasServerProof } else { false }
             throw failure(ExchangeFailure.describe(error, wasConnected: isConnected), isRefusal: isRefusal)
         }
     }
@@ -115,7 +122,16 @@ package final class ExchangeConnection {
         return new
     }
 
-    private func failure(_ reason: LinkFailure, isRefusal: Bool = false) -> Failure {
-        Failure(text: settings.url.bytes + [UInt8](": ") + reason.text, isRefusal: isRefusal)
+    private func failure(_ reason: LinkFailure, isRefusal: Bool = false) -> ExchangeError {
+        var line = LogLine()
+        line.untrusted(settings.url.bytes)
+        line.text(": ")
+        line.untrusted(reason.text)
+        if reason.pause > 0 {
+            line.text("; it is to be left alone for ")
+            line.number(reason.pause / 1000)
+            line.text(" s")
+        }
+        return ExchangeError(text: line.bytes, isRefusal: isRefusal)
     }
 }

@@ -27,6 +27,8 @@ final class HTTPSSettings {
     private let bearer: String
     private let apiKey: String
     private let token: DeviceToken?
+    /// Whether what is shown depends on the clock.
+    var signsToken: Bool { token != nil }
 
     /// - Parameters:
     ///   - anchors: those of the device, for a section that names none.

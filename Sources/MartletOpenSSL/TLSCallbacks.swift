@@ -80,6 +80,7 @@ private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
     case SSL_CB_HANDSHAKE_START: connection.handshakeStarts(ssl)
     case SSL_CB_HANDSHAKE_DONE: connection.handshakeDone(ssl)
     case SSL_CB_READ_ALERT where value >> 8 == SSL3_AL_FATAL:
+        connection.handshakeStops(ssl)
         let inReplyToHello = SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO || SSL_get_state(ssl) == TLS_ST_CR_SRVR_HELLO
         connection.fail(TLSFailure(alert: alert, inReplyToHello: inReplyToHello))
     case SSL_CB_WRITE_ALERT where value >> 8 == SSL3_AL_FATAL && connection.isEstablished:
@@ -87,6 +88,7 @@ private func informs(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
         if ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING { connection.fail(.notTLS) }
     case SSL_CB_CONNECT_EXIT where value > 0: connection.handshakeReturned(ssl)
     case SSL_CB_CONNECT_EXIT:
+        connection.handshakeStops(ssl)
         // Read here, because the library that drives the connection empties the queue for its own log. An empty
         // queue means that the handshake only waits for input.
         let error = ERR_peek_last_error()

@@ -24,6 +24,9 @@ final class TLSConnection {
     private(set) var failure: TLSFailure?
     private(set) var isResumed = false
     private(set) var isEstablished = false
+    /// Whether the server proved that it has the key of its certificate. Without that anybody on the way may have sent an
+    /// alert, or ended the connection. A refusal of our certificate comes after it, in TLS 1.2 before the handshake ends.
+    private(set) var hasServerProof = false
     private(set) var session: Session?
     private var keepsSessions = true
     var inputLimit = 64 * 1024
@@ -42,6 +45,7 @@ final class TLSConnection {
         failure = nil
         isResumed = false
         isEstablished = false
+        hasServerProof = false
         keepsSessions = true
         inputCount = 0
     }
@@ -90,8 +94,14 @@ final class TLSConnection {
         }
     }
 
+    /// What the server signed was verified before we said that we are finished.
+    func handshakeStops(_ ssl: OpaquePointer) {
+        if SSL_get_state(ssl) == TLS_ST_CW_FINISHED { hasServerProof = true }
+    }
+
     func handshakeDone(_ ssl: OpaquePointer) {
         isEstablished = true
+        hasServerProof = true
         isResumed = SSL_session_reused(ssl) == 1
         if isResumed, let kept = session {
             rules.resume(notBefore: kept.notBefore, notAfter: kept.notAfter)

@@ -61,6 +61,10 @@ public final class TLSContext {
     /// Whether the last handshake resumed a session instead of judging certificates again.
     public var resumed: Bool { connection.isResumed }
 
+    /// Whether the server of the last handshake proved that it has the key of its certificate, so that what came after
+    /// that, an end without a word too, was its doing, or that of somebody who can cut any connection.
+    public var hasServerProof: Bool { connection.hasServerProof }
+
     /// Whether the chain accepted in the last full handshake is within its time at `time`. False before any.
     public func peerIsValid(at time: Int64) -> Bool { connection.peerIsValid(at: time) }
 

@@ -29,11 +29,13 @@ struct BackEnd {
     let tell: (StaticString, StaticString, [UInt8]) -> Void
 
     /// All that `body` says is said on one way: to the broker, or by HTTPS if there is no broker, or what stands in its
-    /// way may pass. What it refuses is refused.
+    /// way may pass. What it refuses is refused; a credential that it takes is not refused, whatever the server says.
     func speak(_ body: (any BackEndConnection) throws(Failure) -> Void) throws(Failure) {
         if configuration.host.isEmpty { return try speakByHTTPS(body) }
+        var isTaken = false
         do throws(Failure) {
             let broker = try BrokerConnection(configuration, anchors: anchors, chain: chain, key: key)
+            isTaken = true
             try body(broker)
             broker.close()
         } catch {
@@ -41,7 +43,7 @@ struct BackEnd {
             let first = error.text
             tell("https", "tries HTTPS instead:", first)
             do throws(Failure) { try speakByHTTPS(body) } catch {
-                throw Failure(error.status, "", first + [UInt8]("; ") + error.text)
+                throw Failure(isTaken ? .system : error.status, "", first + [UInt8]("; ") + error.text)
             }
         }
     }
@@ -74,16 +76,16 @@ struct BackEnd {
 
 extension ExchangeConnection: BackEndConnection {
     /// Whether the server takes this credential.
-    fileprivate func connect() throws(MartletTool.Failure) { _ = try exchange(nil) }
+    fileprivate func connect() throws(Failure) { _ = try exchange(nil) }
 
-    func publish(_ leaf: Leaf, _ payload: [UInt8], retained: Bool) throws(MartletTool.Failure) {
+    func publish(_ leaf: Leaf, _ payload: [UInt8], retained: Bool) throws(Failure) {
         let code = try exchange(Exchange.Message(leaf: leaf, bytes: payload))
         try BackEnd.judge(code, of: "the HTTPS server", retained: retained)
     }
 
-    private func exchange(_ message: Exchange.Message?) throws(MartletTool.Failure) -> UInt8 {
-        do throws(ExchangeConnection.Failure) { return try send(message) } catch {
-            throw MartletTool.Failure(error.isRefusal ? .negative : .system, "", error.text)
+    private func exchange(_ message: Exchange.Message?) throws(Failure) -> UInt8 {
+        do throws(ExchangeError) { return try send(message) } catch {
+            throw Failure(error.isRefusal ? .negative : .system, "", error.text)
         }
     }
 }

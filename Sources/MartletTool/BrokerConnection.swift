@@ -143,7 +143,7 @@ final class BrokerConnection: BackEndConnection {
         case .network(let errno): if !PosixError.system("connect", code: errno).isReset { return false }
         default: return false
         }
-        if isAccepted { return false }
+        if isAccepted || !tls.hasServerProof { return false }
         switch tls.failure {
         case .certificateRefused: return true
         // TLS 1.3 refuses a certificate after the handshake, by an alert that may be lost.

@@ -202,8 +202,8 @@ struct Renewer {
 
     // MARK: The back end
 
-    /// Tries the next credential at the broker, or by HTTPS, and only then lets it take the place of the one before. What
-    /// is refused is erased, so that the next run asks for another one.
+    /// Tries the next credential at the broker, or by HTTPS, and only then lets it take the place of the one before. If it
+    /// is refused, and the one before is not, it is erased, so that the next run asks for another one.
     private func install(_ next: Credential, trusting anchors: [Certificate]) throws(Failure) -> Status {
         // Its key is in next.pem.
         try directory.erase(DeviceFiles.nextKey)
@@ -214,8 +214,10 @@ struct Renewer {
                 try tryOut(next, anchors)
                 break
             } catch {
+                guard error.status == .negative else { throw error }
                 if count == Self.tries {
-                    if error.status == .negative { try directory.discardNext() }
+                    tell("compare", "the new certificate is refused: tries the one before")
+                    if isCurrentTaken(anchors) { try directory.discardNext() }
                     throw error
                 }
             }
@@ -228,14 +230,34 @@ struct Renewer {
         return done(next)
     }
 
+    /// Whether the back end takes the present credential: otherwise what it refuses is perhaps a token, or a rule.
+    private func isCurrentTaken(_ anchors: [Certificate]) -> Bool {
+        do throws(Failure) {
+            try show(current, anchors) { _ in }
+            return true
+        } catch { return false }
+    }
+
     private func tryOut(_ next: Credential, _ anchors: [Certificate]) throws(Failure) {
-        let backEnd = BackEnd(
-            configuration: settings.configuration, anchors: anchors, chain: next.chain, key: next.key, tell: tell)
         let spki = next.key.publicKey.spki
         let event = spki == current.key.publicKey.spki ? nil : Event.nextKey(try digest(spki))
-        try backEnd.speak { (way) throws(Failure) in
-            if let event { try Notice.send(event, signedBy: current.key, over: way) }
+        try show(next, anchors) { (way) throws(Failure) in
+            guard let event else { return }
+            do throws(Failure) { try Notice.send(event, signedBy: current.key, over: way) } catch {
+                // The certificate was taken.
+                throw Failure(.system, "", error.text)
+            }
         }
+    }
+
+    private func show(
+        _ credential: Credential, _ anchors: [Certificate],
+        _ body: (any BackEndConnection) throws(Failure) -> Void
+    ) throws(Failure) {
+        let backEnd = BackEnd(
+            configuration: settings.configuration, anchors: anchors, chain: credential.chain, key: credential.key,
+            tell: tell)
+        try backEnd.speak(body)
     }
 
     private func digest(_ bytes: [UInt8]) throws(Failure) -> Digest {

@@ -91,7 +91,8 @@ struct Retirement {
         } catch { throw Self.failure(home.path(of: key), error) }
     }
 
-    /// All other steps. Gives the files that were left alone because they may be anybody's.
+    /// All other steps. Gives the files that were left alone because they may be anybody's, secrets that `[https]` shows
+    /// and that are elsewhere among them.
     func erase() throws(Failure) -> [[UInt8]] {
         for name in [
             DeviceFiles.credential, DeviceFiles.key, DeviceFiles.pendingKey, DeviceFiles.nextKey,
@@ -101,8 +102,9 @@ struct Retirement {
             try overwrite(certificate, in: home)
         }
         for place in places { try eraseJournal(in: place) }
+        var left: [[UInt8]] = []
         for file in https(["bearer", "api-key"]) {
-            if let name = name(at: file) { try overwrite(name, in: home) }
+            if let name = name(at: file) { try overwrite(name, in: home) } else { left.append(Array(file.utf8)) }
         }
         try remove(DeviceFiles.anchors)
         for file in [configuration?.anchors ?? "", configuration?.document ?? ""] + https(["ca"]) {
@@ -110,7 +112,6 @@ struct Retirement {
         }
         try remove(DeviceFiles.configuration)
         try overwrite(DeviceFiles.retired, in: home)
-        var left: [[UInt8]] = []
         for place in places { try left += others(in: place) }
         return left
     }

@@ -24,11 +24,12 @@ final class ExchangeOffice {
     private(set) var server: ExchangeServer!
 
     /// - Parameter take: gets each message that is taken.
-    init(_ authority: TestAuthority, id: String, take: @escaping @Sendable (Exchange.Message) -> Void = { _ in })
-        throws
-    {
+    init(
+        _ authority: TestAuthority, id: String, givesUpHTTP2: Bool = false,
+        take: @escaping @Sendable (Exchange.Message) -> Void = { _ in }
+    ) throws {
         let state = state
-        server = try ExchangeServer(authority) { request in
+        server = try ExchangeServer(authority, givesUpHTTP2: givesUpHTTP2) { request in
             guard request.line == "POST /things/martlet/v1/\(id)/exchange HTTP/1.1", request.client == id,
                 let content = try? Exchange.Request(decoding: request.body.span), content.wait == 0
             else { return ExchangeServer.answer("400 Bad Request") }
@@ -55,7 +56,10 @@ final class ExchangeOffice {
 
     var url: String { "https://localhost:\(server.port)/things/" }
 
-    /// The certificates that were shown, by their SHA-256.
+    /// Waits until a certificate was shown. By their SHA-256 in hexadecimal.
+    func waitForCertificate(_ digest: String) throws { try server.waitForOutput("certificate=\(digest)") }
+
+    /// The certificates that were shown.
     var certificates: Set<String> {
         Set(
             server.output.split(separator: "\n").compactMap {

@@ -18,12 +18,13 @@ import Testing
         office = try ExchangeOffice(test.plant.authority, id: Plant.id)
     }
 
-    private func configure(withBroker: Bool = false) throws {
+    private func configure(withBroker: Bool = false, brokerPort: UInt16? = nil, url: String? = nil) throws {
         let text = try #require(test.plant.content("martlet.conf"))
         let kept = text.split(separator: "\n").map(String.init).filter { line in
             withBroker || !["[mqtt]", "host", "port"].contains { line.hasPrefix($0) }
         }
-        let all = kept + ["[https]", "url = \(office.url)"]
+        .map { line in line.hasPrefix("port") ? brokerPort.map { "port = \($0)" } ?? line : line }
+        let all = kept + ["[https]", "url = \(url ?? office.url)"]
         try test.plant.put("martlet.conf", Array((all.joined(separator: "\n") + "\n").utf8))
     }
 
@@ -32,6 +33,7 @@ import Testing
         try test.expectRenewed()
         let new = try #require(try test.credential())
         let shown = try Plant.hex(new.leaf.sha256)
+        try office.waitForCertificate(shown)
         #expect(office.certificates == [shown])
         let messages = office.state.with { $0.messages }
         #expect(messages.map(\.leaf) == [.signed(.event)])
@@ -79,14 +81,67 @@ import Testing
         #expect(office.state.with { $0.requests.count == 1 && $0.messages.isEmpty })
     }
 
-    @Test("ROT-03 what the HTTPS server refuses is erased, and the certificate stays", arguments: [401, 403])
+    @Test("ROT-03 what the HTTPS server refuses is erased if it takes the certificate before", arguments: [401, 403])
     func refused(status: Int) throws {
+        try configure()
+        let refusal = ExchangeServer.answer("\(status) No", headers: ["Date: Mon, 23 Nov 2026 08:00:00 GMT"])
+        office.state.with { $0.scripted = [refusal, refusal, refusal] }
+        let result = try test.plant.renew().result()
+        #expect(result.status == 1 && result.error.contains("HTTP status \(status)"), "\(result)")
+        try test.expectUnchanged()
+        // It may learn of a device a moment later.
+        #expect(office.state.with { $0.requests.count } == 3 + 1 && office.state.with { $0.messages.isEmpty })
+        let old = try #require(try test.credential())
+        try office.waitForCertificate(try Plant.hex(old.leaf.sha256))
+    }
+
+    @Test(
+        "ROT-03 what is refused to the certificate before as well is no fault of the next one", arguments: [401, 403])
+    func refusedToBoth(status: Int) throws {
         try configure()
         office.state.with { $0.always = ExchangeServer.answer("\(status) No") }
         let result = try test.plant.renew().result()
         #expect(result.status == 1 && result.error.contains("HTTP status \(status)"), "\(result)")
-        try test.expectUnchanged()
-        #expect(office.state.with { $0.requests.count } == 3, "it may learn of a device a moment later")
+        try test.expectUnchanged(also: ["next.pem"])
+    }
+
+    @Test("ROT-03 a certificate that the broker took is not refused by what HTTPS says")
+    func taken() throws {
+        try configure(withBroker: true)
+        test.endListener()
+        office.state.with { $0.always = ExchangeServer.answer("401 No") }
+        let result = try test.plant.renew().result()
+        #expect(result.status == 3 && result.error.contains("HTTP status 401"), "\(result)")
+        try test.expectUnchanged(also: ["next.pem"])
+        #expect(office.state.with { $0.requests.count } == 1)
+    }
+
+    /// A fatal alert, access_denied; and no word at all.
+    @Test(
+        "ROT-03 who cuts before a broker has proved itself refuses nothing: HTTPS is tried",
+        arguments: [[0x15, 3, 3, 0, 2, 2, 49], []] as [[UInt8]])
+    func cut(word: [UInt8]) throws {
+        let listener = try LoopbackListener()
+        try configure(withBroker: true, brokerPort: listener.port)
+        let cutting = try MartletPosix.Thread {
+            guard let client = try? listener.accept(seconds: 30) else { return }
+            // Of ClientHello.
+            _ = try? client.read(5)
+            try? client.write(word)
+            if word.isEmpty { client.reset() } else { client.end() }
+        }
+        let result = try test.plant.renew().result()
+        cutting.join()
+        #expect(result.status == 0, "\(result)")
+        try expectAnnounced()
+    }
+
+    @Test func `a server that gives up requests by HTTP/2 is asked by HTTP/1.1`() throws {
+        let office = try ExchangeOffice(test.plant.authority, id: Plant.id, givesUpHTTP2: true)
+        try configure(url: office.url)
+        let result = try test.plant.renew().result()
+        #expect(result.status == 0, "\(result)")
+        #expect(office.state.with { $0.messages.map(\.leaf) } == [.signed(.event)])
     }
 
     @Test("ROT-03 while neither is there the next certificate waits, and the next run goes on with it")

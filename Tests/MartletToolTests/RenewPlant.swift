@@ -79,6 +79,9 @@ final class RenewPlant {
         try plant.put("device.pem", Array("generation = 1\n".utf8) + key.pem() + certificate.pem())
     }
 
+    /// Nobody is there any more to whom the broker could give an event.
+    func endListener() { listener.stop() }
+
     /// As it was before the first renewal.
     func reset() throws {
         try? FileManager.default.removeItem(at: plant.directory)

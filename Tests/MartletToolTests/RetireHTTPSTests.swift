@@ -45,6 +45,7 @@ import Testing
         // What waits for the device is not taken, and the first exchange of a connection is an empty one.
         #expect(office.state.with { $0.requests.map(\.mark) } == [0, 0, 0, 0])
         let shown = try Plant.hex(life.identity.certificate.sha256)
+        try office.waitForCertificate(shown)
         #expect(office.certificates == [shown])
     }
 

@@ -22,7 +22,7 @@ import Testing
         let result = try life.retire()
         #expect(result.status == 0, "\(result)")
         #expect(Set(life.files.keys) == ["device/factory.pem", "device/notes"], "\(life.files.keys)")
-        #expect(result.output.contains("left alone, what it is is not known: \(life.directory.path)/notes\n"))
+        #expect(result.output.contains("left alone, since it may be anybody's: \(life.directory.path)/notes\n"))
         #expect(!result.output.contains("factory.pem"))
         try life.backOffice.wait("farewell") { BackOffice.farewells(&$0) > 0 ? true : nil }
         life.backOffice.state.with { state in

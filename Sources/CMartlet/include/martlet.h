@@ -15,7 +15,8 @@
 ///
 /// Threads. Every function may be called from any thread at any time, martlet_close too. None waits for the network
 /// but martlet_close. The library starts one thread for network and disk, one for command handlers (more if they
-/// hang) unless martlet_fd was called, and one for each exchange over HTTPS; all leave signals to the program's threads.
+/// hang) unless martlet_fd was called, and one for each exchange over HTTPS, where libcurl may have
+/// another for a name that nobody resolves, which may outlive martlet_close; all leave signals to the program's threads.
 /// libmosquitto makes the process ignore SIGPIPE.
 /// After fork() without exec(), the child must not call this library.
 
