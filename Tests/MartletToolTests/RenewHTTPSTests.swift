@@ -123,14 +123,18 @@ import Testing
     func cut(word: [UInt8]) throws {
         let listener = try LoopbackListener()
         try configure(withBroker: true, brokerPort: listener.port)
+        let isOver = Guarded(false)
         let cutting = try MartletPosix.Thread {
-            guard let client = try? listener.accept(seconds: 30) else { return }
-            // Of ClientHello.
-            _ = try? client.read(5)
-            try? client.write(word)
-            if word.isEmpty { client.reset() } else { client.end() }
+            while let client = try? listener.accept(seconds: 60), !isOver.with({ $0 }) {
+                // Of ClientHello.
+                _ = try? client.read(5)
+                try? client.write(word)
+                if word.isEmpty { client.reset() } else { client.end() }
+            }
         }
         let result = try test.plant.renew().result()
+        isOver.with { $0 = true }
+        _ = try LoopbackSocket(connectingTo: listener.port)
         cutting.join()
         #expect(result.status == 0, "\(result)")
         try expectAnnounced()
