@@ -84,10 +84,12 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
         }
     }
 
-    /// nil: the broker cannot be reached.
+    /// nil: the broker cannot be reached. What may be a tool's makes no device known.
     func exchange(_ request: Exchange.Request, from device: [UInt8]) async -> Exchange.Answer? {
         let isReady = state.withLock { state in
-            if state.isReady { state.queues.begin(device, mark: request.mark, now: SystemClock.bootMilliseconds()) }
+            if state.isReady, !request.mayBeOfTool || state.queues.knows(device) {
+                state.queues.begin(device, mark: request.mark, now: SystemClock.bootMilliseconds())
+            }
             return state.isReady
         }
         guard isReady, let codes = await deliver(request.messages, from: device) else { return nil }
@@ -201,6 +203,17 @@ final class ExchangeBridge: ControllerLinkDelegate, Sendable {
         }
         for delivery in deliveries.values { delivery.finish.resume(returning: nil) }
         for hold in holds.values { hold.finish.resume() }
+    }
+}
+
+extension Exchange.Request {
+    /// Whether it may come from who renews or retires the device, beside its program, and so says nothing of the way by
+    /// which that comes: all that they send is the event of another key, a decommission, and what clears.
+    fileprivate var mayBeOfTool: Bool {
+        mark == 0 && wait == 0
+            && messages.allSatisfy {
+                $0.bytes.isEmpty || $0.leaf == .signed(.event) || $0.leaf == .signed(.decommission)
+            }
     }
 }
 

@@ -4,8 +4,8 @@ import MartletController
 
 /// What waits for devices that come by HTTPS, each message with a number that marks the answers which hold it.
 ///
-/// A device is one of them from its first exchange on, until it sends its birth to the broker itself or makes no exchange
-/// for `age`. So one that went back to MQTT does not find there what it was told by MQTT.
+/// A device is one of them from the first exchange of its program on, until it sends its birth to the broker itself or
+/// makes no exchange for `age`. So one that went back to MQTT does not find there what it was told by MQTT.
 struct ExchangeQueues {
     /// Milliseconds that a message waits, and a device stays known: as long as a broker keeps them for a session.
     static let age: UInt64 = 3_600_000
@@ -48,9 +48,11 @@ struct ExchangeQueues {
     /// `start`: higher than every mark of an earlier run.
     init(start: UInt64) { (newest, self.start) = (start, start) }
 
+    func knows(_ id: [UInt8]) -> Bool { devices[id] != nil }
+
     /// Whether the device had its mark from an earlier run, and this one does not know it: what waited then is lost.
     func isFromEarlierRun(_ id: [UInt8], mark: UInt64) -> Bool {
-        devices[id] == nil && mark != 0 && !isOfThisRun(mark)
+        !knows(id) && mark != 0 && !isOfThisRun(mark)
     }
 
     private func isOfThisRun(_ mark: UInt64) -> Bool { (start...newest).contains(mark) }

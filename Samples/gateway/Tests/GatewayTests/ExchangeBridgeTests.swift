@@ -60,6 +60,15 @@ import Testing
         return await bridge.exchange(Exchange.Request(wait: wait, messages: messages, mark: mark), from: device)
     }
 
+    /// An exchange of the device's program with one message, which the broker takes.
+    private func send(_ purpose: Purpose, bytes: [UInt8] = [1]) async {
+        let count = link.published.count + 1
+        let message = Exchange.Message(leaf: .signed(purpose), bytes: bytes)
+        async let answer = bridge.exchange(Exchange.Request(wait: 0, messages: [message], mark: 0), from: device)
+        if let token = await link.published(count).last?.token { bridge.linkPublished(token: token, reasonCode: 0) }
+        #expect(await answer?.codes == [0])
+    }
+
     private func tell(_ topic: String, _ payload: [UInt8], isRetained: Bool = false) {
         let topic = Array(topic.utf8)
         let isTaken = bridge.linkReceived(topic: topic.span, payload: payload.span, isRetained: isRetained)
@@ -98,16 +107,47 @@ import Testing
     }
 
     @Test func `an empty birth clears what the broker keeps, and is none that will come back`() async {
-        let message = Exchange.Message(leaf: .signed(.birth), bytes: [])
-        async let answer = bridge.exchange(Exchange.Request(wait: 0, messages: [message], mark: 0), from: device)
-        let published = await link.published(1)
-        #expect(published.first?.payload == [] && published.first?.isRetained == true)
-        bridge.linkPublished(token: 1, reasonCode: 0)
-        #expect(await answer?.codes == [0])
+        await send(.telemetry)
+        await send(.birth, bytes: [])
+        #expect(link.published.last?.payload == [] && link.published.last?.isRetained == true)
         // The next device of this id comes by MQTT: nothing is kept for exchanges.
         #expect(!bridge.seen(birth: [1], from: device))
         tell("martlet/v1/pump-7/command", [2])
         #expect(await exchange()?.messages == [])
+    }
+
+    @Test func `what only tools say, beside the device's program, lets nothing wait for it, and takes nothing`() async {
+        let command = Exchange.Message(leaf: .signed(.command), bytes: [1])
+        #expect(await exchange()?.codes == [])
+        await send(.event)
+        await send(.birth, bytes: [])
+        await send(.decommission)
+        tell("martlet/v1/pump-7/command", command.bytes)
+        // The device's own, which has a mark.
+        #expect(await exchange(mark: 1)?.messages == [])
+        tell("martlet/v1/pump-7/command", command.bytes)
+        await send(.event)
+        #expect(await exchange()?.messages == [command])
+    }
+
+    @Test(arguments: [.birth, .telemetry, .gap, .reported, .receipt, .checkpoint] as [Purpose])
+    func `what the device's program says lets messages wait for it`(purpose: Purpose) async {
+        await send(purpose)
+        tell("martlet/v1/pump-7/resume", [2])
+        #expect(await exchange()?.messages == [Exchange.Message(leaf: .signed(.resume), bytes: [2])])
+    }
+
+    @Test func `an exchange that may be held is one of the device's program`() async {
+        async let held = exchange(wait: 1)
+        let telling = Task {
+            while !Task.isCancelled {
+                tell("martlet/v1/pump-7/resume", [1])
+                bridge.linkTicked()
+                await Task.yield()
+            }
+        }
+        #expect(await held?.messages.isEmpty == false)
+        telling.cancel()
     }
 
     @Test func `without a broker there is no answer, and nothing is left behind`() async {
@@ -132,7 +172,7 @@ import Testing
     }
 
     @Test func `a held exchange ends with a message for its device, and with no other`() async {
-        #expect(await exchange()?.messages == [])
+        await send(.birth)
         async let answer = exchange(wait: 60)
         tell("martlet/v1/pump-8/command", [1])
         tell("martlet/v1/pump-7/telemetry", [2])
@@ -142,13 +182,13 @@ import Testing
         #expect(held?.messages == [Exchange.Message(leaf: .signed(.resume), bytes: [4])])
         // It waits until the mark comes back; a request with messages is not held.
         async let next = exchange([.signed(.receipt)], wait: 60, mark: held?.mark ?? 0)
-        _ = await link.published(1)
-        bridge.linkPublished(token: 1, reasonCode: 0)
+        _ = await link.published(2)
+        bridge.linkPublished(token: 2, reasonCode: 0)
         #expect(await next == Exchange.Answer(codes: [0], messages: [], mark: held?.mark ?? 0))
     }
 
     @Test func `a trust document that the broker kept goes to the device`() async {
-        _ = await exchange()
+        await send(.birth)
         tell("martlet/v1/pump-7/trust", [1], isRetained: true)
         #expect(await exchange()?.messages == [Exchange.Message(leaf: .signed(.trust), bytes: [1])])
     }

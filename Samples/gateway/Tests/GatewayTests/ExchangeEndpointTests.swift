@@ -127,6 +127,15 @@ import Testing
         #expect(await status(request) == 200)
     }
 
+    @Test func `a tool that speaks for such a device before it comes does not change that`() async throws {
+        #expect(await status(try request()) == 200)
+        let own = try request(mark: 7)
+        #expect(await status(own) == 503)
+        // The tool again.
+        #expect(await status(try request()) == 200)
+        #expect(await status(own) == 200)
+    }
+
     @Test(arguments: ["gateway", "operator", "exchange", "edge", "Edge"])
     func `a part of the back end makes no exchanges of its own`(name: String) async throws {
         var request = try request(try certificate(name))
