@@ -50,15 +50,9 @@ public final class Broker: @unchecked Sendable {
         for (name, content) in files {
             try content.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8)
         }
-        // Another process may take the free port before the broker does.
-        for attempt in 1...5 {
-            port = try LoopbackListener().port
-            do {
-                try start()
-                break
-            } catch  where attempt < 5 && log.contains("Address already in use") {
-                stop()
-            }
+        try onFreePort {
+            port = $0
+            try start()
         }
     }
 

@@ -40,6 +40,16 @@ public final class LoopbackListener: @unchecked Sendable {
     }
 }
 
+/// Starts what listens on a free port: on another one if a process took the first meanwhile.
+func onFreePort<Server>(_ start: (UInt16) throws -> Server) throws -> Server {
+    for _ in 1..<5 {
+        do { return try start(LoopbackListener().port) } catch let failure as TestFailure {
+            guard failure.description.contains("Address already in use") else { throw failure }
+        }
+    }
+    return try start(LoopbackListener().port)
+}
+
 /// A connected stream with a deadline on each wait; as an MQTT peer it reads whole packets.
 public final class LoopbackSocket: @unchecked Sendable {
     public private(set) var descriptor: Int32

@@ -13,33 +13,34 @@ public final class Nginx: Sendable {
     public init(_ authority: TestAuthority, listen: String = "", server: String = "") throws {
         let folder = authority.folder.appending(path: "nginx").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        port = try LoopbackListener().port
         let files = authority.server.files
-        let text = """
-            daemon off;
-            \(getuid() == 0 ? "user root;" : "")
-            master_process off;
-            pid nginx.pid;
-            error_log stderr debug;
-            events {}
-            http {
-                \(["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \($0);" }.joined())
-                log_format request 'REQUEST $request_method $uri $server_protocol $content_length $status';
-                access_log /dev/stdout request;
-                server {
-                    listen 127.0.0.1:\(port) ssl \(listen);
-                    ssl_certificate \(files.certificate);
-                    ssl_certificate_key \(files.key);
-                    \(server)
+        (port, process) = try onFreePort { port in
+            let text = """
+                daemon off;
+                \(getuid() == 0 ? "user root;" : "")
+                master_process off;
+                pid nginx.pid;
+                error_log stderr debug;
+                events {}
+                http {
+                    \(["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \($0);" }.joined())
+                    log_format request 'REQUEST $request_method $uri $server_protocol $content_length $status';
+                    access_log /dev/stdout request;
+                    server {
+                        listen 127.0.0.1:\(port) ssl \(listen);
+                        ssl_certificate \(files.certificate);
+                        ssl_certificate_key \(files.key);
+                        \(server)
+                    }
                 }
-            }
 
-            """
-        try Data(text.utf8).write(to: URL(filePath: "\(folder)/nginx.conf"))
-        let program = "/usr/sbin/nginx"
-        process = try ChildProcess(program, ["-p", folder, "-c", "nginx.conf", "-e", "stderr"])
-        // It listens by then.
-        try process.waitForOutput("getrlimit(")
+                """
+            try Data(text.utf8).write(to: URL(filePath: "\(folder)/nginx.conf"))
+            let process = try ChildProcess("/usr/sbin/nginx", ["-p", folder, "-c", "nginx.conf", "-e", "stderr"])
+            // It listens by then. It tries for two seconds.
+            try process.waitForOutput("getrlimit(")
+            return (port, process)
+        }
     }
 
     /// What it said so far: its debugging log as well.
