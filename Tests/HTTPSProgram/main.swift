@@ -7,7 +7,7 @@ import MartletOpenSSL
 
 // HTTPS as a process of its own, for tests of what its environment may change: HTTPSProgram ANCHOR URL [BYTES].
 // It makes one request, a POST if BYTES says of how many, and prints what came of it, and before and after whether
-// libcurl is in memory.
+// libcurl is in memory; at last the most memory that it ever had.
 
 // What started it may ignore the signal, which a program inherits.
 signal(SIGPIPE, SIG_DFL)
@@ -44,3 +44,6 @@ do throws(HTTPSError) {
     say("no HTTPS: \(error): \(error.text)")
 }
 try sayMapped("after")
+let status = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/status")).readToEnd() ?? Data()
+let peak = String(decoding: status, as: UTF8.self).firstMatch(of: #/VmHWM:\s*([0-9]+) kB/#).map { String($0.1) }
+say("peak: \(peak ?? "unknown") kB")

@@ -17,10 +17,6 @@ import Testing
         client = try Client(trusting: authority)
     }
 
-    private func body(_ count: Int) -> HTTPSBody {
-        HTTPSBody(contentType: "a/b", bytes: [UInt8](repeating: 0x78, count: count))
-    }
-
     @Test(arguments: [("http2", "HTTP/2.0"), ("", "HTTP/1.1")])
     func `HTTP/2 is spoken where it is offered, and 1.1 otherwise, over one connection`(
         listen: String, version: String

@@ -50,6 +50,10 @@ final class Client {
 /// `DNS:localhost` at a port.
 func url(_ port: UInt16, _ path: String = "/") -> String { "https://localhost:\(port)\(path)" }
 
+func body(_ count: Int) -> HTTPSBody {
+    HTTPSBody(contentType: "a/b", bytes: [UInt8](repeating: 0x78, count: count))
+}
+
 /// Why a request failed, and after how many seconds.
 func timed(_ body: () throws -> HTTPSFailure?) throws -> (HTTPSFailure?, Double) {
     let start = Date()

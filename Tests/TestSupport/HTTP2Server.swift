@@ -51,14 +51,22 @@ public final class HTTP2Server: Sendable {
         try JSONSerialization.data(withJSONObject: all).write(to: file, options: .atomic)
     }
 
-    public var output: String { process.output }
+    /// What it said before this call: whatever led to an answer that arrived.
+    public var output: String {
+        get throws {
+            let mark = "MARK \(UUID().uuidString)\n"
+            process.write(Array(mark.utf8))
+            try waitForOutput(mark)
+            return process.output.components(separatedBy: mark)[0]
+        }
+    }
 
     public func waitForOutput(_ text: String, times: Int = 1, seconds: Double = 10) throws {
         try process.waitForOutput(text, times: times, seconds: seconds)
     }
 
     /// How many requests have begun to arrive.
-    public var requests: Int { output.components(separatedBy: " HEADERS ").count - 1 }
+    public var requests: Int { get throws { try output.components(separatedBy: " HEADERS ").count - 1 } }
 
     private func hex(_ bytes: [UInt8]) -> String { bytes.map { String(format: "%02x", $0) }.joined() }
 }
@@ -88,6 +96,9 @@ public enum HTTP2 {
     }
 
     public static func reset(_ code: UInt32) -> [UInt8] { frame(.reset, number(code)) }
+
+    /// Nothing may be sent by a new stream (RFC 9113 §6.5.2).
+    public static let noWindow = frame(.settings, stream: 0, [0, 4] + number(0))
 
     public static func goAway(last: UInt32, _ code: UInt32 = 0) -> [UInt8] {
         frame(.goAway, stream: 0, number(last) + number(code))

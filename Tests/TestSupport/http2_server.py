@@ -2,7 +2,7 @@
 """An HTTPS server that sends frames of HTTP/2 as a test wrote them: http2_server.py CERTIFICATE KEY
 
 Prints its port, each connection, each frame that arrives (`FRAME 1 HEADERS length=40 flags=0x5 stream=1`) and how each
-connection ended. The file http2.json beside CERTIFICATE says what it does: a list, one element for each connection, the
+connection ended; what it reads from its standard input it prints as well. The file http2.json beside CERTIFICATE says what it does: a list, one element for each connection, the
 last one for all later ones, read anew for each request. Bytes are in hex.
 
 greeting  the first bytes, instead of an empty SETTINGS
@@ -126,12 +126,18 @@ def handle(number, raw, context, folder):
         raw.close()
 
 
+def echo():
+    for line in sys.stdin:
+        say(line.strip())
+
+
 def main():
     certificate, key = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     listener = socket.create_server(("127.0.0.1", 0))
     say(f"PORT {listener.getsockname()[1]}.")
+    threading.Thread(target=echo, daemon=True).start()
     number = 0
     while True:
         raw, _ = listener.accept()
