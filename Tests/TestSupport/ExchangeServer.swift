@@ -23,7 +23,8 @@ public final class ExchangeServer: @unchecked Sendable {  // what changes is gua
     private let lock = NSLock()
     private var isStopping = false
 
-    /// - Parameter givesUpHTTP2: HTTP/2 is spoken to who offers it, and its requests are given up.
+    /// - Parameter givesUpHTTP2: HTTP/2 is spoken to who offers it. The requests of its first connection are given up,
+    ///   and of later ones those that are large; see `exchange_server.py`.
     public init(
         _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, givesUpHTTP2: Bool = false,
         _ handler: @escaping Handler
@@ -53,8 +54,13 @@ public final class ExchangeServer: @unchecked Sendable {  // what changes is gua
         process.stop()
     }
 
-    /// `CONNECTION NAME resumed=… certificate=…` for each connection, `ENDED …` for those that went wrong.
+    /// `CONNECTION NAME resumed=… certificate=…` for each connection, `ENDED …` for those that went wrong; `HTTP/2` for
+    /// one that speaks it, `TOO LARGE` for what is too large for that.
     public var output: String { process.output }
+
+    public func waitForOutput(_ text: String, times: Int = 1) throws {
+        try process.waitForOutput(text, times: times, seconds: 30)
+    }
 
     /// An answer with a length.
     public static func answer(
