@@ -125,7 +125,8 @@ def serve_http2(connection, name, port, gives_up):
                 if not answer:
                     return
                 head, content = answer.split(b"\r\n\r\n", 1)
-                connection.sendall(frame(HEADERS, END_HEADERS, own, block(head)) + frame(DATA, END_STREAM, own, content))
+                connection.sendall(frame(HEADERS, END_HEADERS, own, block(head))
+                                   + frame(DATA, END_STREAM, own, content))
 
 
 def handle(raw, context, port):

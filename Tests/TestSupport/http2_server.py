@@ -2,8 +2,9 @@
 """An HTTPS server that sends frames of HTTP/2 as a test wrote them: http2_server.py CERTIFICATE KEY
 
 Prints its port, each connection, each frame that arrives (`FRAME 1 HEADERS length=40 flags=0x5 stream=1`) and how each
-connection ended; what it reads from its standard input it prints as well. The file http2.json beside CERTIFICATE says what it does: a list, one element for each connection, the
-last one for all later ones, read anew for each request. Bytes are in hex.
+connection ended; what it reads from its standard input it prints as well. The file http2.json beside CERTIFICATE says
+what it does: a list, one element for each connection, the last one for all later ones, read anew for each request.
+Bytes are in hex.
 
 greeting  the first bytes, instead of an empty SETTINGS
 answer    frames that follow a request; stream 1 stands for that of the request, also in `repeat`
