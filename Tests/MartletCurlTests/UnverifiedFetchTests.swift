@@ -43,19 +43,6 @@ import Testing
         #expect(throws: HTTPSError.tooLarge) { try get(server.port, "/endless?flood") }
     }
 
-    @Test func `by HTTP/2 the same comes, and frames without end cost the time allowed`() throws {
-        let good = HTTP2.head() + HTTP2.data("certificates")
-        let server = try HTTP2Server(authority, HTTP2Server.Script(good))
-        #expect(try get(server.port, "/cacerts") == Array("certificates".utf8))
-        try server.waitForOutput("ENDED 1")
-        try server.say([HTTP2Server.Script(HTTP2.head(), repeated: HTTP2.data("endless", end: false))])
-        #expect(throws: HTTPSError.tooLarge) { try get(server.port, "/") }
-        try server.say([HTTP2Server.Script(repeated: HTTP2.frame(.unknown, stream: 0, [0]))])
-        #expect(throws: HTTPSError.timedOut) {
-            try UnverifiedFetch.get(HTTPSURL(url(server.port)), total: 1000, cancellation: cancellation)
-        }
-    }
-
     @Test(arguments: [204, 301, 302, 401, 404, 500])
     func `no other status than 200 has a file, and nothing is followed`(status: Int) throws {
         let other = try TCPServer(.end)
