@@ -25,7 +25,7 @@ final class FailoverLink: DrivenLink {
     private var active: any DrivenLink
     /// Boot time from which HTTPS is the one to open; nil before the first attempt at the broker.
     private var switchTime: UInt64?
-    /// What the engine asked for last; nil once it says goodbye.
+    /// What the engine asked for last.
     private var plan: ConnectionPlan?
     /// Boot time at which the broker is tried next, or at which the try that goes on ends.
     private var tryTime: UInt64 = 0
@@ -135,7 +135,12 @@ final class FailoverLink: DrivenLink {
     func abort() { active.abort() }
 
     func disconnect() {
-        plan = nil
+        if isOnHTTPS {
+            // Nobody looks for the broker any more.
+            broker.abort()
+            attempt = .none
+            tryTime = .max
+        }
         active.disconnect()
     }
 

@@ -211,12 +211,16 @@ final class HTTPSLink: DrivenLink {
             pollDue = now
             return
         case .failure(let failure):
-            if ExchangeFailure.mayBeOfVersion(failure) { offersHTTP2.toggle() }
+            // Some servers speak HTTP/2 alone: never twice without it.
+            offersHTTP2 = !offersHTTP2 || !ExchangeFailure.mayBeOfVersion(failure)
             return close(ExchangeFailure.describe(failure, wasConnected: phase != .opening))
         }
         if let date = response.date { serverTime = (date, now) }
         if response.status == 413, shrink() { return }
-        guard response.status == 200 else { return close(ExchangeFailure.describe(response)) }
+        guard response.status == 200 else {
+            offersHTTP2 = true
+            return close(ExchangeFailure.describe(response))
+        }
         guard let answer = ExchangeFailure.answer(in: response, codes: sent.count) else {
             return close(LinkFailure(ExchangeFailure.noExchange))
         }

@@ -123,7 +123,8 @@ final class Quota {
 
     /// The same for an attempt that only finds out whether a server is there: such ones leave half of the limit.
     var searchHold: UInt64? {
-        limits.connectionsPerHour > 0 && usage.connections.used >= limits.connectionsPerHour / 2 ? hourEnd : nil
+        limits.connectionsPerHour > 0 && usage.connections.used >= (limits.connectionsPerHour + 1) / 2
+            ? hourEnd : nil
     }
 
     private var hourEnd: UInt64 { end(of: 3_600_000) }

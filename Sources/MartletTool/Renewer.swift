@@ -217,7 +217,8 @@ struct Renewer {
                 guard error.status == .negative else { throw error }
                 if count == Self.tries {
                     tell("compare", "the new certificate is refused: tries the one before")
-                    if isCurrentTaken(anchors) { try directory.discardNext() }
+                    // One that has ended is refused in any case.
+                    if current.hasEnded(at: lowerTime) || isCurrentTaken(anchors) { try directory.discardNext() }
                     throw error
                 }
             }

@@ -129,6 +129,12 @@ import Testing
         #expect(device.link.plans.count == opened + 1, "the next one waits")
     }
 
+    @Test func `one connection an hour may be one that looks for a server`() throws {
+        let device = try device { $0.quotas.connectionsPerHour = 1 }
+        #expect(device.engine.beginSearch(device.now) == nil)
+        #expect(device.engine.beginSearch(device.now) != nil)
+    }
+
     @Test func `readings that wait for their rate wake nobody while the broker takes nothing`() throws {
         let device = try connected { $0.quotas.readingsPerSecond = 1 }
         for index in 0..<3 { #expect(device.report(Double(index))) }

@@ -18,14 +18,17 @@ import Testing
         office = try ExchangeOffice(test.plant.authority, id: Plant.id)
     }
 
-    private func configure(withBroker: Bool = false, brokerPort: UInt16? = nil, url: String? = nil) throws {
-        let text = try #require(test.plant.content("martlet.conf"))
+    private func configure(
+        _ other: RenewPlant? = nil, withBroker: Bool = false, brokerPort: UInt16? = nil, url: String? = nil
+    ) throws {
+        let plant = (other ?? test).plant
+        let text = try #require(plant.content("martlet.conf"))
         let kept = text.split(separator: "\n").map(String.init).filter { line in
             withBroker || !["[mqtt]", "host", "port"].contains { line.hasPrefix($0) }
         }
         .map { line in line.hasPrefix("port") ? brokerPort.map { "port = \($0)" } ?? line : line }
         let all = kept + ["[https]", "url = \(url ?? office.url)"]
-        try test.plant.put("martlet.conf", Array((all.joined(separator: "\n") + "\n").utf8))
+        try plant.put("martlet.conf", Array((all.joined(separator: "\n") + "\n").utf8))
     }
 
     /// The new certificate was shown, and the old key announced the new one.
@@ -103,6 +106,17 @@ import Testing
         let result = try test.plant.renew().result()
         #expect(result.status == 1 && result.error.contains("HTTP status \(status)"), "\(result)")
         try test.expectUnchanged(also: ["next.pem"])
+    }
+
+    @Test("ROT-03 where the certificate before has ended, the next one that is refused is erased")
+    func refusedAfterEnd() throws {
+        let other = try RenewPlant(days: -80...(-1), takesEnded: true)
+        let office = try ExchangeOffice(other.plant.authority, id: Plant.id)
+        try configure(other, url: office.url)
+        office.state.with { $0.always = ExchangeServer.answer("403 No") }
+        let result = try other.plant.renew().result()
+        #expect(result.status == 1 && result.error.contains("HTTP status 403"), "\(result)")
+        try other.expectUnchanged()
     }
 
     @Test("ROT-03 a certificate that the broker took is not refused by what HTTPS says")

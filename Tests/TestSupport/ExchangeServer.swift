@@ -47,8 +47,6 @@ public final class ExchangeServer: @unchecked Sendable {  // what changes is gua
         }
     }
 
-    public func waitForOutput(_ text: String) throws { try process.waitForOutput(text, seconds: 30) }
-
     public func stop() {
         lock.withLock { isStopping = true }
         process.stop()
