@@ -28,11 +28,12 @@ enum ExchangeFailure {
         }
     }
 
-    /// Whether the other version of HTTP may do better.
-    static func mayBeOfVersion(_ failure: HTTPSFailure) -> Bool {
+    /// Whether the next connection offers HTTP/2. Not after a failure that HTTP/1.1 alone may not have; but some servers
+    /// speak HTTP/2 alone: never twice without it.
+    static func offersHTTP2(after failure: HTTPSFailure, offered: Bool) -> Bool {
         switch failure {
-        case .https(.reset), .https(.closed), .https(.notHTTP), .https(.timedOut): true
-        default: false
+        case .https(.reset), .https(.closed), .https(.notHTTP), .https(.timedOut): !offered
+        default: true
         }
     }
 

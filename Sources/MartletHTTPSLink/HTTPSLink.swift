@@ -211,8 +211,7 @@ final class HTTPSLink: DrivenLink {
             pollDue = now
             return
         case .failure(let failure):
-            // Some servers speak HTTP/2 alone: never twice without it.
-            offersHTTP2 = !offersHTTP2 || !ExchangeFailure.mayBeOfVersion(failure)
+            offersHTTP2 = ExchangeFailure.offersHTTP2(after: failure, offered: offersHTTP2)
             return close(ExchangeFailure.describe(failure, wasConnected: phase != .opening))
         }
         if let date = response.date { serverTime = (date, now) }

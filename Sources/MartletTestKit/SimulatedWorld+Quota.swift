@@ -18,7 +18,7 @@ extension SimulatedWorld {
         return limits
     }
 
-    /// Counts what goes over the link of this run.
+    /// Counts what goes over the link of this run; the world outlives its devices.
     func watchQuota() {
         if quota.limits == QuotaLimits() { return }
         quota.didStart(boot: now.boot)

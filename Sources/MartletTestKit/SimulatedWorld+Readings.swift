@@ -81,7 +81,7 @@ extension SimulatedWorld {
 
     // MARK: Twins
 
-    /// Puts the twin's fault into a device that starts.
+    /// Puts the twin's fault into a device that starts; the world outlives it, and its disk.
     func plant() {
         switch twin {
         case .earlyReadings: disk.delaysSync = { Self.spools.contains($0.stream) }

@@ -9,9 +9,9 @@ enum Retire {
         usage: martlet retire --directory DIR --id ID [--without-notice] [--json]
 
         Ends the life of a device for its owner. Says so to the back end, signed by the device's key, and clears what the
-        broker keeps of it; then overwrites and removes its keys, that of its journal, and what [https] shows and is in
-        DIR; and removes certificates, authorities, journal and martlet.conf. After that the directory can be onboarded anew, with a label
-        of the same owner or of another one; a factory.pem stays.
+        broker keeps of it; then overwrites and removes its keys, that of its journal, and what [https] shows and is in the
+        device's directories; and removes certificates, authorities, journal and martlet.conf. After that the directory can
+        be onboarded anew, with a label of the same owner or of another one; a factory.pem stays.
 
         Stop the device before. The message goes to the broker, and with [https] in martlet.conf by HTTPS where there is no
         broker or it cannot be reached. If neither takes it, nothing is erased. The back end can verify it if the device
@@ -89,7 +89,7 @@ enum Retire {
             try retirement.begin()
             tell("begun", "no device starts with this directory any longer")
         }
-        for name in try retirement.erase() { tell("left", "left alone, since it may be anybody's:", name) }
+        try retirement.erase { tell("left", "left alone, since it may be anybody's:", $0) }
         tell("done", "retired; the directory can be onboarded anew:", options.directory)
     }
 

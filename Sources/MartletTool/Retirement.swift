@@ -91,9 +91,9 @@ struct Retirement {
         } catch { throw Self.failure(home.path(of: key), error) }
     }
 
-    /// All other steps. Gives the files that were left alone because they may be anybody's, secrets that `[https]` shows
-    /// and that are elsewhere among them.
-    func erase() throws(Failure) -> [[UInt8]] {
+    /// All other steps. `leave` gets the files that are left alone because they may be anybody's. Secrets that `[https]`
+    /// shows and that are elsewhere are among them, and come before what names them is gone.
+    func erase(leave: ([UInt8]) -> Void) throws(Failure) {
         for name in [
             DeviceFiles.credential, DeviceFiles.key, DeviceFiles.pendingKey, DeviceFiles.nextKey,
             DeviceFiles.nextCredential,
@@ -102,9 +102,13 @@ struct Retirement {
             try overwrite(certificate, in: home)
         }
         for place in places { try eraseJournal(in: place) }
-        var left: [[UInt8]] = []
         for file in https(["bearer", "api-key"]) {
-            if let name = name(at: file) { try overwrite(name, in: home) } else { left.append(Array(file.utf8)) }
+            guard let (directory, name) = Self.split(file) else { continue }
+            if let place = places.first(where: { (try? directory.isSame(as: $0.directory)) == true }) {
+                try overwrite(name, in: place)
+            } else if (try? directory.names())?.contains(Array(name.utf8)) == true {
+                leave(Array(file.utf8))
+            }
         }
         try remove(DeviceFiles.anchors)
         for file in [configuration?.anchors ?? "", configuration?.document ?? ""] + https(["ca"]) {
@@ -112,8 +116,9 @@ struct Retirement {
         }
         try remove(DeviceFiles.configuration)
         try overwrite(DeviceFiles.retired, in: home)
-        for place in places { try left += others(in: place) }
-        return left
+        for place in places {
+            for file in try others(in: place) { leave(file) }
+        }
     }
 
     /// The files that these keys of `[https]` name.
@@ -161,12 +166,19 @@ struct Retirement {
 
     /// The name of a file that is in the home directory, whatever path the configuration has; nil for one elsewhere.
     private func name(at path: String) -> String? {
+        guard let (directory, name) = Self.split(path), (try? directory.isSame(as: home.directory)) == true else {
+            return nil
+        }
+        return name
+    }
+
+    /// nil if there is no such directory, or it is not private.
+    private static func split(_ path: String) -> (PrivateDirectory, name: String)? {
         let bytes = Array(path.utf8)
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")), slash > 0,
-            let directory = try? PrivateDirectory(path: String(decoding: bytes[..<slash], as: UTF8.self)),
-            (try? directory.isSame(as: home.directory)) == true
+            let directory = try? PrivateDirectory(path: String(decoding: bytes[..<slash], as: UTF8.self))
         else { return nil }
-        return String(decoding: bytes[(slash + 1)...], as: UTF8.self)
+        return (directory, String(decoding: bytes[(slash + 1)...], as: UTF8.self))
     }
 
     private static func failure(_ path: [UInt8], _ error: PosixError) -> Failure {

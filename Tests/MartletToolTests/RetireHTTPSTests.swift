@@ -62,6 +62,22 @@ import Testing
         #expect(!(result.output + result.error).contains("a-key-of-the-owner"))
     }
 
+    @Test func `a secret in another directory is left alone, and named`() throws {
+        let other = URL(filePath: NSTemporaryDirectory()).appending(path: "secrets-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(
+            at: other, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(at: other) }
+        let file = other.appending(path: "api-key").path
+        #expect(
+            FileManager.default.createFile(
+                atPath: file, contents: Data("a-key-of-the-owner\n".utf8), attributes: [.posixPermissions: 0o600]))
+        try configure(["api-key = \(file)"])
+        let result = try life.retire()
+        #expect(result.status == 0 && result.output.contains("left alone, since it may be anybody's: \(file)\n"))
+        #expect(FileManager.default.contents(atPath: file) == Data("a-key-of-the-owner\n".utf8))
+        try expectTold()
+    }
+
     @Test func `where the broker is away it is said, and told by HTTPS`() throws {
         try configure(withBroker: true)
         life.broker.stop()
