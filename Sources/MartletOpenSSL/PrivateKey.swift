@@ -73,6 +73,8 @@ public final class PrivateKey {
             var signature = InlineArray<64, UInt8>(repeating: 0)
             var output = signature.mutableSpan
             var count = output.count
+            // As `PublicKey.verifies` does.
+            try check(EVP_DigestSignInit(context.pointer, nil, nil, nil, nil))
             let result = message.withUnsafeBufferPointer { message in
                 output.withUnsafeMutableBufferPointer { output in
                     EVP_DigestSign(context.pointer, output.baseAddress, &count, message.baseAddress, message.count)

@@ -83,8 +83,11 @@ public final class PublicKey {
         case .message(let context):
             result = signature.span.withUnsafeBufferPointer { signature in
                 message.withUnsafeBufferPointer { message in
-                    EVP_DigestVerify(
-                        context.pointer, signature.baseAddress, signature.count, message.baseAddress, message.count)
+                    // OpenSSL 3.5 wants it prepared for each message; without a key, it keeps the one that it has.
+                    EVP_DigestVerifyInit(context.pointer, nil, nil, nil, nil) == 1
+                        ? EVP_DigestVerify(
+                            context.pointer, signature.baseAddress, signature.count, message.baseAddress, message.count)
+                        : 0
                 }
             }
         }

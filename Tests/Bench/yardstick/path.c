@@ -48,6 +48,7 @@ static void sign(int number) {
     size_t length = sizeof signature;
     memcpy(message + 128, &number, sizeof number);
     if (direct) {
+        must(EVP_DigestSignInit(direct, NULL, NULL, NULL, NULL), "beginning to sign");
         must(EVP_DigestSign(direct, signature, &length, message + 72, covered), "signing");
     } else {
         must(EVP_DigestInit_ex2(hash, NULL, NULL), "beginning to hash");
