@@ -34,6 +34,8 @@ final class MosquittoLink: DrivenLink {
     /// What `open` found out at once; told from `drive`.
     private var failure: LinkFailure?
     private var lastTick: UInt64 = 0
+    /// When the connection was last found ready.
+    private var driven = TimeSample.now()
 
     var engine: Engine?
 
@@ -72,7 +74,10 @@ final class MosquittoLink: DrivenLink {
             return
         }
         guard let connection else { return }
-        if readable || writable { connection.ready(readable: readable, writable: writable) }
+        if readable || writable {
+            driven = .now()
+            connection.ready(readable: readable, writable: writable)
+        }
         if now &- lastTick >= tickInterval {
             lastTick = now
             self.connection?.tick()
@@ -169,7 +174,8 @@ extension MosquittoLink: MosquittoEvents {
 
     func acknowledged(id: Int32, reasonCode: UInt8) {
         tls.resetInputCount()
-        engine?.acknowledged(id: id, reasonCode: reasonCode, .now())
+        // Many arrive at once: the clocks are not asked for each.
+        engine?.acknowledged(id: id, reasonCode: reasonCode, driven)
     }
 
     func subscribed(id: Int32, reasonCode: UInt8) {

@@ -52,8 +52,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     }
 
     public mutating func bytes(_ value: Span<UInt8>) {
-        head(0x40, UInt64(value.count))
-        raw(value)
+        string(0x40, value)
     }
 
     /// Begins a byte string; `count` bytes must follow through `raw`.
@@ -63,8 +62,7 @@ public struct CBORWriter: ~Copyable, ~Escapable {
 
     /// `value` must be UTF-8.
     public mutating func text(_ value: Span<UInt8>) {
-        head(0x60, UInt64(value.count))
-        raw(value)
+        string(0x60, value)
     }
 
     @inline(never)
@@ -97,25 +95,41 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     public mutating func double(_ value: Double) {
         if let single = FloatBits.single(exactly: value) {
             if let half = FloatBits.half(exactly: single) {
-                put(0xf9, UInt64(half), width: 2)
+                put(0xf9, half)
             } else {
-                put(0xfa, UInt64(single.bitPattern), width: 4)
+                put(0xfa, single.bitPattern)
             }
         } else if value.isNaN {
-            put(0xf9, UInt64(FloatBits.nan), width: 2)
+            put(0xf9, FloatBits.nan)
         } else {
-            put(0xfb, value.bitPattern, width: 8)
+            put(0xfb, value.bitPattern)
         }
     }
 
     /// Bytes as they are: the content of a string begun with `bytes(count:)`, or items encoded elsewhere.
     @inline(never)
     public mutating func raw(_ encoded: Span<UInt8>) {
+        copy(encoded)
+    }
+
+    @inline(never)
+    private mutating func string(_ major: UInt8, _ content: Span<UInt8>) {
+        if content.count < 24 {
+            put(major | UInt8(truncatingIfNeeded: content.count))
+        } else {
+            head(major, UInt64(content.count))
+        }
+        copy(content)
+    }
+
+    @inline(__always)
+    private mutating func copy(_ encoded: Span<UInt8>) {
         let start = count
         guard reserve(encoded.count) else { return }
         buffer.withUnsafeMutableBytes { (buffer) in
             encoded.withUnsafeBytes { (encoded) in
-                UnsafeMutableRawBufferPointer(rebasing: buffer[start...]).copyMemory(from: encoded)
+                guard let room = buffer.baseAddress, let bytes = encoded.baseAddress else { return }
+                (room + start).copyMemory(from: bytes, byteCount: encoded.count)
             }
         }
     }
@@ -131,13 +145,13 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         if value < 24 {
             put(major | UInt8(truncatingIfNeeded: value))
         } else if value <= 0xff {
-            put(major | 24, value, width: 1)
+            put(major | 24, UInt8(truncatingIfNeeded: value))
         } else if value <= 0xffff {
-            put(major | 25, value, width: 2)
+            put(major | 25, UInt16(truncatingIfNeeded: value))
         } else if value <= 0xffff_ffff {
-            put(major | 26, value, width: 4)
+            put(major | 26, UInt32(truncatingIfNeeded: value))
         } else {
-            put(major | 27, value, width: 8)
+            put(major | 27, value)
         }
     }
 
@@ -145,30 +159,21 @@ public struct CBORWriter: ~Copyable, ~Escapable {
     private mutating func put(_ initial: UInt8) {
         let start = count
         guard reserve(1) else { return }
-        buffer[start] = initial
+        buffer.withUnsafeMutableBytes { $0[start] = initial }
     }
 
-    /// The initial byte, then the 1, 2, 4 or 8 low bytes of the argument, most significant byte first.
-    @inline(never)
-    private mutating func put(_ initial: UInt8, _ argument: UInt64, width: Int) {
-        let start = count
-        guard reserve(1 &+ width) else { return }
-        buffer[start] = initial
-        store(argument, width: width, at: start &+ 1)
-    }
-
+    /// The initial byte, then the argument, most significant byte first.
     @inline(__always)
-    private mutating func store(_ value: UInt64, width: Int, at start: Int) {
-        var bytes = buffer.mutableBytes
-        switch width {
-        case 1: bytes.storeBytes(of: UInt8(truncatingIfNeeded: value), toByteOffset: start, as: UInt8.self)
-        case 2: bytes.storeBytes(of: UInt16(truncatingIfNeeded: value).bigEndian, toByteOffset: start, as: UInt16.self)
-        case 4: bytes.storeBytes(of: UInt32(truncatingIfNeeded: value).bigEndian, toByteOffset: start, as: UInt32.self)
-        default: bytes.storeBytes(of: value.bigEndian, toByteOffset: start, as: UInt64.self)
+    private mutating func put<Argument: FixedWidthInteger & BitwiseCopyable>(_ initial: UInt8, _ argument: Argument) {
+        let start = count
+        guard reserve(1 &+ MemoryLayout<Argument>.size) else { return }
+        buffer.withUnsafeMutableBytes {
+            $0[start] = initial
+            $0.storeBytes(of: argument.bigEndian, toByteOffset: start &+ 1, as: Argument.self)
         }
     }
 
-    /// Moves `count` over `length` bytes, if they fit.
+    /// Moves `count` over `length` bytes, if they fit: whoever writes them need not look again.
     @inline(__always)
     private mutating func reserve(_ length: Int) -> Bool {
         guard length <= end &- count else {

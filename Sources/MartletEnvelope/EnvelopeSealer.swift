@@ -10,6 +10,9 @@ public final class EnvelopeSealer {
     private let hashing: any Hashing
     private let issuer: [UInt8]
     private var header: [UInt8]
+    /// What `header` begins with, up to the claim of the issuer, is still there from the message before, if that had the
+    /// same content type, as many claims, and a chain or none as well.
+    private var prefix = (contentType: UInt64(0), claims: 0, hasChain: false, count: 0)
     private var structure = Envelope.makeStructure()
 
     /// `issuer` must obey `PartyName`; `publicKey` is the DER SubjectPublicKeyInfo of `signer`.
@@ -50,8 +53,26 @@ public final class EnvelopeSealer {
         _ claims: Claims, _ audience: [UInt8]?, _ contentType: UInt64, _ x5chain: [[UInt8]],
         into header: inout [UInt8]
     ) throws(EnvelopeError) -> Int {
+        let (count, hasChain) = (claims.count + (audience == nil ? 1 : 2), !x5chain.isEmpty)
+        if prefix.contentType != contentType || prefix.claims != count || prefix.hasChain != hasChain {
+            prefix = (contentType, count, hasChain, writePrefix(contentType, count, hasChain, into: &header))
+        }
+        var writer = CBORWriter(header.mutableSpan, from: prefix.count)
+        writer.claims(claims, audience: audience)
+        if hasChain {
+            writer.integer(COSEHeader.Label.x5chain)
+            if x5chain.count > 1 { writer.array(x5chain.count) }
+            for certificate in x5chain { writer.bytes(certificate.span) }
+        }
+        do { return try writer.finish() } catch { throw .tooLarge(limit: Envelope.maximumSize) }
+    }
+
+    private func writePrefix(
+        _ contentType: UInt64, _ claims: Int, _ hasChain: Bool, into header: inout [UInt8]
+    ) -> Int {
+        let issuer = issuer
         var writer = CBORWriter(header.mutableSpan)
-        writer.map(x5chain.isEmpty ? 4 : 5)
+        writer.map(hasChain ? 5 : 4)
         writer.integer(COSEHeader.Label.algorithm)
         writer.integer(signer.algorithm.rawValue)
         writer.integer(COSEHeader.Label.contentType)
@@ -59,30 +80,30 @@ public final class EnvelopeSealer {
         writer.integer(COSEHeader.Label.keyID)
         writer.bytes(bigEndian: keyID.value)
         writer.integer(COSEHeader.Label.claims)
-        writer.claims(claims, issuer: issuer, audience: audience)
-        if !x5chain.isEmpty {
-            writer.integer(COSEHeader.Label.x5chain)
-            if x5chain.count > 1 { writer.array(x5chain.count) }
-            for certificate in x5chain { writer.bytes(certificate.span) }
-        }
-        do { return try writer.finish() } catch { throw .tooLarge(limit: Envelope.maximumSize) }
+        writer.map(claims)
+        writer.integer(ClaimLabel.issuer)
+        writer.text(issuer.span)
+        return writer.count
+    }
+}
+
+extension Claims {
+    /// How many there are, names aside.
+    fileprivate var count: Int {
+        var count = 1
+        if expires != nil { count += 1 }
+        if notBefore != nil { count += 1 }
+        if issuedAt != nil { count += 1 }
+        if id != nil { count += 1 }
+        if nonce != nil { count += 1 }
+        if uptime != nil { count += 1 }
+        return count
     }
 }
 
 extension CBORWriter {
-    /// The map of claims; keys in deterministic order.
-    fileprivate mutating func claims(_ claims: Claims, issuer: [UInt8], audience: [UInt8]?) {
-        var count = 2
-        if audience != nil { count += 1 }
-        if claims.expires != nil { count += 1 }
-        if claims.notBefore != nil { count += 1 }
-        if claims.issuedAt != nil { count += 1 }
-        if claims.id != nil { count += 1 }
-        if claims.nonce != nil { count += 1 }
-        if claims.uptime != nil { count += 1 }
-        map(count)
-        integer(ClaimLabel.issuer)
-        text(issuer.span)
+    /// The claims but for the issuer; keys in deterministic order.
+    fileprivate mutating func claims(_ claims: Claims, audience: [UInt8]?) {
         if let audience {
             integer(ClaimLabel.audience)
             text(audience.span)

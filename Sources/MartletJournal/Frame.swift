@@ -54,10 +54,11 @@ enum FrameRecords {
     }
 
     /// Replaces what is in `bytes`, whose memory is used again, by `header` and a frame with `records` that is not sealed
-    /// yet.
+    /// yet: its header has no value until then.
     static func write(_ records: [[UInt8]], after header: [UInt8], to bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
-        bytes.append(zeros: header.count + frameCount(records))
+        let end = header.count + frameCount(records)
+        bytes.append(unset: end)
         bytes.put(header.span, at: 0)
         var offset = header.count + FrameHeader.count
         bytes.put(UInt32(truncatingIfNeeded: records.count), at: offset)
@@ -67,6 +68,7 @@ enum FrameRecords {
             bytes.put(record.span, at: offset + 4)
             offset += 4 + record.count
         }
+        bytes.putZeros(offset..<end)
     }
 
     /// Gives each record to `body`, with its place; false if something else than records is there.

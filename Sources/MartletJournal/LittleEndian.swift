@@ -33,14 +33,15 @@ extension [UInt8] {
         }
     }
 
-    /// Appends so many zeros at once; at least one, or it would write to the storage that all empty arrays share.
+    /// Writes zeros to `range`, which must be there.
     @inline(never)
-    mutating func append(zeros count: Int) {
-        append(addingCapacity: Swift.max(1, count)) { room in
-            room.withUnsafeMutableBufferPointer { room, initialized in
-                UnsafeMutableRawBufferPointer(room).initializeMemory(as: UInt8.self, repeating: 0)
-                initialized = count
-            }
-        }
+    mutating func putZeros(_ range: Range<Int>) {
+        for offset in range { self[offset] = 0 }
+    }
+
+    /// Appends so many bytes, at least one, that have no value until the caller writes it.
+    @inline(never)
+    mutating func append(unset count: Int) {
+        append(addingCapacity: count) { room in room.withUnsafeMutableBufferPointer { $1 = count } }
     }
 }

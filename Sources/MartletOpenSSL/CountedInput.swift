@@ -53,8 +53,8 @@ private func reads(_ input: OpaquePointer?, _ bytes: UnsafeMutablePointer<CChar>
         if result == 0, BIO_test_flags(input, BIO_FLAGS_SHOULD_RETRY) == 0 { BIO_set_flags(input, BIO_FLAGS_IN_EOF) }
         return result
     }
-    let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data)).takeUnretainedValue()
-    if connection.arrived(Int(result)) { return result }
+    let connection = Unmanaged<TLSConnection>.fromOpaque(UnsafeRawPointer(data))
+    if connection._withUnsafeGuaranteedRef({ $0.arrived(Int(result)) }) { return result }
     // No retry is pending, so −1 is a failure and not "nothing there yet". A failure without an error in the queue would
     // be one of the socket, which libmosquitto takes for progress in a handshake.
     COpenSSL_raise(SSL_R_EXCESSIVE_MESSAGE_SIZE)

@@ -12,7 +12,8 @@ enum ECDSASignature {
         var raw = InlineArray<64, UInt8>(repeating: 0)
         var output = raw.mutableSpan
         var at = 2
-        for end in [32, 64] {
+        for half in 1...2 {
+            let end = half * 32
             guard der.count - at >= 2, der[at] == 0x02 else { return nil }
             var count = Int(der[at + 1])
             at += 2

@@ -21,9 +21,10 @@ extension Engine {
     public func close(_ batch: inout ReadingBatch, _ lane: Lane, _ now: TimeSample) -> Bool {
         let index = Int(lane.rawValue)
         if lanes[index].next >= lanes[index].reservedUntil, !reserve(index) { return false }
+        var claims = stamp(.telemetry, now)
         do throws(EnvelopeError) {
             return try lanes[index].close(
-                &batch, claims: stamp(.telemetry, now), now: now.boot, wallClock: clock.wallClock(now), sealer: sealer)
+                &batch, claims: &claims, now: now.boot, wallClock: clock.wallClock(now), sealer: sealer)
         } catch {
             log(.error) { $0.text("readings could not be signed") }
             return false

@@ -33,7 +33,7 @@ extension Engine {
             while sendFromOutbox(now) {}
             for index in 0..<lanes.count where !outbox.hasNext {
                 if !lanes[index].gaps.isEmpty { sendGaps(index, now) }
-                if !outbox.hasNext, lanes[index].spool.hasUnsent { sendTelemetry(index, now) }
+                if lanes[index].spool.hasUnsent, !outbox.hasNext { sendTelemetry(index, now) }
             }
         } while refuseUnsendable()
     }

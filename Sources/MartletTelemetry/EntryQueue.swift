@@ -9,6 +9,8 @@ extension Spool {
         private var entries: [Entry] = []
         /// Where the first one is. What is before it holds no memory.
         private var start = 0
+        /// No entry before this place is unsent.
+        private var unsentFrom = 0
 
         var count: Int { entries.count &- start }
         var isEmpty: Bool { entries.count == start }
@@ -17,6 +19,23 @@ extension Spool {
         subscript(place: Int) -> Entry {
             _read { yield entries[start &+ place] }
             _modify { yield &entries[start &+ place] }
+        }
+
+        /// Alone, as the rest of an entry would be copied with it.
+        func record(_ place: Int) -> [UInt8] { entries[start &+ place].record }
+
+        /// Where the first unsent entry is.
+        mutating func firstUnsent() -> Int? {
+            while unsentFrom < count {
+                if self[unsentFrom].state == .unsent { return unsentFrom }
+                unsentFrom &+= 1
+            }
+            return nil
+        }
+
+        mutating func restore(_ place: Int) {
+            self[place].state = .unsent
+            unsentFrom = min(unsentFrom, place)
         }
 
         func firstPlace(where isWanted: (Entry) -> Bool) -> Int? {
@@ -32,6 +51,7 @@ extension Spool {
         mutating func removeFirst() {
             entries[start].record = []
             start &+= 1
+            unsentFrom = max(0, unsentFrom &- 1)
             if start < Self.maximumGone, start < entries.count { return }
             entries.removeFirst(start)
             start = 0

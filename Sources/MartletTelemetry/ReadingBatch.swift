@@ -78,7 +78,7 @@ public struct ReadingBatch {
         }
         if length > Self.maximumValueLength { throw .tooLong }
         let room = limits.bytes - used - 24 * (count + 1)
-        if count >= limits.count || name.count + unit.count + length > room { throw .full }
+        if isFull || name.count + unit.count + length > room { throw .full }
         let kind: Kind
         var content = 0..<0
         switch copy value {
@@ -103,6 +103,9 @@ public struct ReadingBatch {
         }
         return start..<used
     }
+
+    /// Whether no reading has room, however short.
+    var isFull: Bool { count >= limits.count }
 
     /// Boot time in milliseconds at which the batch must be closed; nil while it is empty.
     public var due: UInt64? { count > 0 ? records[0].time &+ limits.age : nil }

@@ -24,11 +24,14 @@ public struct ReadingBuffer {
     public mutating func append(
         name: Span<UInt8>, unit: Span<UInt8>, value: borrowing SenMLRecord.Value, time: UInt64
     ) throws(ReadingError) -> Bool {
-        do throws(ReadingError) {
-            try current.append(name: name, unit: unit, value: copy value, time: time)
-            return current.count == 1
-        } catch {
-            guard error == .full, waiting.count < Self.maximumWaiting else { throw error }
+        let isLast = waiting.count >= Self.maximumWaiting
+        if isLast || !current.isFull {
+            do throws(ReadingError) {
+                try current.append(name: name, unit: unit, value: copy value, time: time)
+                return current.count == 1
+            } catch {
+                guard error == .full, !isLast else { throw error }
+            }
         }
         waiting.append(current)
         current = spare.popLast() ?? ReadingBatch(limits: limits)

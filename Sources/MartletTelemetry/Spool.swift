@@ -249,9 +249,12 @@ public final class Spool {
             segments.append(Segment(number: newest, start: snapshot))
         }
         commits += 1
+        let isNext = unsentCount == 0 && loaded == state.end
         state = end
         records.removeAll(keepingCapacity: true)
-        keepCopies()
+        if isNext { showNext() } else { keepCopies() }
+        uncommitted.removeAll(keepingCapacity: true)
+        uncommittedSize = 0
         removeReleased()
     }
 
@@ -260,12 +263,18 @@ public final class Spool {
         !records.isEmpty && journal.needsSegment(for: records, and: SpoolState.capacity)
     }
 
-    /// What was just committed stays in memory, as much as there is room for: whoever is connected sends it next.
+    /// What was just committed is to be sent next: everything before it was.
+    private func showNext() {
+        guard let last = uncommitted.last else { return }
+        loaded = last.end
+        front.append(contentsOf: uncommitted)
+        unsentCount = uncommitted.count
+    }
+
+    /// What was just committed stays in memory, as much as there is room for.
     private func keepCopies() {
         newest.append(contentsOf: uncommitted)
         newestSize += uncommittedSize
-        uncommitted.removeAll(keepingCapacity: true)
-        uncommittedSize = 0
         while newestSize > Self.maximumCopied, !newest.isEmpty { removeCopy() }
     }
 
@@ -275,12 +284,11 @@ public final class Spool {
     /// was not taken.
     public func sendNext(_ send: (_ sequence: UInt64, _ readings: Int, _ envelope: Span<UInt8>) -> Bool) -> Bool {
         while unsentCount == 0 { guard hasUnsent, load() else { return false } }
-        guard let place = front.firstPlace(where: { $0.state == .unsent }) else { return false }
-        let entry = front[place]
-        let record = entry.record
+        guard let place = front.firstUnsent() else { return false }
+        let (sequence, readings, record) = (front[place].sequence, front[place].readings, front.record(place))
         guard
             send(
-                entry.sequence, Int(clamping: entry.readings),
+                sequence, Int(clamping: readings),
                 record.span.extracting(droppingFirst: SpooledEnvelope.headCount))
         else { return false }
         front[place].state = .sent
@@ -315,7 +323,7 @@ public final class Spool {
     /// The link gave it back: it is unsent again.
     public func restore(_ sequence: UInt64) {
         if let place = place(of: sequence), front[place].state == .sent {
-            front[place].state = .unsent
+            front.restore(place)
             unsentCount += 1
         }
     }

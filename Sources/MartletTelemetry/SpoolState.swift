@@ -3,6 +3,7 @@
 internal import MartletCBOR
 internal import MartletCOSE
 internal import MartletEnvelope
+internal import MartletMessages
 
 /// A place in a lane, with what was before it since the lane began.
 struct SpoolPosition: Equatable {
@@ -100,10 +101,12 @@ enum SpooledEnvelope {
     /// Replaces what is in `record` by what comes before the envelope.
     static func begin(_ record: inout [UInt8], sequence: UInt64, readings: Int) {
         record.removeAll(keepingCapacity: true)
-        record.append(kind)
-        for place in 0..<8 { record.append(UInt8(truncatingIfNeeded: sequence >> UInt64(56 - 8 * place))) }
-        record.append(UInt8(truncatingIfNeeded: readings >> 8))
-        record.append(UInt8(truncatingIfNeeded: readings))
+        var head = InlineArray<11, UInt8>(repeating: kind)
+        var span = head.mutableSpan
+        var bytes = span.mutableBytes
+        bytes.storeBytes(of: sequence.bigEndian, toByteOffset: 1, as: UInt64.self)
+        bytes.storeBytes(of: UInt16(truncatingIfNeeded: readings).bigEndian, toByteOffset: 9, as: UInt16.self)
+        record.append(copying: head.span)
     }
 
     /// nil if the record is too short.

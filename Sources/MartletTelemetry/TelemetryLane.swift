@@ -67,10 +67,10 @@ public struct TelemetryLane {
     /// Closes `batch` into one signed envelope. False, and nothing was done, if there is no reserved number, or too much
     /// waits for the disk.
     ///
-    /// `claims`: what they say of the moment. `wallClock`: see `ReadingBatch.encode`. If it throws, the readings
-    /// are still in the batch and no number was used.
+    /// `claims`: what they say of the moment; here they get what they say of the lane. `wallClock`: see
+    /// `ReadingBatch.encode`. If it throws, the readings are still in the batch and no number was used.
     public mutating func close(
-        _ batch: inout ReadingBatch, claims: consuming Claims, now: UInt64, wallClock: Int64?, sealer: EnvelopeSealer
+        _ batch: inout ReadingBatch, claims: inout Claims, now: UInt64, wallClock: Int64?, sealer: EnvelopeSealer
     ) throws(EnvelopeError) -> Bool {
         guard let due = batch.due else { return true }
         if next >= reservedUntil { return false }

@@ -52,8 +52,8 @@ private final class Bench {
 
     func close(readings: Int = 1) throws -> Bool {
         for _ in 0..<readings { try batch.add() }
-        return try lane.close(
-            &batch, claims: Claims(purpose: .telemetry), now: 2000, wallClock: nil, sealer: sealer)
+        var claims = Claims(purpose: .telemetry)
+        return try lane.close(&batch, claims: &claims, now: 2000, wallClock: nil, sealer: sealer)
     }
 
     /// The claims and hashes of all that is unsent; each signature is checked.
