@@ -3,7 +3,7 @@
 // What a signature costs without COSE. `sign KEY sign|verify COUNT BYTES` is ES256 with a P-256 key, and the contexts of
 // hash and key are kept: EVP_DigestSign, also with a kept context, takes 5 % more instructions. `sign COMMANDS verify
 // COUNT` verifies by Ed25519, which hashes the message itself, the commands that GateBench wrote, in turn: what one of them
-// takes differs by some percent from what another takes.
+// takes differs by some percent from what another takes. `sign BYTES digest COUNT` takes SHA-256 of as many bytes.
 
 #define _GNU_SOURCE
 
@@ -16,12 +16,34 @@
 
 static unsigned char message[4096];
 
-static void es256(EVP_PKEY *key, int signs, int count, size_t size) {
-    unsigned char digest[32], signature[72];
-    size_t length = 0;
+static EVP_MD_CTX *prepared_hash(void) {
     EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     must(EVP_DigestInit_ex2(hash, sha256, NULL), "preparing the hash");
+    EVP_MD_free(sha256);
+    return hash;
+}
+
+static void hash_message(EVP_MD_CTX *hash, size_t size, unsigned char *digest) {
+    must(EVP_DigestInit_ex2(hash, NULL, NULL), "beginning to hash");
+    must(EVP_DigestUpdate(hash, message, size), "hashing");
+    must(EVP_DigestFinal_ex(hash, digest, NULL), "ending to hash");
+}
+
+static void sha256(size_t size, int count) {
+    EVP_MD_CTX *hash = prepared_hash();
+    unsigned char digest[32];
+    hash_message(hash, size, digest);
+    measure_steps_begin();
+    for (int round = 0; round < count; round++) hash_message(hash, size, digest);
+    printf("steps %.6g\n", measure_steps_end() / count);
+    EVP_MD_CTX_free(hash);
+}
+
+static void es256(EVP_PKEY *key, int signs, int count, size_t size) {
+    unsigned char digest[32], signature[72];
+    size_t length = 0;
+    EVP_MD_CTX *hash = prepared_hash();
     EVP_PKEY_CTX *signer = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
     EVP_PKEY_CTX *verifier = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
     must(EVP_PKEY_sign_init(signer), "preparing to sign");
@@ -29,9 +51,7 @@ static void es256(EVP_PKEY *key, int signs, int count, size_t size) {
 
     // To verify, one signature is made first.
     for (int round = 0; round < (signs ? count : count + 1); round++) {
-        must(EVP_DigestInit_ex2(hash, NULL, NULL), "beginning to hash");
-        must(EVP_DigestUpdate(hash, message, size), "hashing");
-        must(EVP_DigestFinal_ex(hash, digest, NULL), "ending to hash");
+        hash_message(hash, size, digest);
         if (signs || round == 0) {
             length = sizeof signature;
             must(EVP_PKEY_sign(signer, signature, &length, digest, sizeof digest), "signing");
@@ -42,7 +62,6 @@ static void es256(EVP_PKEY *key, int signs, int count, size_t size) {
     EVP_PKEY_CTX_free(signer);
     EVP_PKEY_CTX_free(verifier);
     EVP_MD_CTX_free(hash);
-    EVP_MD_free(sha256);
 }
 
 // The file: the key, and for each command its signature, the number of bytes that it covers, and those.
@@ -74,10 +93,16 @@ static void ed25519(FILE *file, int count) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4 && argc != 5) die("sign KEY sign|verify COUNT BYTES, or sign COMMANDS verify COUNT:");
+    if (argc != 4 && argc != 5) die("sign KEY sign|verify COUNT BYTES, sign COMMANDS verify COUNT, sign BYTES digest COUNT:");
+    int signs = strcmp(argv[2], "sign") == 0, count = atoi(argv[3]);
+    if (strcmp(argv[2], "digest") == 0) {
+        size_t size = (size_t)atoi(argv[1]);
+        must(size <= sizeof message && count > 0, "reading BYTES and COUNT");
+        sha256(size, count);
+        return 0;
+    }
     FILE *file = fopen(argv[1], "r");
     must(file != NULL, "opening the file");
-    int signs = strcmp(argv[2], "sign") == 0, count = atoi(argv[3]);
     if (argc == 4) {
         ed25519(file, count);
     } else {
