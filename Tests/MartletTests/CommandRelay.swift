@@ -3,7 +3,8 @@
 import Foundation
 import TestSupport
 
-/// `Tests/relay/relay.py` between the device and the broker of a bench: loses PUBACKs and changes redeliveries.
+/// `Tests/relay/relay.py` between the device and the broker of a bench: loses PUBACKs, changes redeliveries, and fills
+/// the device's session.
 final class CommandRelay {
     private let process: ChildProcess
     private var orders: [String: Int] = [:]

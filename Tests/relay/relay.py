@@ -9,6 +9,8 @@ it says `done LINE` once one is in force:
     acks on|off             whether the device's PUBACKs of commands pass
     as DUP same|new         the DUP flag of commands from now on, and whether they keep their packet id
     as is
+    begin N                 publishes N bytes with QoS 2 in the device's name, and leaves that unfinished
+    finish                  ends that, on the newest connection
     cut                     ends all connections
 """
 
@@ -17,8 +19,9 @@ import ssl
 import sys
 
 server_files, (anchors, *client_files), broker = sys.argv[1:3], sys.argv[3:6], int(sys.argv[6])
-passes_acks, dup, is_new, writers = True, None, False, set()
+passes_acks, dup, is_new, writers, newest = True, None, False, set(), None
 NEW = 30_000  # Added to the packet id of a command that gets a new one.
+UNFINISHED = b"\xff\xff"  # The packet id of what `begin` publishes: the device is far from it.
 
 
 def say(line):
@@ -58,7 +61,9 @@ async def down(reader, writer, commands):
             body = body[:topic_end] + own.to_bytes(2, "big") + body[topic_end + 2 :]
             commands[own] = id
             say(f"command dup={flag} id={id} as dup={own_flag} id={own}")
-        writer.write(encode(first, body))
+        # PUBREC and PUBCOMP: the device itself publishes nothing with QoS 2.
+        if first >> 4 not in (5, 7):
+            writer.write(encode(first, body))
 
 
 async def up(reader, writer, commands):
@@ -72,12 +77,14 @@ async def up(reader, writer, commands):
 
 
 async def serve(reader, writer):
+    global newest
     context = ssl.create_default_context(cafile=anchors)
     context.load_cert_chain(*client_files)
     other, commands = None, {}
     try:
         far, other = await asyncio.open_connection("localhost", broker, ssl=context)
         writers.update((writer, other))
+        newest = other
         pumps = [asyncio.create_task(down(far, writer, commands)), asyncio.create_task(up(reader, other, commands))]
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for pump in pumps:
@@ -106,6 +113,10 @@ async def main():
                 dup, is_new = None, False
             case ["as", flag, id]:
                 dup, is_new = int(flag), id == "new"
+            case ["begin", size]:
+                newest.write(encode(0x34, b"\x00\x0aunfinished" + UNFINISHED + b"\x00" + bytes(int(size))))
+            case ["finish"]:
+                newest.write(encode(0x62, UNFINISHED))
             case ["cut"]:
                 for writer in list(writers):
                     writer.transport.abort()
