@@ -157,6 +157,8 @@ package final class Configuration {
             batch.bytes = Int(try integer(entry, 2048...8192))
         } else if entry.hasKey("batch-age") {
             batch.age = UInt64(try integer(entry, 0...86_400)) * 1000
+        } else if entry.hasKey("commit-bytes") {
+            spool.commitSize = Int(try integer(entry, 4096...32_768))
         } else if entry.hasKey("spool-bytes") {
             spool.bytes = Int(try integer(entry, 1_048_576...1_073_741_824))
         } else if entry.hasKey("spool-readings") {

@@ -46,6 +46,9 @@ public import MartletSession
 ///     batch-count = 32                readings in one signed message, 1 to 256
 ///     batch-bytes = 4096              bytes in one signed message, 2048 to 8192
 ///     batch-age = 10                  seconds until a reading is on the disk and sent, 0 to 86400
+///     commit-bytes = 4096             bytes of signed messages that go to the disk together, 4096 to 32768; what
+///                                     is less waits for batch-age, 10 s at most, and is lost with the power. Alarms
+///                                     never wait
 ///     spool-bytes = 16777216          disk for what is not delivered, 1048576 to 1073741824
 ///     spool-readings = 100000         readings that may wait there, 1000 to 1000000000; default: any number. What
 ///                                     is beyond goes file by file, of 128 KiB

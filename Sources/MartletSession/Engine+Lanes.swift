@@ -17,7 +17,8 @@ extension Engine {
 
     /// Closes the batch into a signed envelope. False if that is not possible now: the batch is unchanged.
     ///
-    /// It becomes durable within the batch's age, and at once if it is an alarm or 4 KiB wait; not before that is it sent.
+    /// It becomes durable within the batch's age, and at once if it is an alarm or `SpoolLimits.commitSize` bytes wait;
+    /// not before that is it sent.
     public func close(_ batch: inout ReadingBatch, _ lane: Lane, _ now: TimeSample) -> Bool {
         let index = Int(lane.rawValue)
         if lanes[index].next >= lanes[index].reservedUntil, !reserve(index) { return false }

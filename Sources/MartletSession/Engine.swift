@@ -180,7 +180,7 @@ public final class Engine {
                 TelemetryLane(
                     lane: lane, spool: spool, least: previous?.least ?? 0, reserved: reserved,
                     gaps: GapList(previous?.gaps ?? []),
-                    limits: setup.batchLimits))
+                    limits: setup.batchLimits, spoolLimits: spoolLimits))
         }
         identity = setup.identity
         sealer = setup.sealer

@@ -22,7 +22,7 @@ public final class Spool {
     /// Bytes of a block.
     private static let blockSize = 4096
 
-    /// Bytes of envelopes that were committed and are kept in memory, too.
+    /// Bytes of envelopes that were committed and are kept in memory, too, unless the last commit had more.
     static let maximumCopied = 32 * 1024
     /// Bytes of memory that are kept for later envelopes.
     private static let maximumSpare = 16 * 1024
@@ -271,11 +271,12 @@ public final class Spool {
         unsentCount = uncommitted.count
     }
 
-    /// What was just committed stays in memory, as much as there is room for.
+    /// What was just committed stays in memory, and of what was before as much as there is room for.
     private func keepCopies() {
+        let most = max(Self.maximumCopied, uncommittedSize)
         newest.append(contentsOf: uncommitted)
         newestSize += uncommittedSize
-        while newestSize > Self.maximumCopied, !newest.isEmpty { removeCopy() }
+        while newestSize > most, !newest.isEmpty { removeCopy() }
     }
 
     // MARK: Sending

@@ -8,6 +8,9 @@ public struct SpoolLimits: Equatable, Sendable {
     public var readings = UInt64.max
     /// Seconds that readings may wait, by trusted time; 0: for ever.
     public var age: UInt64 = 0
+    /// Bytes of one lane's envelopes that do not wait for more to be made durable together with them; at most half a
+    /// segment.
+    public var commitSize = 4096
 
     public init() {}
 }

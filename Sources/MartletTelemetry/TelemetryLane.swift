@@ -30,6 +30,7 @@ public struct TelemetryLane {
     public private(set) var closed: UInt64 = 0
     public private(set) var durable: UInt64 = 0
     private var payload: [UInt8]
+    private let commitSize: Int
 
     /// `least`: numbers below this one were used; `reserved`: no number from there on was.
     ///
@@ -37,12 +38,14 @@ public struct TelemetryLane {
     /// they were is lost. It knows less after a disk failed to write and then told of success: what the next run read
     /// and sent was in the system's memory alone.
     public init(
-        lane: Lane, spool: Spool, least: UInt64, reserved: UInt64, gaps: GapList, limits: ReadingBatch.Limits
+        lane: Lane, spool: Spool, least: UInt64, reserved: UInt64, gaps: GapList, limits: ReadingBatch.Limits,
+        spoolLimits: SpoolLimits = SpoolLimits()
     ) {
         self.lane = lane
         self.spool = spool
         self.gaps = gaps
         payload = [UInt8](repeating: 0, count: ReadingBatch.packSize(limits))
+        commitSize = spoolLimits.commitSize
         if let (next, head) = spool.recovered, spool.damage == 0 && next >= least || next >= reserved {
             self.next = next
             self.head = head
@@ -93,13 +96,11 @@ public struct TelemetryLane {
         next += 1
         closed += UInt64(clamping: batch.count)
         batch.removeAll()
-        let isWaiting = spool.uncommittedSize < Self.commitSize
+        let isWaiting = spool.uncommittedSize < commitSize
         commitDue = min(commitDue ?? .max, isWaiting ? min(due, now &+ Self.commitInterval) : now)
         return true
     }
 
-    /// Bytes of envelopes that do not wait for more to be made durable together with them.
-    public static let commitSize = 4096
     /// Milliseconds that envelopes wait for more at most.
     public static let commitInterval: UInt64 = 10_000
 

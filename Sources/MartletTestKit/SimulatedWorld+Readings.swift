@@ -51,12 +51,12 @@ extension SimulatedWorld {
         if books.losses > 0 || books.totals[.diskError] > 0 { return }
         let size = disk.size(Self.spools)
         let hadCuts = books.totals[.powerCut] + books.totals[.cutInRecovery] > 0
-        if size > (hadCuts ? 2 : 1) * Self.spoolLimit + 4 * Self.spoolSegment {
+        if size > (hadCuts ? 2 : 1) * Self.spoolLimit + 4 * spoolSegment {
             books.fail("the spools are too large", UInt64(size))
         }
-        // What is in one segment stays or goes together; 64 of the smallest envelopes fill one.
+        // What is in one segment stays or goes together; the smallest envelopes have 128 bytes.
         let readings = device.run.spools.reduce(0) { $0 + $1.readings }
-        if weather.limits, readings > Self.spoolReadings + 4 * 64 {
+        if weather.limits, readings > Self.spoolReadings + 4 * UInt64(spoolSegment / 128) {
             books.fail("too many readings wait", readings)
         }
     }
@@ -89,7 +89,7 @@ extension SimulatedWorld {
             // The sync of what says it: readings come, and there is no room for another segment.
             disk.delaysSync = { [unowned(unsafe) self] in
                 isReporting && $0.stream == DeviceState.stream
-                    && disk.size(Self.spools) + Self.spoolSegment > Self.spoolLimit
+                    && disk.size(Self.spools) + spoolSegment > Self.spoolLimit
             }
         case .lateSignature: device.link.rewrites = { [unowned(unsafe) self] in signAgain($0) }
         default: break

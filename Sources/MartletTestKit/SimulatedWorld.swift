@@ -23,6 +23,8 @@ public final class SimulatedWorld {
         /// Few readings may wait, for a short time.
         var limits = true
         var hasQuotas = true
+        /// More waits for one write to the disk.
+        var commitsMore = true
 
         init(_ random: SeededEntropy) {
             cutsPower = !random.oneIn(4)
@@ -34,6 +36,7 @@ public final class SimulatedWorld {
             fillsSpool = random.oneIn(6)
             limits = random.oneIn(4)
             hasQuotas = random.oneIn(4)
+            commitsMore = random.oneIn(4)
         }
     }
 
@@ -52,7 +55,6 @@ public final class SimulatedWorld {
     /// Steps before the storm ends.
     static let steps = 260
     static let spoolLimit = 49_152
-    static let spoolSegment = 8192
     static let spoolReadings: UInt64 = 60
 
     let seed: UInt64
@@ -60,6 +62,8 @@ public final class SimulatedWorld {
     let random: SeededEntropy
     let weather: Weather
     let device: TestDevice
+    /// Bytes of a segment of the spools: twice what waits for one write.
+    let spoolSegment: Int
     let disk: SimulatedDisk
     let second: TestController
     let intruder: TestController
@@ -113,7 +117,9 @@ public final class SimulatedWorld {
         settings.commands = [pulse, set]
         settings.hasRealKeys = Self.hasRealKeys(seed)
         settings.spoolLimits.bytes = Self.spoolLimit
-        settings.spoolSegment = Self.spoolSegment
+        if weather.commitsMore { settings.spoolLimits.commitSize = 8192 }
+        spoolSegment = 2 * settings.spoolLimits.commitSize
+        settings.spoolSegment = spoolSegment
         if weather.limits {
             settings.spoolLimits.readings = Self.spoolReadings
             settings.spoolLimits.age = 900

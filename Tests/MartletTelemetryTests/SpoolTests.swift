@@ -65,6 +65,14 @@ private func numbers(_ range: ClosedRange<UInt64>) -> [UInt64] { [UInt64](range)
         #expect(bench.spool.losses.isEmpty)
     }
 
+    @Test func `what was made durable together is sent from memory, however much it is`() throws {
+        let bench = try SpoolBench(segment: 131_072)
+        try bench.commit(1...60, size: 1000, group: 60)
+        let operations = bench.disk.operations
+        #expect(bench.spool.sendAll() == numbers(1...60))
+        #expect(bench.disk.operations == operations)
+    }
+
     @Test("SPL-01 no link sees an envelope before it is durable")
     func commitFirst() throws {
         let bench = try SpoolBench()

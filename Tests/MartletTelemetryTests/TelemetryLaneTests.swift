@@ -34,21 +34,32 @@ private final class Bench {
     var lane: TelemetryLane
     var batch: ReadingBatch
 
-    init(next: UInt64 = 100, reserved: UInt64 = 1000, segment: Int = 4096) throws {
+    init(
+        next: UInt64 = 100, reserved: UInt64 = 1000, segment: Int = 4096, limits: ReadingBatch.Limits = small,
+        commitSize: Int = 4096
+    ) throws {
         key = try TestKey(seed: 1)
         signer = UnreliableSigner(key)
         let publicKey = key.publicKey
         sealer = EnvelopeSealer(
             issuer: bytes("urn:dev:os:1-x"), publicKey: publicKey.span, signer: signer, hashing: key.hashing)
         spool = try makeSpool(disk, keys: TestSegmentKeys(seed: 2), segment: segment)
+        self.limits = limits
+        batch = ReadingBatch(limits: limits)
+        var spoolLimits = SpoolLimits()
+        spoolLimits.commitSize = commitSize
+        lane = TelemetryLane(
+            lane: .normal, spool: spool, least: 0, reserved: next, gaps: GapList(), limits: limits,
+            spoolLimits: spoolLimits)
+        lane.reservedUntil = reserved
+    }
+
+    private static let small = {
         var limits = ReadingBatch.Limits()
         limits.count = 4
         limits.bytes = 256
-        self.limits = limits
-        batch = ReadingBatch(limits: limits)
-        lane = TelemetryLane(lane: .normal, spool: spool, least: 0, reserved: next, gaps: GapList(), limits: limits)
-        lane.reservedUntil = reserved
-    }
+        return limits
+    }()
 
     func close(readings: Int = 1) throws -> Bool {
         for _ in 0..<readings { try batch.add() }
@@ -175,16 +186,61 @@ private final class Bench {
         #expect(try lane(least: 1000).next == 1000)
     }
 
-    @Test func `an envelope waits for others until 4 KiB wait, for ten seconds, or for the batch's age`() throws {
-        let bench = try Bench(segment: 65_536)
+    @Test(arguments: [4096, 21_000, 32_768])
+    func `an envelope waits for others until so much waits, for ten seconds, or for the batch's age`(
+        size: Int
+    ) throws {
+        let bench = try Bench(segment: 65_536, commitSize: size)
         #expect(bench.lane.commitDue == nil)
         #expect(try bench.close())
         // The reading is of 1000, the batch was closed at 2000.
         #expect(bench.lane.commitDue == 1000 + min(bench.limits.age, 11_000))
-        while bench.spool.uncommittedSize < TelemetryLane.commitSize {
+        while bench.spool.uncommittedSize < size {
             #expect(bench.lane.commitDue != 2000)
             #expect(try bench.close())
         }
-        #expect(bench.lane.commitDue == 2000)
+        #expect(bench.lane.commitDue == 2000 && !bench.spool.hasUnsent)
+        let count = bench.spool.count
+        #expect(try bench.sent().count == count && bench.lane.commitDue == nil)
+    }
+
+    @Test(
+        "SPL-01 what waits for one write fits into a segment, and what does not waits in its batch",
+        arguments: [32_767, 32_768])
+    func bound(waiting: Int) throws {
+        var limits = ReadingBatch.Limits()
+        limits.count = 256
+        limits.bytes = 8192
+        let bench = try Bench(segment: 65_536, limits: limits, commitSize: 32_768)
+        func close(text: Int) throws -> Bool {
+            try bench.batch.add(text: [UInt8](repeating: 0x78, count: text))
+            return try bench.close(readings: 0)
+        }
+        // What an envelope has besides its text, if another one is before it.
+        #expect(try close(text: 500))
+        let first = bench.spool.uncommittedSize
+        #expect(try close(text: 500))
+        let other = bench.spool.uncommittedSize - first - 500
+        while waiting - bench.spool.uncommittedSize > other + 1024 { #expect(try close(text: 500)) }
+        #expect(try close(text: waiting - bench.spool.uncommittedSize - other))
+        #expect(bench.spool.uncommittedSize == waiting && (bench.lane.commitDue == 2000) == (waiting == 32_768))
+        func fill() throws {
+            for number in 0..<256 { try bench.batch.add("12345678", .pi * Double(number), time: UInt64(number)) }
+        }
+        if waiting < 32_768 {
+            try fill()
+            #expect(try bench.close(readings: 0) && bench.batch.count == 0)
+            #expect(bench.spool.uncommittedSize > waiting + 7000 && bench.lane.commitDue == 2000)
+        }
+        try fill()
+        let count = bench.spool.count
+        #expect(try !bench.close(readings: 0) && bench.batch.count == 256 && bench.spool.count == count)
+        try bench.lane.commit(at: 0)
+        #expect(try bench.close(readings: 0) && bench.batch.count == 0)
+        let sent = try bench.sent()
+        #expect(sent.map(\.claims.sequence) == (0...UInt64(count)).map { 100 + $0 })
+        bench.disk.restart(.losesAll)
+        let spool = try makeSpool(bench.disk, keys: TestSegmentKeys(seed: 2), segment: 65_536)
+        #expect(spool.sendAll() == sent.map(\.claims.sequence) && spool.takeLosses().isEmpty)
     }
 }

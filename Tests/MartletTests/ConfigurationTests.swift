@@ -77,6 +77,9 @@ import Testing
         (14, "batch-count = 257", "$/martlet.conf:14: batch-count is an integer from 1 to 256"),
         (14, "batch-bytes = 2047", "$/martlet.conf:14: batch-bytes is an integer from 2048 to 8192"),
         (14, "batch-age = -1", "$/martlet.conf:14: batch-age is an integer from 0 to 86400"),
+        (14, "commit-bytes = 4095", "$/martlet.conf:14: commit-bytes is an integer from 4096 to 32768"),
+        (14, "commit-bytes = 32769", "$/martlet.conf:14: commit-bytes is an integer from 4096 to 32768"),
+        (14, "commit-bytes = 8 KiB", "$/martlet.conf:14: commit-bytes is an integer from 4096 to 32768"),
         (14, "spool-bytes = 1000", "$/martlet.conf:14: spool-bytes is an integer from 1048576 to 1073741824"),
         (14, "spool-readings = 999", "$/martlet.conf:14: spool-readings is an integer from 1000 to 1000000000"),
         (14, "spool-age = 59", "$/martlet.conf:14: spool-age is an integer from 60 to 315360000"),
@@ -88,6 +91,12 @@ import Testing
     ])
     func `a bad line is named`(line: Int, text: String, expected: String) throws {
         #expect(try message(line: line, text) == expected)
+    }
+
+    @Test(arguments: ["4096", "32768"])
+    func `from 4 to 32 KiB may wait for one write`(bytes: String) throws {
+        try folder.configure(["commit-bytes": bytes])
+        try folder.device().stop()
     }
 
     private static let badURL = "$/martlet.conf:16: not the URL of a server: https://HOST[:PORT][/PATH]"

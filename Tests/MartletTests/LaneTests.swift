@@ -21,6 +21,15 @@ import Testing
         }
     }
 
+    /// As soon as there is room.
+    private func report(_ name: String, _ value: String, to device: Device) throws {
+        while true {
+            do throws(MartletError) { return try device.report(name, value) } catch {
+                try #require(error.code == .full)
+            }
+        }
+    }
+
     @Test("P1 what durable reports returned for, without a connection, is sent by the next run, each lane in order")
     func durable() throws {
         let bench = try Bench(throughProxy: true)
@@ -71,13 +80,17 @@ import Testing
         device.stop()
     }
 
-    @Test("P1 what was reported before a stop is written, however much it is, and sent by the next run")
-    func stopped() throws {
+    @Test(
+        "P1 what was reported before a stop is written, however much it is, and sent by the next run",
+        arguments: ["4096", "32768"])
+    func stopped(commitBytes: String) throws {
         let bench = try Bench(throughProxy: true)
         let proxy = try #require(bench.proxy)
         proxy.refusing = true
         // Batches that are not due, and together more than one commit takes.
-        try bench.reconfigure(["batch-age": "3600", "batch-bytes": "8192", "batch-count": "256"])
+        try bench.reconfigure([
+            "batch-age": "3600", "batch-bytes": "8192", "batch-count": "256", "commit-bytes": commitBytes,
+        ])
         var device = try bench.device()
         try device.start()
         let text = String(repeating: "x", count: 1000)
@@ -99,6 +112,52 @@ import Testing
         let names = bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.reading.name)
         #expect(count > 8 && names == (0..<count).map { Array("text-\($0)".utf8) } + [Array("last".utf8)])
         device.stop()
+    }
+
+    @Test(
+        "P1 readings that come faster than they are written arrive in order, however much waits for one write",
+        arguments: ["4096", "32768"])
+    func faster(commitBytes: String) throws {
+        let bench = try Bench(throughProxy: true)
+        let proxy = try #require(bench.proxy)
+        proxy.refusing = true
+        try bench.reconfigure([
+            "batch-age": "3600", "batch-bytes": "8192", "batch-count": "256", "commit-bytes": commitBytes,
+        ])
+        let device = try bench.device()
+        try device.start()
+        let text = String(repeating: "x", count: 1000)
+        for number in 1...200 { try report("text-\(number)", text, to: device) }
+        proxy.refusing = false
+        for number in 201...400 { try report("text-\(number)", text, to: device) }
+        try device.report("last", 1, lane: .bulk, durable: true)
+        try wait(bench, for: 1, "last")
+        device.stop(flushing: 30)
+        try wait(bench, for: 1, "text-400")
+        let readings = bench.backEnd.state.with { bench.backEnd.readings($0) }
+        #expect(
+            readings.map(\.reading.name).filter { $0 != Array("last".utf8) }
+                == (1...400).map { Array("text-\($0)".utf8) })
+        #expect(readings.allSatisfy { $0.verdict == .first || $0.verdict == .linked })
+    }
+
+    @Test("P6 readings wait until as much waits as is configured, alarms do not")
+    func waiting() throws {
+        let bench = try Bench()
+        try bench.reconfigure(["batch-age": "3600", "batch-count": "1", "commit-bytes": "32768"])
+        let device = try bench.device()
+        try bench.startResumed(device)
+        // At most ten of them are not signed when the alarm comes. 4 KiB are fewer than twenty, 32 KiB over a hundred.
+        for number in 1...40 { try report("text-\(number)", "", to: device) }
+        try device.report("alarm", 1, lane: .alarm)
+        try wait(bench, for: 1, "alarm")
+        #expect(bench.backEnd.state.with { bench.backEnd.readings($0) }.count == 1)
+        for number in 41...200 { try report("text-\(number)", "", to: device) }
+        try wait(bench, for: 1, "text-90")
+        device.stop(flushing: 30)
+        try wait(bench, for: 1, "text-200")
+        let names = bench.backEnd.state.with { bench.backEnd.readings($0) }.map(\.reading.name)
+        #expect(names.dropFirst() == (1...200).map { Array("text-\($0)".utf8) }[...])
     }
 
     @Test("P1 a durable report returns while another thread reports as fast as it can")
