@@ -256,9 +256,9 @@ private func bytes16(_ bytes: [UInt8]) throws -> Bytes16 {
         var lane = TelemetryLane(lane: .normal, spool: spool, least: 0, reserved: 1, gaps: GapList(), limits: limits)
         lane.skip(to: head)
         lane.reservedUntil = 100
-        let time = try ownClaims(.telemetry, after: 10, .trusted, uptime: 30)
+        var time = try ownClaims(.telemetry, after: 10, .trusted, uptime: 30)
         let wallClock = Int64(start + 10) * 1000 - 30_000
-        #expect(try lane.close(&batch, claims: time, now: 30_000, wallClock: wallClock, sealer: device.sealer))
+        #expect(try lane.close(&batch, claims: &time, now: 30_000, wallClock: wallClock, sealer: device.sealer))
         try lane.commit(at: 0)
         var message: [UInt8] = []
         _ = spool.sendNext { _, _, envelope in
