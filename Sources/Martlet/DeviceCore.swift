@@ -254,10 +254,12 @@ final class DeviceCore: @unchecked Sendable {
             directory.unlock()
         }
         guard let thread else { return }
+        let isOwn = thread.isCurrent
         waiter.wake()
         thread.join()
         handlers.end()
-        directory.unlock()
+        // The network thread has yet to flush: it unlocks when nothing is written any more.
+        if !isOwn { directory.unlock() }
     }
 
     // MARK: The network thread
@@ -299,8 +301,9 @@ final class DeviceCore: @unchecked Sendable {
         link.abort()
         link.end()
         updateStatus(engine)
-        // Whoever stops it waits for the handlers, and then lets the directory go.
         finish()
+        // Anybody else who stops it waits for the handlers, and then lets the directory go.
+        if stopper == Thread.current { directory.unlock() }
     }
 
     /// Waits for the link, for a wake-up, or until this boot time.

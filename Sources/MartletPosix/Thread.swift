@@ -20,9 +20,12 @@ public final class Thread: @unchecked Sendable {  // `handle` is written once, b
         }
     }
 
+    /// Whether this is called on it.
+    public var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+
     /// Waits for its end; called on the thread itself, returns at once and lets it end alone. Call it exactly once.
     public func join() {
-        if pthread_equal(handle, pthread_self()) != 0 {
+        if isCurrent {
             pthread_detach(handle)
         } else {
             pthread_join(handle, nil)

@@ -307,10 +307,12 @@ import Testing
         let bench = try Bench()
         let handle = Handle()
         let lines = Guarded<[Int32]>([])
+        let mayGoOn = Guarded(false)
         let callback = Callback { _ in
             let code = isConnected(handle.device) ? martlet_close(handle.device, 0) : -1
             lines.with { $0.append(code) }
             lines.notify()
+            if code == 0 { _ = mayGoOn.wait(milliseconds: 30_000) { $0 ? true : nil } }
             return 0
         }
         var options = martlet_options()
@@ -321,6 +323,10 @@ import Testing
         expect(martlet_open(bench.configuration, &options, &handle.device))
         expect(martlet_start(handle.device))
         #expect(lines.wait(milliseconds: 30_000) { $0.last == 0 ? true : nil } == true)
+        // Its thread has yet to flush and to write.
+        expect(martlet_open(bench.configuration, nil, &handle.device), MARTLET_ERROR_STATE)
+        mayGoOn.with { $0 = true }
+        mayGoOn.notify()
         var code = Int32(MARTLET_ERROR_STATE)
         for _ in 0..<300 where code == Int32(MARTLET_ERROR_STATE) {
             code = martlet_open(bench.configuration, nil, &handle.device)

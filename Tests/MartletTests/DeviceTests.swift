@@ -162,15 +162,28 @@ import Testing
     @Test func `a stop from the network's own thread ends the device`() throws {
         let bench = try Bench()
         let device = try bench.device()
-        let (held, ended) = (Guarded<Device?>(device), Guarded(false))
+        let (held, stopped) = (Guarded<Device?>(device), Guarded(false))
+        let (mayGoOn, ended) = (Guarded(false), Guarded(false))
         device.onConnectionChange { state in
-            if state == .connected { held.with { $0?.stop(flushing: 0) } }
+            if state == .connected {
+                held.with { $0?.stop(flushing: 0) }
+                stopped.with { $0 = true }
+                stopped.notify()
+                _ = mayGoOn.wait(milliseconds: 30_000) { $0 ? true : nil }
+            }
             if state == .disconnected {
                 ended.with { $0 = true }
                 ended.notify()
             }
         }
         try device.start()
+        #expect(stopped.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
+        // It has yet to flush and to write.
+        let error = #expect(throws: MartletError.self) { _ = try bench.device() }
+        #expect(error?.code == .state)
+        device.stop()
+        mayGoOn.with { $0 = true }
+        mayGoOn.notify()
         #expect(ended.wait(milliseconds: 30_000) { $0 ? true : nil } == true)
         #expect(device.status.connection == .disconnected)
         _ = try bench.backEnd.waitFor("offline") { $0.presences.last?.isOnline == false ? true : nil }
