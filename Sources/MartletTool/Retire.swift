@@ -78,6 +78,8 @@ enum Retire {
         if retirement.hasBegun {
             tell("begun", "goes on with a retirement that was begun")
         } else {
+            // Before anybody is told that the device is gone.
+            _ = try retirement.requireKey()
             if !options.isSilent {
                 let configuration = try retirement.requireConfiguration()
                 do throws(Failure) { try notify(configuration, tell) } catch {

@@ -74,14 +74,18 @@ struct Retirement {
         throw Failure(.usage, "", home.path(of: DeviceFiles.configuration), " is missing")
     }
 
+    /// The name of the private key. Key and certificate are where they can be erased.
+    func requireKey() throws(Failure) -> String {
+        let configuration = try requireConfiguration()
+        if let key = name(at: configuration.key), name(at: configuration.certificate) != nil { return key }
+        throw Failure(
+            .usage, "", Array(configuration.key.utf8),
+            ": key and certificate must be in the directory of martlet.conf to be erased: move them there")
+    }
+
     /// The first step; durable on return.
     func begin() throws(Failure) {
-        let configuration = try requireConfiguration()
-        guard let key = name(at: configuration.key), name(at: configuration.certificate) != nil else {
-            throw Failure(
-                .usage, "", Array(configuration.key.utf8),
-                ": key and certificate must be in the directory of martlet.conf to be erased: move them there")
-        }
+        let key = try requireKey()
         do throws(PosixError) {
             do throws(PosixError) { try home.directory.rename(key, to: DeviceFiles.retired) } catch {
                 // Without its key nothing starts either, and the rest has to go all the same.

@@ -131,9 +131,12 @@ import Testing
         let text = try String(contentsOf: conf, encoding: .utf8)
         try life.put("martlet.conf", Array(text.replacing("key = device.key", with: "key = \(key.path)").utf8))
         let files = life.files
-        let result = try life.retire(["--without-notice"])
-        #expect(result.status == 2 && result.error.contains("move them there"), "\(result)")
-        #expect(life.files == files)
+        for more in [[], ["--without-notice"]] {
+            let result = try life.retire(more)
+            #expect(result.status == 2 && result.error.contains("move them there"), "\(result)")
+            #expect(result.output.isEmpty, "nobody was told")
+        }
+        #expect(life.files == files && life.backOffice.farewells == 0)
     }
 
     @Test func `a device whose key is lost is erased without notice`() throws {
