@@ -37,23 +37,15 @@ public enum DeviceFiles {
         append("\nport = ", to: &text)
         text += broker.portText
         append("\n[identity]\nkey = device.pem\ncertificate = device.pem\nanchors = anchors.pem\n", to: &text)
-        append("[trust]\n", to: &text)
-        text += rootLine(label)
-        append("\n[enrolment]\nregistrar = ", to: &text)
-        text += registrar.text
-        append("\n", to: &text)
-        return text
-    }
-
-    /// The line of the configuration that says whom the device obeys.
-    public static func rootLine(_ label: EnrolmentLabel) -> [UInt8] {
-        var text: [UInt8] = []
-        append("root = ", to: &text)
+        append("[trust]\nroot = ", to: &text)
         for index in label.root.bytes.indices {
             for digit in [label.root.bytes[index] >> 4, label.root.bytes[index] & 15] {
                 text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
             }
         }
+        append("\n[enrolment]\nregistrar = ", to: &text)
+        text += registrar.text
+        append("\n", to: &text)
         return text
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Martlet
 import MartletCOSE
 import MartletEnrolment
 import MartletOpenSSL
@@ -180,10 +181,12 @@ struct DeviceDirectory {
     }
 
     /// Whether the device obeys the root that the label names.
-    func hasRoot(of label: EnrolmentLabel) -> Bool {
-        guard let configuration = try? read(DeviceFiles.configuration) else { return false }
-        let root = DeviceFiles.rootLine(label)
-        return configuration.split(separator: UInt8(ascii: "\n")).contains { $0.elementsEqual(root) }
+    func hasRoot(of label: EnrolmentLabel) throws(Failure) -> Bool {
+        do throws(PosixError) { _ = try read(DeviceFiles.configuration) } catch {
+            if error.isMissingFile { return false }
+            throw Failure(self.path(of: DeviceFiles.configuration), error)
+        }
+        return try Configuration(directory: path).root == label.root
     }
 
     /// Whether the authority that the label names, if it names one, is installed.

@@ -34,7 +34,7 @@ struct Onboarder {
             throw Failure(
                 .usage, "the directory belongs to ", current.id, ", the label does not: use another directory")
         }
-        let hasRoot = directory.hasRoot(of: label)
+        let hasRoot = try directory.hasRoot(of: label)
         let mayHaveEnded = current.mayHaveEnded
         let isUnfinished = try directory.isUnfinished(current)
         if hasRoot, try directory.hasAuthority(of: label), isUnfinished || !mayHaveEnded { return true }

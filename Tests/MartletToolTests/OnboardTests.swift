@@ -234,6 +234,26 @@ import Testing
         }
     }
 
+    @Test func `the root of a configuration is what a device reads of it`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let root = String(repeating: "0a", count: 32)
+        let configuration = try #require(plant.content("martlet.conf"))
+        func onboard(_ configuration: String) throws -> Run.Result {
+            try plant.put("martlet.conf", Array(configuration.utf8))
+            try plant.writeLabel()
+            return try plant.onboard().result()
+        }
+        var result = try onboard(configuration.replacing("root = \(root)", with: " root=\(root)\r"))
+        #expect(result.status == 0 && !plant.hasLabel, "\(result)")
+        let other = configuration.replacing(root, with: String(repeating: "0b", count: 32))
+        result = try onboard(other + "[mine]\nroot = \(root)\n")
+        #expect(result.status == 2 && result.error.contains("is of another label") && plant.hasLabel, "\(result)")
+        result = try onboard(configuration + "[quota]\nbytes-per-week = 1\n")
+        #expect(result.status == 2 && result.error.contains("unknown key 'bytes-per-week'"), "\(result)")
+    }
+
     @Test func `what an earlier run left is durable before the label goes`() throws {
         let plant = try Plant()
         try plant.certifyAnything()
