@@ -33,6 +33,8 @@ package final class Configuration {
     package private(set) var document = ""
     /// `[https]`, for whoever can read it.
     package private(set) var https: INISection?
+    /// What to say of the sections that the library does not know; empty if there are none.
+    private(set) var foreign = LogLine()
     private(set) var batch = ReadingBatch.Limits()
     private(set) var spool = SpoolLimits()
     private(set) var quotas = QuotaLimits()
@@ -59,35 +61,68 @@ package final class Configuration {
         do throws(INIError) { ini = try INI(parsing: content.span) } catch {
             throw fault(error.line) { $0.text(error.problem.reason) }
         }
-        for section in ini.sections where section.name.isEmpty { try read(section) }
+        for section in ini.sections { try read(section) }
         try requireEverything()
     }
 
+    private enum Kind {
+        case device, mqtt, https, identity, trust, telemetry, quota
+        /// For `martlet renew`.
+        case enrolment
+
+        init?(_ word: Span<UInt8>) {
+            if word.isEqual(to: "device") {
+                self = .device
+            } else if word.isEqual(to: "mqtt") {
+                self = .mqtt
+            } else if word.isEqual(to: "https") {
+                self = .https
+            } else if word.isEqual(to: "identity") {
+                self = .identity
+            } else if word.isEqual(to: "trust") {
+                self = .trust
+            } else if word.isEqual(to: "telemetry") {
+                self = .telemetry
+            } else if word.isEqual(to: "quota") {
+                self = .quota
+            } else if word.isEqual(to: "enrolment") {
+                self = .enrolment
+            } else {
+                return nil
+            }
+        }
+    }
+
     private func read(_ section: INISection) throws(MartletError) {
-        let kind = section.kind
-        if kind.span.isEqual(to: "https") { https = section }
+        let word = section.kind
+        guard let kind = Kind(word.span) else {
+            if foreign.bytes.isEmpty { foreign.text("sections left to the program:") }
+            foreign.text(" [")
+            foreign.untrusted(word)
+            if !section.name.isEmpty { foreign.text(" ") }
+            foreign.untrusted(section.name)
+            foreign.text("]")
+            return
+        }
+        if !section.name.isEmpty {
+            throw fault(section.line) { $0.text("the heading has a second word: remove that") }
+        }
+        if kind == .https { https = section }
         for entry in section.entries {
             let isKnown: Bool
-            if kind.span.isEqual(to: "device") {
-                isKnown = try readDevice(entry)
-            } else if kind.span.isEqual(to: "mqtt") {
-                isKnown = try readMQTT(entry)
-            } else if kind.span.isEqual(to: "identity") {
-                isKnown = readIdentity(entry)
-            } else if kind.span.isEqual(to: "telemetry") {
-                isKnown = try readTelemetry(entry)
-            } else if kind.span.isEqual(to: "quota") {
-                isKnown = try readQuota(entry)
-            } else if kind.span.isEqual(to: "trust") {
-                isKnown = try readTrust(entry)
-            } else if kind.span.isEqual(to: "https") {
-                isKnown = true
-            } else {
-                return
+            switch kind {
+            case .device: isKnown = try readDevice(entry)
+            case .mqtt: isKnown = try readMQTT(entry)
+            case .identity: isKnown = readIdentity(entry)
+            case .telemetry: isKnown = try readTelemetry(entry)
+            case .quota: isKnown = try readQuota(entry)
+            case .trust: isKnown = try readTrust(entry)
+            case .https: isKnown = true
+            case .enrolment: return
             }
             if !isKnown { throw unknown(entry, in: section) }
             for other in section.entries where other.line > entry.line && other.key == entry.key {
-                throw fault(other.line) { $0.text("the key stands twice in its section: remove one") }
+                throw fault(other.line) { $0.text(INIProblem.duplicateKey.reason) }
             }
         }
     }
@@ -115,7 +150,7 @@ package final class Configuration {
             if value.isEmpty { throw fault(entry.line) { $0.text("the host is empty: name the broker") } }
             host = String(checked: value)
         } else if entry.hasKey("port") {
-            port = UInt16(clamping: try integer(entry, 1...65535))
+            port = UInt16(truncatingIfNeeded: try integer(entry, 1...65535))
         } else if entry.hasKey("prefix") {
             if !Topics.isValidPrefix(value.span) {
                 throw fault(entry.line) {
@@ -130,7 +165,7 @@ package final class Configuration {
                 throw fault(entry.line) { $0.text("the protocol is 5 or 3.1.1") }
             }
         } else if entry.hasKey("keep-alive") {
-            keepAlive = UInt16(clamping: try integer(entry, 5...3600))
+            keepAlive = UInt16(truncatingIfNeeded: try integer(entry, 5...3600))
         } else {
             return false
         }
@@ -175,9 +210,9 @@ package final class Configuration {
         // A connected device says so each quarter of an hour: some 100 kB a day, 3 MB a month. Any envelope fits beside.
         let most: Int64 = 1 << 50
         if entry.hasKey("readings-per-second") {
-            quotas.readingsPerSecond = UInt32(clamping: try integer(entry, 1...1_000_000))
+            quotas.readingsPerSecond = UInt32(truncatingIfNeeded: try integer(entry, 1...1_000_000))
         } else if entry.hasKey("bytes-per-second") {
-            quotas.bytesPerSecond = UInt32(clamping: try integer(entry, 100...1_000_000_000))
+            quotas.bytesPerSecond = UInt32(truncatingIfNeeded: try integer(entry, 100...1_000_000_000))
         } else if entry.hasKey("bytes-per-day") {
             quotas.bytesPerDay = UInt64(try integer(entry, 262_144...most))
         } else if entry.hasKey("bytes-per-month") {
@@ -206,20 +241,26 @@ package final class Configuration {
     }
 
     private func requireEverything() throws(MartletError) {
-        let required: [(Bool, StaticString)] = [
-            (id.isEmpty, "no device id: add id to [device]"),
-            (host.isEmpty && https === nil, "no broker: add host to [mqtt]"),
-            (key.isEmpty, "no private key: add key to [identity]"),
-            (certificate.isEmpty, "no certificate: add certificate to [identity]"),
-            (anchors.isEmpty, "no trust anchors: add anchors to [identity]"),
-            (root == Self.noRoot, "no trust root: add root to [trust]"),
-        ]
-        for (isMissing, text) in required where isMissing {
-            throw MartletError(.configuration) {
-                $0.untrusted(file)
-                $0.text(": ")
-                $0.text(text)
-            }
+        let text: StaticString
+        if id.isEmpty {
+            text = "no device id: add id to [device]"
+        } else if host.isEmpty && https === nil {
+            text = "no broker: add host to [mqtt]"
+        } else if key.isEmpty {
+            text = "no private key: add key to [identity]"
+        } else if certificate.isEmpty {
+            text = "no certificate: add certificate to [identity]"
+        } else if anchors.isEmpty {
+            text = "no trust anchors: add anchors to [identity]"
+        } else if root == Self.noRoot {
+            text = "no trust root: add root to [trust]"
+        } else {
+            return
+        }
+        throw MartletError(.configuration) {
+            $0.untrusted(file)
+            $0.text(": ")
+            $0.text(text)
         }
     }
 

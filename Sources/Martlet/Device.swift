@@ -61,7 +61,8 @@ public import MartletSession
 ///     bytes-per-month = 20000000      the same, 8388608 and more
 ///     connections-per-hour = 30       attempts, 1 to 3600; while HTTPS works, its own do not count
 ///
-/// Other sections are the program's own.
+/// These headings are one word. Other sections are the program's own, or misspelt: `start` logs their names.
+/// `[enrolment]` is for `martlet renew`.
 public final class Device: Sendable {
     private let core: DeviceCore
 

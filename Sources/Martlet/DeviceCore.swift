@@ -43,6 +43,8 @@ final class DeviceCore: @unchecked Sendable {
     private let setup: Engine.Setup
     private let directory: StateDirectory
     private let link: any DrivenLink
+    /// What to say of sections that are the program's, or misspelt.
+    private let foreign: LogLine
     private var engine: Engine?
     init(
         _ configuration: Configuration, program: Birth.Software?, https: HTTPSSupport? = nil, logLevel: LogLevel,
@@ -57,6 +59,7 @@ final class DeviceCore: @unchecked Sendable {
             throw MartletError(.system, file: "eventfd", error)
         }
         link = try Self.link(configuration, identity, waiter, https)
+        foreign = configuration.foreign
         let (prefix, id) = (configuration.prefix, configuration.id)
         guard let topics = Topics(prefix: prefix.span, device: id.span) else {
             throw MartletError(.configuration, "the topic prefix or the device id is not valid")
@@ -149,6 +152,7 @@ final class DeviceCore: @unchecked Sendable {
             return true
         }
         if !wasNew { throw Self.notNew }
+        if !foreign.bytes.isEmpty, logLevel >= .info { log(.info, foreign) }
         guard let engine = Engine(setup, link: link, owner: self, now: .now()) else {
             handlers.end()
             end()

@@ -45,10 +45,13 @@ import Testing
         (1, "[device] x", "$/martlet.conf:1: not a heading, write [word] or [word word]"),
         (2, "id : pump-7", "$/martlet.conf:2: neither a heading nor an entry, write key = value"),
         (2, "", "$/martlet.conf: no device id: add id to [device]"),
-        (2, "id = pump-7\nid = pump-7", "$/martlet.conf:3: the key stands twice in its section: remove one"),
+        (2, "id = pump-7\nid = pump-7", "$/martlet.conf:3: the key stands twice in its section, remove one"),
         (2, "id = pump-7\nname = x", "$/martlet.conf:3: unknown key 'name' in [device]: correct or remove it"),
         (2, "id = pump-7\n\\x1b = x", "$/martlet.conf:3: unknown key '\\x5cx1b' in [device]: correct or remove it"),
         (3, "[mqqt]", "$/martlet.conf: no broker: add host to [mqtt]"),
+        (1, "[device backup]", "$/martlet.conf:1: the heading has a second word: remove that"),
+        (14, "[quota monthly]", "$/martlet.conf:14: the heading has a second word: remove that"),
+        (14, "[enrolment 2]", "$/martlet.conf:14: the heading has a second word: remove that"),
         (3, "[device]", "$/martlet.conf:3: the heading stands twice, put its entries below the first one"),
         (4, "host =", "$/martlet.conf:4: the host is empty: name the broker"),
         (4, "", "$/martlet.conf: no broker: add host to [mqtt]"),
@@ -99,6 +102,16 @@ import Testing
         try folder.device().stop()
     }
 
+    @Test func `sections that the device does not read are named at its start`() throws {
+        let sections = ["[qouta]", "bytes-per-day = 1", "[Telemetry]", "[mine 2]", "[enrolment]", "registrar = x"]
+        try folder.configure(lines: folder.lines + sections)
+        let device = try folder.device()
+        #expect(folder.logged.isEmpty)
+        try device.start()
+        device.stop(flushing: 0)
+        #expect(folder.logged.first == "info: sections left to the program: [qouta] [Telemetry] [mine 2]")
+    }
+
     private static let badURL = "$/martlet.conf:16: not the URL of a server: https://HOST[:PORT][/PATH]"
 
     @Test(arguments: [
@@ -115,7 +128,7 @@ import Testing
         ("url = https://localhost\nwait = 51", "$/martlet.conf:17: wait is an integer from 0 to 50"),
         (
             "url = https://localhost\nwait = 1\nwait = 1",
-            "$/martlet.conf:18: the key stands twice in its section: remove one"
+            "$/martlet.conf:18: the key stands twice in its section, remove one"
         ),
         ("url = https://localhost\nproxy = https://p:1", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
         ("url = https://localhost\nproxy = http://p", "$/martlet.conf:17: not a proxy: http://HOST:PORT"),
