@@ -106,7 +106,7 @@ public final class Device: Sendable {
     /// deadline passes while it waits is not carried out. A command takes effect at most once.
     ///
     /// - Parameters:
-    ///   - name: `[a-z][a-z0-9-]{0,31}`
+    ///   - name: `[a-z][a-z0-9-]{0,31}`, and neither `suspend` nor `activate`, which the library itself carries out.
     ///   - parameters: what its arguments must be; others are refused before the handler is called. At most 8.
     ///   - isIdempotent: whether carrying it out twice does no more than once. If the program ends before its outcome
     ///     is known, the next run carries it out again, at most 4 times in all, instead of telling `interrupted`.

@@ -130,15 +130,20 @@ final class DeviceCore: @unchecked Sendable {
         _ name: String, _ parameters: [Parameter], isIdempotent: Bool = false, _ handler: @escaping Handler
     ) throws(MartletError) {
         try requireNew()
-        guard
-            let declaration = CommandDeclaration(name: name.bytes, parameters: parameters, isIdempotent: isIdempotent)
-        else {
-            throw MartletError(.argument, "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -")
+        let fault: StaticString
+        if parameters.count > Command.maximumArguments {
+            fault = "a command has at most 8 parameters"
+        } else if Engine.isBuiltIn(name.bytes) {
+            fault = "suspend and activate are the library's own"
+        } else if let declaration = CommandDeclaration(
+            name: name.bytes, parameters: parameters, isIdempotent: isIdempotent)
+        {
+            if setup.gate.declare(declaration) != nil { return handlers.add(handler) }
+            fault = "the command is declared already"
+        } else {
+            fault = "a command name is a lower-case letter, then at most 31 of a-z, 0-9 and -"
         }
-        guard setup.gate.declare(declaration) != nil else {
-            throw MartletError(.argument, "the command is declared already")
-        }
-        handlers.add(handler)
+        throw MartletError(.argument) { $0.text(fault) }
     }
 
     func descriptor() throws(MartletError) -> Int32 { try handlers.descriptor() }

@@ -196,13 +196,21 @@ public final class Engine {
         self.challenge = challenge
         self.link = link
         self.owner = owner
-        suspend = Self.declare("suspend", gate)
-        activate = Self.declare("activate", gate)
+        suspend = Self.declare(Self.suspendName, gate)
+        activate = Self.declare(Self.activateName, gate)
         checkpointDue = now.boot &+ Self.checkpointInterval
         guard begin(now) else { return nil }
     }
 
-    /// A command of the library itself; nil if the program has one of this name.
+    private static var suspendName: StaticString { "suspend" }
+    private static var activateName: StaticString { "activate" }
+
+    /// Whether the engine itself carries out commands of this name.
+    public static func isBuiltIn(_ name: [UInt8]) -> Bool {
+        name.span.isEqual(to: suspendName) || name.span.isEqual(to: activateName)
+    }
+
+    /// nil if whoever made the gate has declared one of this name.
     private static func declare(_ name: StaticString, _ gate: CommandGate) -> Int? {
         let name = [UInt8](UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
         return CommandDeclaration(name: name, parameters: [], isIdempotent: true, isBuiltIn: true)

@@ -290,6 +290,17 @@ import Testing
         withExtendedLifetime(callback) {}
     }
 
+    @Test func `the library's own commands have no other handler`() throws {
+        let bench = try Bench()
+        let device = open(bench)
+        let (code, handler) = (MARTLET_ERROR_ARGUMENT, Self.handler)
+        for name in ["suspend", "activate"] {
+            expect(martlet_on_command(device, name, nil, 0, handler, nil), code)
+            expect(martlet_on_idempotent_command(device, name, nil, 0, handler, nil), code)
+        }
+        expect(martlet_close(device, 0))
+    }
+
     @Test func `without options there is HTTPS as well, and a bad line of it is named`() throws {
         let bench = try HTTPSBench()
         var device: OpaquePointer?

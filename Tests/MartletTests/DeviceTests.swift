@@ -231,6 +231,13 @@ import Testing
         for name in ["", "A", "1", "a b", "a/b", "a_b", "a\0", "a\u{202e}", "ä", String(repeating: "x", count: 33)] {
             #expect(throws: MartletError.self) { try device.onCommand(name) { _ in .done } }
         }
+        for name in ["suspend", "activate"] {
+            let error = #expect(throws: MartletError.self) { try device.onCommand(name) { _ in .done } }
+            #expect(error?.code == .argument && error?.message.contains("the library's own") == true)
+        }
+        let nine = [Parameter](repeating: .boolean, count: 9)
+        let error = #expect(throws: MartletError.self) { try device.onCommand("nine", nine) { _ in .done } }
+        #expect(error?.code == .argument && error?.message == "a command has at most 8 parameters")
         #expect(throws: MartletError.self) { try device.report("nan", .nan) }
         #expect(throws: MartletError.self) { try device.report("x", 1, durable: true) }
         #expect(throws: MartletError.self) { try device.report("x", String(repeating: "y", count: 1025)) }

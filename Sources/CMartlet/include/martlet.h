@@ -137,7 +137,8 @@ typedef int32_t (*martlet_handler)(martlet_call *call, void *user);
 
 /// Names a command that the device obeys, before martlet_start. Arguments that differ from `parameters` in number, kind
 /// or range are refused before `handler` is called. A command takes effect at most once.
-/// `name`: a lower-case letter, then at most 31 of a-z, 0-9 and -. `parameters`: `count`, at most 8; NULL if 0.
+/// `name`: a lower-case letter, then at most 31 of a-z, 0-9 and -; neither suspend nor activate, which the library itself
+/// carries out. `parameters`: `count`, at most 8; NULL if 0.
 ///
 /// HANDLE, ARGUMENT (also for a name that is taken), WRONG_STATE after martlet_start or while another thread is in this
 /// function or in martlet_start.
