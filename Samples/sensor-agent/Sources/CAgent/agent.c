@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,9 @@ static char **arguments;
 __attribute__((constructor)) static void start(int argc, char **argv) {
     count = argc;
     arguments = argv;
+    // A dump of memory would have the device's key in it.
+    static struct rlimit none;
+    setrlimit(RLIMIT_CORE, &none);
 }
 
 int CAgent_argument_count(void) { return count; }

@@ -101,8 +101,8 @@ import Testing
     }
 
     /// Starts the program with an identity, a broker that does not exist and a day between readings, waits until it has
-    /// tried to connect, sends `signal`.
-    private func run(until signal: Int32) throws -> Outcome {
+    /// tried to connect, looks at it, sends `signal`.
+    private func run(until signal: Int32, _ look: (pid_t) throws -> Void = { _ in }) throws -> Outcome {
         let tree = try Tree([
             "proc/uptime": "1 1",
             "c": """
@@ -145,6 +145,7 @@ import Testing
             try #require(!more.isEmpty, "\(String(decoding: text, as: UTF8.self))")
             text += more
         }
+        try look(process.processIdentifier)
         kill(process.processIdentifier, signal)
         return try outcome(process, output, error, after: String(decoding: text, as: UTF8.self))
     }
@@ -154,6 +155,14 @@ import Testing
         let outcome = try run(until: signal)
         #expect(outcome.reason == .exit && outcome.status == 0)
         #expect(outcome.error.contains("sensor-agent: info: stopped by a signal\n"))
+    }
+
+    @Test func `what has the device's key leaves no core`() throws {
+        _ = try run(until: SIGTERM) { pid in
+            let limits = try String(contentsOfFile: "/proc/\(pid)/limits", encoding: .utf8)
+            let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+            #expect(core.split(separator: " ").suffix(3) == ["0", "0", "bytes"])
+        }
     }
 
     @Test(arguments: [SIGILL, SIGTRAP])
