@@ -221,6 +221,9 @@ struct DeviceDirectory {
         }
     }
 
+    /// The name of a file that is in the directory; nil for one elsewhere.
+    func name(at path: String) -> String? { files.name(at: path) }
+
     func path(of name: String) -> [UInt8] { path + [UInt8(ascii: "/")] + Array(name.utf8) }
 
     /// What may be readable for everybody.

@@ -21,13 +21,14 @@ struct RenewalSettings {
         let path = directory.path(of: DeviceFiles.configuration)
         let text = String(decoding: path, as: UTF8.self)
         configuration = try Configuration(directory: directory.path)
-        guard Self.name(configuration.key, directory) == Array(DeviceFiles.credential.utf8),
-            Self.name(configuration.certificate, directory) == Array(DeviceFiles.credential.utf8),
-            let anchors = Self.name(configuration.anchors, directory)
+        guard let key = directory.name(at: configuration.key), key.utf8.elementsEqual(DeviceFiles.credential.utf8),
+            let certificate = directory.name(at: configuration.certificate),
+            certificate.utf8.elementsEqual(DeviceFiles.credential.utf8),
+            let anchors = directory.name(at: configuration.anchors)
         else {
             throw Failure(.usage, "", path, Self.advice)
         }
-        self.anchors = String(decoding: anchors, as: UTF8.self)
+        self.anchors = anchors
         registrar = try Self.registrar(text, path)
     }
 
@@ -53,15 +54,6 @@ struct RenewalSettings {
 
     /// The name of the file of authorities in the directory, as martlet.conf has it; nil if it is elsewhere.
     static func anchors(_ directory: DeviceDirectory) throws(Failure) -> String? {
-        name(try Configuration(directory: directory.path).anchors, directory).map {
-            String(decoding: $0, as: UTF8.self)
-        }
-    }
-
-    /// The name of a file in the directory; nil for one that is elsewhere.
-    private static func name(_ path: String, _ directory: DeviceDirectory) -> [UInt8]? {
-        let (path, place) = (Array(path.utf8), directory.path(of: ""))
-        guard path.starts(with: place), !path[place.count...].contains(UInt8(ascii: "/")) else { return nil }
-        return Array(path[place.count...])
+        directory.name(at: try Configuration(directory: directory.path).anchors)
     }
 }

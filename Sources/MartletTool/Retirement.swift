@@ -77,7 +77,11 @@ struct Retirement {
     /// The name of the private key. Key and certificate are where they can be erased.
     func requireKey() throws(Failure) -> String {
         let configuration = try requireConfiguration()
-        if let key = name(at: configuration.key), name(at: configuration.certificate) != nil { return key }
+        if let key = home.directory.name(at: configuration.key),
+            home.directory.name(at: configuration.certificate) != nil
+        {
+            return key
+        }
         throw Failure(
             .usage, "", Array(configuration.key.utf8),
             ": key and certificate must be in the directory of martlet.conf to be erased: move them there")
@@ -102,12 +106,12 @@ struct Retirement {
             DeviceFiles.credential, DeviceFiles.key, DeviceFiles.pendingKey, DeviceFiles.nextKey,
             DeviceFiles.nextCredential,
         ] { try overwrite(name, in: home) }
-        if let configuration, let certificate = name(at: configuration.certificate) {
+        if let configuration, let certificate = home.directory.name(at: configuration.certificate) {
             try overwrite(certificate, in: home)
         }
         for place in places { try eraseJournal(in: place) }
         for file in https(["bearer", "api-key"]) {
-            guard let (directory, name) = Self.split(file) else { continue }
+            guard let (directory, name) = PrivateDirectory.split(file) else { continue }
             if let place = places.first(where: { (try? directory.isSame(as: $0.directory)) == true }) {
                 try overwrite(name, in: place)
             } else if (try? directory.names())?.contains(Array(name.utf8)) == true {
@@ -116,7 +120,7 @@ struct Retirement {
         }
         try remove(DeviceFiles.anchors)
         for file in [configuration?.anchors ?? "", configuration?.document ?? ""] + https(["ca"]) {
-            if let name = name(at: file) { try remove(name) }
+            if let name = home.directory.name(at: file) { try remove(name) }
         }
         try remove(DeviceFiles.configuration)
         try overwrite(DeviceFiles.retired, in: home)
@@ -166,23 +170,6 @@ struct Retirement {
             return try place.directory.names().filter { name in !Self.expected.contains { name.equals($0) } }
                 .map { place.path + [UInt8(ascii: "/")] + $0 }
         } catch { throw Self.failure(place.path, error) }
-    }
-
-    /// The name of a file that is in the home directory, whatever path the configuration has; nil for one elsewhere.
-    private func name(at path: String) -> String? {
-        guard let (directory, name) = Self.split(path), (try? directory.isSame(as: home.directory)) == true else {
-            return nil
-        }
-        return name
-    }
-
-    /// nil if there is no such directory, or it is not private.
-    private static func split(_ path: String) -> (PrivateDirectory, name: String)? {
-        let bytes = Array(path.utf8)
-        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")), slash > 0,
-            let directory = try? PrivateDirectory(path: String(decoding: bytes[..<slash], as: UTF8.self))
-        else { return nil }
-        return (directory, String(decoding: bytes[(slash + 1)...], as: UTF8.self))
     }
 
     private static func failure(_ path: [UInt8], _ error: PosixError) -> Failure {

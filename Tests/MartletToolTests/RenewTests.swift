@@ -56,6 +56,16 @@ import Testing
         try test.expectRenewed()
     }
 
+    @Test func `the configuration may reach the directory by another name`() throws {
+        let test = try RenewPlant()
+        let link = test.plant.root.appending(path: "link").path
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: test.plant.directory.path)
+        try test.configure(key: link + "/device.pem", certificate: "../device//device.pem")
+        let result = try test.plant.renew().result()
+        #expect(result.status == 0, "\(result)")
+        try test.expectRenewed()
+    }
+
     @Test func `a certificate that is not due is left alone, but for --now`() throws {
         let test = try RenewPlant(days: -50...50)
         let result = try test.plant.renew(["--json"]).result()
