@@ -42,11 +42,11 @@ enum Announce {
             if argument.equals("--help") {
                 return Output.write([UInt8](help))
             } else if argument.equals("--directory") {
-                options.directory = rest.popFirst() ?? []
+                options.directory = rest.popValue()
             } else if argument.equals("--id") {
-                options.id = rest.popFirst() ?? []
+                options.id = rest.popValue()
             } else if argument.equals("--model") {
-                options.model = rest.popFirst() ?? []
+                options.model = rest.popValue()
             } else if argument.equals("--for") {
                 guard let seconds = rest.popFirst()?.number, (1...86_400).contains(seconds) else {
                     Output.complain("--for needs a number of seconds behind it, 1 to 86400")

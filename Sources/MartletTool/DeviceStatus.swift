@@ -41,7 +41,7 @@ enum DeviceStatus {
             } else if argument.equals("--json") {
                 isJSON = true
             } else if argument.equals("--directory") {
-                directory = rest.popFirst() ?? []
+                directory = rest.popValue()
             } else {
                 Output.complain("unknown argument '", argument, "', try martlet status --help")
                 return .usage

@@ -48,9 +48,9 @@ enum Onboard {
             } else if argument.equals("--json") {
                 options.isJSON = true
             } else if argument.equals("--directory") {
-                options.directory = rest.popFirst() ?? []
+                options.directory = rest.popValue()
             } else if argument.equals("--label") {
-                options.label = rest.popFirst() ?? []
+                options.label = rest.popValue()
             } else if argument.equals("--wait") {
                 guard let seconds = rest.popFirst()?.number, seconds <= 86_400 else {
                     Output.complain("--wait needs a number of seconds behind it, 0 to 86400")

@@ -2,6 +2,14 @@
 
 import CTool
 
+extension ArraySlice<[UInt8]> {
+    /// What stands behind an option; empty if nothing does, or the next option.
+    mutating func popValue() -> [UInt8] {
+        if let first, first.starts(with: "--".utf8) { return [] }
+        return popFirst() ?? []
+    }
+}
+
 /// The program's arguments and standard descriptors.
 enum Output {
     /// Those behind the program's name.

@@ -53,7 +53,7 @@ enum Renew {
             } else if argument.equals("--same-key") {
                 options.keepsKey = true
             } else if argument.equals("--directory") {
-                options.directory = rest.popFirst() ?? []
+                options.directory = rest.popValue()
             } else if argument.equals("--wait") {
                 guard let seconds = rest.popFirst()?.number, seconds <= 86_400 else {
                     Output.complain("--wait needs a number of seconds behind it, 0 to 86400")

@@ -47,9 +47,9 @@ enum Retire {
             } else if argument.equals("--without-notice") {
                 options.isSilent = true
             } else if argument.equals("--directory") {
-                options.directory = rest.popFirst() ?? []
+                options.directory = rest.popValue()
             } else if argument.equals("--id") {
-                options.id = rest.popFirst() ?? []
+                options.id = rest.popValue()
             } else {
                 Output.complain("unknown argument '", argument, "', try martlet retire --help")
                 return .usage

@@ -57,7 +57,9 @@ struct Arguments {
     }
 
     private static func value(of option: StaticString, _ rest: inout ArraySlice<[UInt8]>) throws(Failure) -> [UInt8] {
-        guard let value = rest.popFirst(), !value.isEmpty else {
+        let dash = UInt8(ascii: "-")
+        guard let value = rest.popFirst(), !value.isEmpty, value.count < 2 || value[0] != dash || value[1] != dash
+        else {
             var text = Text(option)
             text.add(" needs a path behind it, try sensor-agent --help")
             throw Failure(text: text)

@@ -106,6 +106,7 @@ private func string(_ text: Text) -> String {
         (["--config"], "--config needs a path behind it, try sensor-agent --help"),
         (["--config", ""], "--config needs a path behind it, try sensor-agent --help"),
         (["--once", "--root"], "--root needs a path behind it, try sensor-agent --help"),
+        (["--config", "--once"], "--config needs a path behind it, try sensor-agent --help"),
         (["-h"], "unknown argument '-h', try sensor-agent --help"),
         (["--onc"], "unknown argument '--onc', try sensor-agent --help"),
         (["--once "], "unknown argument '--once ', try sensor-agent --help"),
