@@ -59,7 +59,10 @@ struct DeviceReport {
         do throws(PosixError) {
             directory = try PrivateDirectory(path: String(decoding: path, as: UTF8.self))
             names = try directory.names()
-        } catch { throw Failure(path, error) }
+        } catch {
+            if error.isMissingFile { return }
+            throw Failure(path, error)
+        }
         func has(_ name: String) -> Bool { names.contains(Array(name.utf8)) }
 
         if has(DeviceFiles.configuration) { readConfiguration(path) }

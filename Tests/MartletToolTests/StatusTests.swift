@@ -123,9 +123,15 @@ import Testing
         if ["mode", "ca.pem", "key"].contains(name) { #expect(object["ends"] is String) }
     }
 
-    @Test func `where there is no directory, or no word of one, there is no status`() throws {
+    @Test func `a device without a directory is as it left the factory`() throws {
+        let (object, status) = try json(URL(filePath: "/nowhere/at/all"))
+        #expect(status == 1 && object["state"] as? String == "factory", "\(object)")
+        #expect(object["running"] as? Bool == false && (object["problems"] as? [String])?.isEmpty == true)
+    }
+
+    @Test func `where there is no word of a directory, or it is none, there is no status`() throws {
         #expect(try Life.Tool.run([], ["status"]).status == 2)
-        #expect(try Life.Tool.run([], ["status", "--directory", "/nowhere"]).status == 3)
+        #expect(try Life.Tool.run([], ["status", "--directory", "/dev/null"]).status == 3)
         #expect(try Life.Tool.run([], ["status", "--directory", "/tmp", "--all"]).status == 2)
     }
 }
