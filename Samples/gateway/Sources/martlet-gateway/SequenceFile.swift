@@ -13,9 +13,10 @@ final class SequenceFile: SequenceStore {
         self.directory = directory
         lock = try directory.lock("operator.lock", seconds: seconds)
         if let text = try directory.text(GatewayDirectory.File.sequence) {
-            guard let number = UInt64(text.filter { !$0.isWhitespace }) else {
+            // As many again are left to count up.
+            guard let number = UInt64(text.filter { !$0.isWhitespace }), number < 1 << 63 else {
                 let place = directory.place(GatewayDirectory.File.sequence)
-                throw Failure("\(place): not a number: write one that is higher than all that were used")
+                throw Failure("\(place): not a number below 2^63: write one that is higher than all that were used")
             }
             last = number
         } else {

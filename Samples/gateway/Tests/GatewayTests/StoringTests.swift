@@ -178,6 +178,17 @@ import Testing
         }
     }
 
+    @Test func `a sequence number that leaves no room for others is refused`() throws {
+        for text in ["", "x\n", "-1\n", "9223372036854775808\n", "18446744073709551615\n", "18446744073709551616\n"] {
+            try place.replace("operator.sequence", text)
+            let failure = #expect(throws: Failure.self) { _ = try SequenceFile(self.place, seconds: 1) }
+            #expect(failure?.description.contains("not a number below 2^63") == true)
+        }
+        try place.replace("operator.sequence", "9223372036854775807\n")
+        let sequences = try SequenceFile(place, seconds: 1)
+        #expect(sequences.next() == 1 << 63 && sequences.next() == 1 << 63 + 1)
+    }
+
     @Test func `an answer for which there is no room goes out when there is`() throws {
         isFull = true
         try birth(run: 1)
