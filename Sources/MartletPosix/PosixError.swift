@@ -85,7 +85,7 @@ public enum PosixError: Error {
         case .tooLarge: "the file is too large"
         case .badPath: "not usable as a path or file name"
         case .notRegularFile: "not a regular file: links, FIFOs and devices are refused"
-        case .wrongOwner: "belongs to another user: chown it to the user that runs this program"
+        case .wrongOwner: "belongs to another user: run this as that user, or chown it"
         case .fileTooOpen: "readable by others: chmod 600 it"
         case .directoryTooOpen: "the directory is open to others: chmod 700 it"
         case .hardLinked: "has a second name (hard link): keep a single one"
