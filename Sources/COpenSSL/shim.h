@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <time.h>
 
 // Swift cannot see function-like macros; each of these is one.
 
@@ -72,6 +73,14 @@ static inline void COpenSSL_raise(int reason) {
 
 static inline void COpenSSL_secure_clear_free(void *bytes, size_t count) {
     OPENSSL_secure_clear_free(bytes, count);
+}
+
+/// Days and seconds since 1970, not `time_t`: on 32-bit ARM that of Debian 12's OpenSSL has 4 bytes, of Debian 13's 8.
+static inline int COpenSSL_set_time(ASN1_TIME *time, int days, long seconds) {
+    struct tm fields = {.tm_year = 70, .tm_mday = 1};
+    char text[] = "YYYYMMDDHHMMSSZ";
+    return OPENSSL_gmtime_adj(&fields, days, seconds) == 1
+        && strftime(text, sizeof text, "%Y%m%d%H%M%SZ", &fields) > 0 && ASN1_TIME_set_string_X509(time, text) == 1;
 }
 
 // Constants whose definition is an expression of macros are not imported.

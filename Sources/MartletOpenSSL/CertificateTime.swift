@@ -10,11 +10,11 @@ enum CertificateTime {
 
     static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
         // OpenSSL takes NULL for "now".
-        guard let time, let epoch = ASN1_TIME_adj(nil, 0, 0, 0) else { return nil }
+        guard let time, let epoch = ASN1_TIME_new() else { return nil }
         defer { ASN1_STRING_free(epoch) }
         var days: Int32 = 0
         var rest: Int32 = 0
-        guard ASN1_TIME_diff(&days, &rest, epoch, time) == 1 else {
+        guard COpenSSL_set_time(epoch, 0, 0) == 1, ASN1_TIME_diff(&days, &rest, epoch, time) == 1 else {
             ERR_clear_error()
             return nil
         }
@@ -25,6 +25,6 @@ enum CertificateTime {
         guard range.contains(seconds) else { throw .invalidTime }
         let rest = (seconds % secondsPerDay + secondsPerDay) % secondsPerDay
         let days = (seconds - rest) / secondsPerDay
-        guard ASN1_TIME_adj(time, 0, Int32(days), Int(rest)) != nil else { throw cleared(.failed) }
+        guard COpenSSL_set_time(time, Int32(days), Int(rest)) == 1 else { throw cleared(.failed) }
     }
 }
