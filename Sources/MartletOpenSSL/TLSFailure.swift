@@ -26,6 +26,9 @@ public enum TLSFailure: Error, Hashable, Sendable {
     case other(Int32)
 }
 
+/// OpenSSL 3.5's SSL_R_RECORD_LAYER_FAILURE, its last word on a record that breaks the rules; 3.0 does not have it.
+private let recordLayerFailure: Int32 = 313
+
 extension TLSFailure {
     /// What a fatal alert of the server means. `inReplyToHello`: it came before the server chose anything.
     init(alert: UInt8, inReplyToHello: Bool) {
@@ -58,7 +61,7 @@ extension TLSFailure {
             SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_DATA_LENGTH_TOO_LONG, SSL_R_BAD_RECORD_TYPE, SSL_R_UNEXPECTED_MESSAGE,
             SSL_R_UNEXPECTED_RECORD, SSL_R_LENGTH_MISMATCH, SSL_R_LENGTH_TOO_SHORT, SSL_R_RECORD_LENGTH_MISMATCH,
             SSL_R_RECORD_TOO_SMALL, SSL_R_UNKNOWN_ALERT_TYPE, SSL_R_COMPRESSION_DISABLED,
-            SSL_R_UNSUPPORTED_COMPRESSION_ALGORITHM, SSL_R_INVALID_COMPRESSION_ALGORITHM:
+            SSL_R_UNSUPPORTED_COMPRESSION_ALGORITHM, SSL_R_INVALID_COMPRESSION_ALGORITHM, recordLayerFailure:
             self = .notTLS
         case SSL_R_EXCESSIVE_MESSAGE_SIZE: self = .inputLimit
         case SSL_R_UNEXPECTED_EOF_WHILE_READING: self = .closed
