@@ -91,7 +91,7 @@ final class EasyHandle {
         set(CURLOPT_FOLLOWLOCATION, 0)
         set(CURLOPT_PROXY, text: "")
         set(CURLOPT_NOPROXY, text: "*")
-        set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
+        set(CURLOPT_NETRC, CCurl_netrc_ignored)
         set(CURLOPT_CAINFO, pointer: nil)
         set(CURLOPT_CAPATH, pointer: nil)
         set(CURLOPT_PROXY_CAINFO, pointer: nil)

@@ -8,6 +8,9 @@
 
 #include <curl/curl.h>
 
+/// In libcurl 7.88 of an enumeration, in 8.14 a number.
+static const long CCurl_netrc_ignored = CURL_NETRC_IGNORED;
+
 enum CCurl_library {
     CCURL_LOADED = 0,
     /// There is no libcurl.so.4, or it does not have the functions of libcurl.
