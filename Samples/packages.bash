@@ -3,9 +3,12 @@
 
 # need PACKAGE… : returns when all are installed. No service that was not there before runs afterwards.
 need() {
-    local package missing=() sudo=()
+    local package installed missing=() sudo=()
+    # Also what is installed under another name: libcurl4 is libcurl4t64 in Debian 13, which provides it.
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}, ${Provides}\n' | sed -n 's/^installed //p' |
+        sed 's/ ([^)]*)//g; s/, */\n/g')
     for package in "$@"; do
-        [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+        grep -qxF -- "$package" <<<"$installed" || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then
