@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # For tests with the sample gateway: builds it, starts and stops it, and prints a line for each check.
-# Sourced, with `root` set.
+# Sourced, with `root` set, and with `program` where the gateway is built already.
 
 work=$(mktemp -d)
 pids=()
@@ -41,11 +41,13 @@ eventually() {
     done
 }
 
-if ! swift build --package-path "$root/Samples/gateway" --product martlet-gateway >"$work/build" 2>&1; then
-    not_ok 'the gateway is built' "$work/build"
-    exit 1
+if [[ -z ${program:-} ]]; then
+    if ! swift build --package-path "$root/Samples/gateway" --product martlet-gateway >"$work/build" 2>&1; then
+        not_ok 'the gateway is built' "$work/build"
+        exit 1
+    fi
+    program=$(swift build --package-path "$root/Samples/gateway" --show-bin-path)/martlet-gateway
 fi
-program=$(swift build --package-path "$root/Samples/gateway" --show-bin-path)/martlet-gateway
 place=$work/gateway shown=$work/shown log=$work/log
 gateway() { "$program" "$@" --directory "$place"; }
 
