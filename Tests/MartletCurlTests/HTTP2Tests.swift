@@ -78,8 +78,13 @@ import Testing
         ] {
             let server = try HTTP2Server(authority, script)
             for count in [100, 65_536, 3_000_000] {
-                let response = try client.fetch(url(server.port), body: body(count))
-                #expect(String(response.status) == status && response.retryAfter == 7)
+                // libcurl 8.14 waits for leave to send the rest of a body that it has in its buffer.
+                let mayWait = HostileFrames.isNew && !script.grants && count == 65_536
+                do {
+                    let response = try client.fetch(
+                        url(server.port), body: body(count), limits: mayWait ? HTTPSLimits(total: 2000) : HTTPSLimits())
+                    #expect(String(response.status) == status && response.retryAfter == 7)
+                } catch HTTPSFailure.https(.timedOut) where mayWait {}
             }
         }
     }
@@ -142,11 +147,13 @@ import Testing
         let head = HTTP2.head("200", Self.length)
         for answer in [[], HTTP2.head("103"), head, head + HTTP2.data("hel", end: false)] {
             let server = try HTTP2Server(authority, Script(answer + HTTP2.reset(code)))
-            // One that says that it did nothing is asked again (RFC 9113 §8.7), five times.
+            // One that says that it did nothing is asked again (RFC 9113 §8.7), five times; by libcurl 8.14 only if it
+            // said nothing else.
             let isRefused = code == 7
+            let isAskedAgain = isRefused && (answer.isEmpty || !HostileFrames.isNew)
             #expect(try client.failure(url(server.port)) == .https(isRefused ? .closed : .reset))
             let before = try server.requests
-            #expect(before == (isRefused ? 6 : 1))
+            #expect(before == (isAskedAgain ? 6 : 1))
             try server.say([Script(Self.good)])
             #expect(try client.fetch(url(server.port)).status == 200)
             #expect(try server.requests == before + 1)
@@ -178,8 +185,8 @@ import Testing
         }
     }
 
-    // libcurl's fault: RFC 9113 §8.1 forbids it.
-    @Test func `an answer before the body was sent is lost if a reset without an error follows, and 1.1 brings it`()
+    // The fault of libcurl 7.88: RFC 9113 §8.1 forbids it.
+    @Test func `an answer before the body was sent may be lost if a reset without an error follows, and 1.1 brings it`()
         throws
     {
         let answer = HTTP2.head("413", Self.length) + HTTP2.data("hello")
@@ -188,7 +195,12 @@ import Testing
             Script(answer + HTTP2.reset(0), isEarly: true, plain: "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         )
         var request = try HTTPSRequest(url: HTTPSURL(url(server.port)), body: body(3_000_000))
-        #expect(throws: HTTPSFailure.https(.reset)) { try client.perform(request) }
+        if HostileFrames.isNew {
+            #expect(try client.perform(request).status == 413)
+            client.https.disconnect()
+        } else {
+            #expect(throws: HTTPSFailure.https(.reset)) { try client.perform(request) }
+        }
         request.offersHTTP2 = false
         #expect(try client.perform(request).status == 413)
         #expect(try server.output.contains("PLAIN 2 POST / HTTP/1.1\n"))

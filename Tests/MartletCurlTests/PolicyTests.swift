@@ -153,7 +153,7 @@ import Testing
         let request = try HTTPSRequest(url: HTTPSURL(url(server.port)), limits: HTTPSLimits(total: 3000))
         #expect(throws: HTTPSError.timedOut) { try client.perform(request, policy) }
         #expect(policy.context?.chainCount == 1)
-        try server.waitForOutput("CN = pump-7")
+        try server.waitForOutput("CN=pump-7")
     }
 
     /// libcurl as it is by default, but for our policy.

@@ -59,7 +59,7 @@ import Testing
         defer { process.stop() }
         let device = try connected(folder, process)
         device.stop(flushing: 0)
-        #expect(process.output.contains("CN = pump-7") == !options.isEmpty)
+        #expect(process.output.contains("CN=pump-7") == !options.isEmpty)
     }
 
     private func connected(_ folder: DeviceFolder, _ process: ScriptedTLSServer) throws -> Device {

@@ -85,7 +85,7 @@ final class Plant {
             set -e
             d=$(mktemp -d)
             trap 'rm -rf "$d"' EXIT
-            base64 -d | openssl req -inform DER -verify -out "$d/csr" 2>"$d/log"
+            base64 -d | openssl req -inform DER -verify -out "$d/csr" >"$d/log" 2>&1
             printf '%s\\n' 'subjectAltName=URI:urn:dev:mac:0024befffe804ff1' 'basicConstraints=critical,CA:FALSE' \
             'keyUsage=critical,digitalSignature' 'extendedKeyUsage=clientAuth' >"$d/extensions"
             openssl x509 -req -in "$d/csr" -CA \(folder)/root.pem -CAkey \(folder)/root.key -days 30 \

@@ -15,7 +15,8 @@ public final class ScriptedTLSServer: Sendable {
         process = try ChildProcess(
             "openssl",
             ["s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", files.certificate]
-                + ["-key", files.key] + (files.chain.map { ["-cert_chain", $0] } ?? []) + options)
+                + ["-key", files.key, "-nameopt", "RFC2253"] + (files.chain.map { ["-cert_chain", $0] } ?? []) + options
+        )
         try process.waitForOutput("ACCEPT")
         let line = process.output.split(separator: "\n").first { $0.hasPrefix("ACCEPT") } ?? ""
         port = UInt16(line.split(separator: ":").last ?? "") ?? 0

@@ -34,7 +34,7 @@ chmod 700 simpleenroll.run
 ENROL = """#!/bin/sh
 set -e
 cd "$(dirname "$0")"
-base64 -d | openssl req -inform DER -verify -out csr.pem 2>/dev/null
+base64 -d | openssl req -inform DER -verify -out csr.pem >/dev/null 2>&1
 openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -days 1 -extfile extensions -out issued.pem 2>/dev/null
 body=$(openssl crl2pkcs7 -nocrl -certfile issued.pem -outform DER | base64)
 printf 'HTTP/1.1 200 OK\\r\\nContent-Type: application/pkcs7-mime\\r\\nContent-Length: %d\\r\\n\\r\\n%s' "${#body}" "$body"
