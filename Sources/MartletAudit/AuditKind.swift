@@ -28,7 +28,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     case damaged = 10
     /// The device was suspended (0) or activated (1). Values: that.
     case lifecycle = 11
-    /// Entries gave way to newer ones before the back end had them. Values: first and last index.
+    /// Entries were given up before the back end had them. Values: first and last index.
     case givenUp = 12
 
     /// The types of its values, and how many there are at least.

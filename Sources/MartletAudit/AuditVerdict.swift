@@ -12,7 +12,7 @@ public enum AuditVerdict: Equatable, Sendable {
     case repeated
     /// It follows after entries that are missing.
     case hole(first: UInt64, last: UInt64)
-    /// As linked, and an entry says that those of the last hole, or of one before this part, gave way to newer ones.
+    /// As linked, and an entry says that those of the last hole, or of one before this part, were given up.
     case givenUp(first: UInt64, last: UInt64)
     /// Another entry with this index was seen: the device's state was copied or restored, or its key is used elsewhere.
     case fork(index: UInt64)

@@ -210,6 +210,16 @@ public final class Ledger {
         if let entry = entry(key), entry.stage == .told { entry.stage = .recorded }
     }
 
+    /// The broker will never take the receipt as it is: it is to be told without its results. False if it has none.
+    public func dropResults(_ key: CommandKey) -> Bool {
+        guard let entry = entry(key), entry.stage == .told, entry.receipt?.results.isEmpty == false else {
+            return false
+        }
+        entry.receipt?.results = []
+        entry.stage = .recorded
+        return true
+    }
+
     /// The broker has the receipt. The entry that changed, if one did.
     public func acknowledge(_ key: CommandKey) -> Entry? {
         guard let entry = entry(key), entry.stage == .told else { return nil }

@@ -28,6 +28,7 @@ extension Engine {
         isSubscribed = false
         needsBirth = true
         needsPresence = true
+        checkpointLimit = Self.checkpointSize
         trustDue = nil
         holdUntil = 0
         holdSpan = 0

@@ -28,14 +28,14 @@ extension Engine {
             guard publish(.presence, presence.encoded().span, .presence, now) else { return }
             needsPresence = false
         }
-        tellOutcomes(now)
         repeat {
+            tellOutcomes(now)
             while sendFromOutbox(now) {}
             for index in 0..<lanes.count where !outbox.hasNext {
                 if !lanes[index].gaps.isEmpty { sendGaps(index, now) }
                 if lanes[index].spool.hasUnsent, !outbox.hasNext { sendTelemetry(index, now) }
             }
-        } while refuseUnsendable()
+        } while refuseUnsendable(now)
     }
 
     private func sendGaps(_ index: Int, _ now: TimeSample) {
@@ -68,9 +68,9 @@ extension Engine {
     }
 
     /// Deals with what the link can never send. False if there was nothing.
-    private func refuseUnsendable() -> Bool {
+    private func refuseUnsendable(_ now: TimeSample) -> Bool {
         if unsendable.isEmpty { return false }
-        for what in unsendable { refused(what) }
+        for what in unsendable { refused(what, now) }
         unsendable.removeAll(keepingCapacity: true)
         return true
     }
@@ -141,7 +141,7 @@ extension Engine {
             }
         case 0x95, 0x99:
             // Packet too large, payload format invalid: it will never be taken.
-            refused(what)
+            refused(what, now)
         case 0x10 where isCheckpoint(what):
             // A back end that does not keep audit logs is no reason to hold back everything else.
             if case .outbox(let id) = what { _ = outbox.remove(id) }
@@ -181,13 +181,13 @@ extension Engine {
         }
     }
 
-    func refused(_ what: Sent) {
+    func refused(_ what: Sent, _ now: TimeSample) {
+        log(.error) { $0.text("the broker will never take a message of this size or format") }
         switch what {
         case .birth, .presence: break
-        case .outbox(let id): if let entry = outbox.remove(id) { settle(entry.content) }
+        case .outbox(let id): if let entry = outbox.remove(id) { settleRefused(entry.content, now) }
         case .telemetry(let lane, let sequence): refuse(sequence, lane)
         }
-        log(.error) { $0.text("the broker will never take a message of this size or format: it was dropped") }
     }
 
     /// The broker threw the message away or refused it for now: everything is kept, and tried again later.

@@ -228,27 +228,38 @@ extension Engine {
         // What is told must not be forgotten by a power cut, or its numbers would be used twice.
         guard now.boot >= checkpointDue else { return }
         guard flush(now), let head = state.auditHead,
-            let entries = state.untold(count: Self.checkpointSize, size: Checkpoint.room)
+            let entries = state.untold(count: checkpointLimit, size: Checkpoint.room)
         else {
             checkpointDue = now.boot &+ Self.flushRetry
             return
         }
         if let (first, last) = state.givenUp(before: entries) {
             log(.error) { $0.text("the history of the audit log is full: entries were given up before they were told") }
-            let isNoted = state.note(.givenUp, [.number(first), .number(last)], auditTime(now))
-            if isNoted { state.put(told: last) }
+            giveUpEntries(first, last, now)
         }
         let end = entries.last.flatMap { state.head(of: $0) } ?? head
         let checkpoint = Checkpoint(
             run: run, head: end, heads: heads, trustVersion: gate.trustVersion, entries: entries)
         guard let payload = checkpoint.encoded(),
-            post(.checkpoint, payload, claims: stamp(.checkpoint, now), .checkpoint(end.sequence))
+            post(
+                .checkpoint, payload, claims: stamp(.checkpoint, now), .checkpoint(end.sequence, entries: entries.count)
+            )
         else {
             checkpointDue = now.boot &+ Self.flushRetry
             return
         }
         isCheckpointing = true
-        checkpointDue = now.boot &+ Self.checkpointInterval
+        // What this one had no room for is told next.
+        checkpointDue = end.sequence < head.sequence ? now.boot : now.boot &+ Self.checkpointInterval
+    }
+
+    /// Names entries that the back end will never have, with those just before that were given up, too: for it they are one
+    /// hole. If that cannot be noted now, nothing is given up.
+    private func giveUpEntries(_ first: UInt64, _ last: UInt64, _ now: TimeSample) {
+        let first = givenUpFrom ?? first
+        guard state.note(.givenUp, [.number(first), .number(last)], auditTime(now)) else { return }
+        givenUpFrom = first
+        state.put(told: last)
     }
 
     /// Whether a checkpoint may be made, now or later, without anything else happening before.
@@ -269,14 +280,36 @@ extension Engine {
         }
     }
 
-    /// A message from the outbox was told, or can never be.
+    /// A message from the outbox was told.
     func settle(_ content: Outbox.Content) {
         switch content {
         case .passing, .gap: break
         case .receipt(let key): if let entry = state.ledger.acknowledge(key) { state.put(entry) }
-        case .checkpoint(let index):
+        case .checkpoint(let index, _):
             state.put(told: index)
             isCheckpointing = false
+            givenUpFrom = nil
+        }
+    }
+
+    /// A message from the outbox can never be told as it is: what it says is told by smaller ones, as far as they go.
+    func settleRefused(_ content: Outbox.Content, _ now: TimeSample) {
+        switch content {
+        case .passing, .gap: break
+        case .receipt(let key): if !state.ledger.dropResults(key) { settle(content) }
+        case .checkpoint(_, let entries) where entries > 1:
+            checkpointLimit = entries / 2
+            isCheckpointing = false
+            checkpointDue = now.boot
+        case .checkpoint(let index, let entries):
+            if entries > 0 {
+                log(.error) { $0.text("an entry of the audit log is given up") }
+                giveUpEntries(index, index, now)
+            }
+            isCheckpointing = false
+            // The entry that names it may be refused, too.
+            checkpointPausedUntil = now.boot &+ Self.checkpointPause
+            checkpointDue = checkpointPausedUntil
         }
     }
 }

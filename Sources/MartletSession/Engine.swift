@@ -47,13 +47,13 @@ public final class Engine {
     static let checkpointDelay: UInt64 = 5000
     /// Milliseconds between two checkpoints at the most.
     static let checkpointInterval: UInt64 = 24 * 3_600_000
-    /// Milliseconds until the next one, if nobody listened.
+    /// Milliseconds until the next one, if nobody listened, or a single entry was refused.
     static let checkpointPause: UInt64 = 10 * 60_000
     /// Milliseconds in which the budget of trust documents fills up again.
     static let trustPause: UInt64 = 10_000
     /// Seconds that time may be ahead of what is known at most: 30 years.
     static let maximumAbsence: Int64 = 30 * 31_556_952
-    /// Audit entries that are told at once.
+    /// Audit entries that one checkpoint tells at most.
     static let checkpointSize = 64
 
     enum Phase {
@@ -134,7 +134,11 @@ public final class Engine {
     var checkpointDue: UInt64
     /// Whether one is on its way.
     var isCheckpointing = false
-    /// Boot time until which nobody listens to them.
+    /// Audit entries that one may have in this connection: fewer, once the broker refused so many.
+    var checkpointLimit = Engine.checkpointSize
+    /// The first of the entries that were given up since the last one that was told.
+    var givenUpFrom: UInt64?
+    /// Boot time until which nobody listens to them, or takes them.
     var checkpointPausedUntil: UInt64 = 0
     /// Whose acceptance could not be made durable the last time.
     var unrecorded: CommandKey?

@@ -16,8 +16,8 @@ struct Outbox {
         case gap(Gap, Lane)
         /// Of a command that was carried out.
         case receipt(CommandKey)
-        /// The audit log up to this entry.
-        case checkpoint(UInt64)
+        /// So many entries of the audit log, up to this one.
+        case checkpoint(UInt64, entries: Int)
     }
 
     final class Entry {

@@ -22,7 +22,7 @@ struct AuditHistory {
     private(set) var problem: Problem?
     /// Where the device itself says that it went back to an earlier state.
     private(set) var rollbacks: [AuditRollback] = []
-    /// Entries that are missing, and of which the device itself says that they gave way to newer ones.
+    /// Entries that are missing, and of which the device itself says that they were given up.
     private(set) var givenUp: [ClosedRange<UInt64>] = []
     /// Entries that the device announced and that have not come yet.
     private(set) var pending: UInt64 = 0

@@ -49,7 +49,7 @@ final class AuditWords {
         case .connection: return "connection \(numbers.last ?? 0) \(first == 0 ? "ended" : "began")"
         case .rolledBack: return Self.rollback(entry, first, numbers.last ?? 0)
         case .damaged: return "state was lost or damaged: \(first) \(first == 1 ? "place" : "places") of the journal"
-        case .givenUp: return "entries \(first) to \(numbers.last ?? 0) gave way to newer ones before they were told"
+        case .givenUp: return "entries \(first) to \(numbers.last ?? 0) were given up before they were told"
         case .lifecycle: return first == 0 ? "the device was suspended" : "the device was activated"
         case nil: return "kind \(entry.code), not known to this version"
         }

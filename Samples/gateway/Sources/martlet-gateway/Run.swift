@@ -22,7 +22,7 @@ struct Run: ParsableCommand {
             duplicate, fork (the device's state was copied or rolled back), too-old.
 
             Verdicts on entries of the audit log: linked, beginning (older entries are not known), hole, \
-            given-up (the device says itself that the entries of a hole gave way to newer ones), fork, rolled-back, \
+            given-up (the device says itself that the entries of a hole were given up), fork, rolled-back, \
             broken; 'problem' says what is wrong.
             """)
 

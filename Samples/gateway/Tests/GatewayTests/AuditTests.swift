@@ -55,7 +55,7 @@ import Testing
             (.damaged, [.number(1)], "state was lost or damaged: 1 place of the journal"),
             (.lifecycle, [.number(0)], "the device was suspended"),
             (.lifecycle, [.number(1)], "the device was activated"),
-            (.givenUp, [.number(3), .number(9)], "entries 3 to 9 gave way to newer ones before they were told"),
+            (.givenUp, [.number(3), .number(9)], "entries 3 to 9 were given up before they were told"),
             (.refusals, [.number(7)], "messages dropped: 7 others"),
             (.refusals, [.number(200), .number(7)], "messages dropped: 7 refusal 200"),
             (
