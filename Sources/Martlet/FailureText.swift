@@ -18,6 +18,8 @@ package enum FailureText {
         case .tls: return LinkFailure(refusedByServer)
         case .connectionLost:
             return LinkFailure(wasConnected ? "the connection was lost" : refusedByServer)
+        case .refused(0x9A): return LinkFailure("the broker keeps no retained messages")
+        case .refused(0x9B): return LinkFailure("the broker takes no messages of QoS 1")
         case .refused(let code): return numbered("the broker refused the connection, code ", UInt64(code))
         case .disconnected(let code): return numbered("the broker ended the connection, code ", UInt64(code))
         case .protocolError: return LinkFailure("the broker broke the MQTT protocol")

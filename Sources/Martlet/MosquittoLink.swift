@@ -31,7 +31,7 @@ final class MosquittoLink: DrivenLink {
     private(set) var isAccepted = false
     private var addresses: [[UInt8]] = []
     private var nextAddress = 0
-    /// What `open` found out at once; told from `drive`.
+    /// What `open` found out at once, or CONNACK said; told from `drive`.
     private var failure: LinkFailure?
     private var lastTick: UInt64 = 0
     /// When the connection was last found ready.
@@ -160,6 +160,13 @@ final class MosquittoLink: DrivenLink {
 extension MosquittoLink: MosquittoEvents {
     func connected(sessionPresent: Bool, limits: MosquittoLimits) {
         tls.resetInputCount()
+        if !limits.retainAvailable || limits.maximumQoS == 0 {
+            abort()
+            // It should have refused the last will (MQTT 5 section 3.2.2.3).
+            let code: UInt8 = limits.retainAvailable ? 0x9B : 0x9A
+            failure = FailureText.describe(.refused(reasonCode: code), tls: nil, wasConnected: false)
+            return
+        }
         isAccepted = true
         window = Int(min(Self.sendWindow, limits.receiveMaximum))
         // This address works: the next attempt begins with it.

@@ -90,6 +90,37 @@ import Testing
         device.stop()
     }
 
+    /// What a broker lacks, its CONNACK if it says so and accepts all the same, and what is logged.
+    static let unable: [(setting: String, connack: [UInt8], text: String)] = [
+        ("retain_available false", [0x20, 5, 0, 0, 2, 0x25, 0], "the broker keeps no retained messages"),
+        ("max_qos 0", [0x20, 5, 0, 0, 2, 0x24, 0], "the broker takes no messages of QoS 1"),
+    ]
+
+    @Test("a broker that cannot carry the protocol is named, and tried again", arguments: unable)
+    func unableBroker(setting: String, connack: [UInt8], text: String) throws {
+        let folder = try DeviceFolder(TestAuthority())
+        let broker = try Broker(tls: Broker.TLS(folder.authority), settings: [setting])
+        try folder.configure(["port": "\(broker.port)"])
+        let device = try folder.device()
+        try device.start()
+        try folder.waitForLog(": \(text); next try in ", times: 2)
+        device.stop()
+    }
+
+    @Test("a broker that accepts, and cannot carry the protocol, is left", arguments: unable)
+    func unableServer(setting: String, connack: [UInt8], text: String) throws {
+        let folder = try DeviceFolder(TestAuthority())
+        let server = try ScriptedTLSServer(folder.authority.server)
+        try folder.configure(["port": "\(server.port)"])
+        let device = try folder.device()
+        try device.start()
+        try server.waitForOutput("MQTT")
+        server.write(connack)
+        try folder.waitForLog(": \(text); next try in ")
+        #expect(!folder.logged.contains { $0.contains("info: connected") })
+        device.stop()
+    }
+
     @Test("a reading that waits while the broker is away is delivered after it is back, once")
     func brokerRestart() throws {
         let bench = try Bench()
