@@ -30,7 +30,7 @@ public import MartletSession
 ///     ca = other-ca.pem               PEM, the only authorities that are trusted there; default: anchors of [identity]
 ///     proxy = http://proxy.example:3128   asked for a tunnel to the server; default: none, whatever the environment says
 ///     wait = 20                       seconds that the server may hold an exchange while there is nothing to say, 0 to 50
-///     failover = 120                  seconds without a connection to the broker after which HTTPS takes over
+///     failover = 120                  seconds without a broker that takes messages after which HTTPS takes over
 ///     bearer = token                  file, 0600 in a directory 0700: what to show in addition
 ///     api-key = key                   the same for X-API-Key
 ///     jwt = AUDIENCE                  instead of bearer: a token that the device's key signs, for five minutes each

@@ -15,6 +15,8 @@ package protocol DrivenLink: Link {
     var due: UInt64? { get }
     /// Whether the server accepted the last attempt.
     var isAccepted: Bool { get }
+    /// Whether it has taken a message since, too.
+    var hasServed: Bool { get }
     /// Whether something of a connection is left, after `disconnect` its farewell.
     var isOpen: Bool { get }
     /// Milliseconds that `disconnect` may take.
@@ -22,6 +24,10 @@ package protocol DrivenLink: Link {
     func drive(readable: Bool, writable: Bool, now: UInt64)
     /// Waits until nothing of it runs any longer, after `abort`; it is not opened again.
     func end()
+}
+
+extension DrivenLink {
+    package var hasServed: Bool { isAccepted }
 }
 
 /// HTTPS for a device. `MartletHTTPSLink` has the one value, so that programs that do not name it are built without.

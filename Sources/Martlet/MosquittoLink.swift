@@ -29,6 +29,7 @@ final class MosquittoLink: DrivenLink {
     private let tls: TLSContext
     private var connection: MosquittoConnection?
     private(set) var isAccepted = false
+    private(set) var hasServed = false
     private var addresses: [[UInt8]] = []
     private var nextAddress = 0
     /// What `open` found out at once, or CONNACK said; told from `drive`.
@@ -88,6 +89,7 @@ final class MosquittoLink: DrivenLink {
 
     func open(_ plan: ConnectionPlan) {
         isAccepted = false
+        hasServed = false
         failure = nil
         lastTick = plan.now
         tls.prepare(
@@ -181,6 +183,7 @@ extension MosquittoLink: MosquittoEvents {
 
     func acknowledged(id: Int32, reasonCode: UInt8) {
         tls.resetInputCount()
+        if reasonCode < 0x80 { hasServed = true }
         // Many arrive at once: the clocks are not asked for each.
         engine?.acknowledged(id: id, reasonCode: reasonCode, driven)
     }

@@ -5,18 +5,18 @@ internal import MartletSession
 
 /// The broker, and HTTPS where the broker cannot be reached.
 ///
-/// HTTPS takes over when there was no connection to the broker for a while. As long as it serves, the broker is tried
-/// beside it, by a connection that nothing is said on; once that works, the engine gets the broker back.
+/// HTTPS takes over when the broker took no message in any connection for a while. As long as it serves, the broker is
+/// tried beside it, by a connection that nothing is said on; once that works, the engine gets the broker back.
 final class FailoverLink: DrivenLink {
     /// Milliseconds from one try of the broker to the next at most. The first comes after the patience, or a minute; the
-    /// pause doubles.
+    /// pause doubles until the broker has taken a message.
     static let longestPause: UInt64 = 600_000
     /// Milliseconds that a try may take.
     static let tryDeadline: UInt64 = 30_000
 
     private let broker: any DrivenLink
     private let https: any DrivenLink
-    /// Milliseconds without a connection to the broker until HTTPS takes over.
+    /// Milliseconds without a broker that serves until HTTPS takes over.
     private let patience: UInt64
     /// Uniform over all values.
     private let random: () -> UInt64
@@ -63,7 +63,10 @@ final class FailoverLink: DrivenLink {
     }
 
     func drive(readable: Bool, writable: Bool, now: UInt64) {
-        if !isOnHTTPS, broker.isOpen, broker.isAccepted { switchTime = now &+ patience }
+        if !isOnHTTPS, broker.isOpen, broker.hasServed {
+            switchTime = now &+ patience
+            tryPause = 0
+        }
         broker.drive(readable: readable, writable: writable, now: now)
         https.drive(readable: false, writable: false, now: now)
         if isOnHTTPS { tryBroker(now) }
@@ -90,14 +93,17 @@ final class FailoverLink: DrivenLink {
             attempt = .none
             // Between a half and all of it: not a whole fleet at once.
             tryTime = now &+ tryPause / 2 &+ random() % (tryPause / 2)
-            tryPause = min(tryPause * 2, Self.longestPause)
+            lengthenPause()
         case .leaving where isOver: goBack()
         case .going, .leaving: return
         }
     }
 
+    private func lengthenPause() { tryPause = min(tryPause * 2, Self.longestPause) }
+
     /// The engine opens the broker next, and gets all its answers.
     private func goBack() {
+        lengthenPause()
         broker.abort()
         https.abort()
         use(broker)
@@ -123,7 +129,7 @@ final class FailoverLink: DrivenLink {
         if let switchTime {
             if !isOnHTTPS, plan.now >= switchTime {
                 use(https)
-                tryPause = min(patience, 60_000)
+                tryPause = max(tryPause, min(patience, 60_000))
                 tryTime = plan.now &+ tryPause
             }
         } else {

@@ -15,6 +15,7 @@ private final class Way: DrivenLink {
     let wantsWrite = false
     var due: UInt64?
     var isAccepted = false
+    var hasServed = false
     var isOpen = false
     let farewell: UInt64 = 1000
     let server: [UInt8] = []
@@ -33,6 +34,7 @@ private final class Way: DrivenLink {
     func abort() {
         isOpen = false
         isAccepted = false
+        hasServed = false
     }
 
     func disconnect() { farewells += 1 }
@@ -95,6 +97,47 @@ private final class Way: DrivenLink {
         #expect(!https.isOpen)
         link.open(plan(97_000))
         #expect(broker.opened.last == 97_000 && https.opened.count == 1)
+    }
+
+    @Test func `a broker that accepts and takes nothing is given up, also after each way back`() {
+        link.open(plan(1000))
+        broker.isAccepted = true
+        drive(10_000)
+        link.abort()
+        link.open(plan(11_000))
+        #expect(https.opened == [11_000])
+        https.isAccepted = true
+        var now: UInt64 = 11_000
+        // Each time HTTPS serves longer.
+        for pause in [10_000, 20_000, 40_000] as [UInt64] {
+            now += pause
+            #expect(link.due == now)
+            drive(now)
+            broker.isAccepted = true
+            drive(now)
+            broker.abort()
+            drive(now)
+            link.open(plan(now))
+            #expect(broker.opened.last == now && !https.isOpen)
+            broker.isAccepted = true
+            drive(now + 9999)
+            link.abort()
+            now += 10_000
+            link.open(plan(now))
+            #expect(https.opened.last == now)
+        }
+    }
+
+    @Test func `a broker that took a message is given the patience when it is gone`() {
+        link.open(plan(1000))
+        broker.hasServed = true
+        drive(100_000)
+        link.abort()
+        link.open(plan(109_999))
+        #expect(https.opened.isEmpty)
+        link.abort()
+        link.open(plan(110_000))
+        #expect(https.opened == [110_000])
     }
 
     @Test func `who says goodbye by HTTPS looks for no broker, and wakes nobody for it`() {
