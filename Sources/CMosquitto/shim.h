@@ -23,6 +23,18 @@ static inline int CMosquitto_probe(int socket) {
     return errno == EAGAIN || errno == EINTR ? 1 : -errno;
 }
 
+// Throws away what has arrived; the same answers.
+static inline int CMosquitto_discard(int socket) {
+    char bytes[4096];
+    // Whoever sends without end must not keep us here.
+    for (int part = 0; part < 256; part++) {
+        ssize_t count = recv(socket, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (count == 0) return 0;
+        if (count < 0) return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+    }
+    return 1;
+}
+
 // Whether the socket takes bytes now (or has failed, which is reported as well).
 static inline int CMosquitto_writable(int socket) {
     struct pollfd state = { socket, POLLOUT, 0 };

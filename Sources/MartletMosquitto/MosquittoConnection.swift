@@ -47,6 +47,8 @@ public final class MosquittoConnection {
     private var blocked = true
     private var pings = 0
     private var unsentAnswers = 0
+    /// Whether DISCONNECT is queued.
+    private var isLastQueued = false
     private var ended = false
     private var silent = false
     private var reason: MosquittoError?
@@ -168,7 +170,7 @@ public final class MosquittoConnection {
     }
 
     /// Sends what is queued, then DISCONNECT, as `ready` is called; `closed(nil)` follows. What is in flight is
-    /// not waited for. Before CONNACK it is the same as `abort()`.
+    /// not waited for, and what arrives is not acknowledged. Before CONNACK it is the same as `abort()`.
     public func disconnect() {
         if state == .connected { state = .leaving } else if state != .leaving { abort() }
     }
@@ -200,14 +202,22 @@ public final class MosquittoConnection {
             let stream = CMosquitto_probe(mosquitto_socket(handle))
             if stream <= 0 { end(stream == 0 ? endBeforeAcceptance : .network(errno: -stream)) }
         }
-        // Until CONNACK, reading also advances the TLS handshake, whichever way it waits.
-        if readable || state == .opening, !run({ mosquitto_loop_read($0, 1) }) { return }
-        if writable || !blocked || state == .opening, !flush() { return }
-        if state == .leaving, !mosquitto_want_write(handle) {
-            // Not earlier: once the library knows, any packet that arrives closes the socket.
-            mosquitto_disconnect_v5(handle, 0, nil)
-            if !flush() { return }
+        if state == .leaving {
+            // The library would acknowledge what it reads. What is left unread makes the system reset the connection.
+            if readable, CMosquitto_discard(mosquitto_socket(handle)) <= 0 {
+                end(.connectionLost)
+                return finish()
+            }
+            // Until CONNACK, reading also advances the TLS handshake, whichever way it waits.
+        } else if readable || state == .opening, !run({ mosquitto_loop_read($0, 1) }) {
+            return
         }
+        if state == .leaving, !isLastQueued {
+            // In one go with what is queued. From here on any packet that the library read would close the socket.
+            isLastQueued = true
+            mosquitto_disconnect_v5(handle, 0, nil)
+        }
+        if writable || !blocked || state == .opening, !flush() { return }
         if state == .opening {
             blocked = CMosquitto_writable(mosquitto_socket(handle)) == 0
         } else {

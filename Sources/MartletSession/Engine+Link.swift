@@ -103,7 +103,8 @@ extension Engine {
 
     /// A message arrived. Returns whether it may be acknowledged.
     public func received(topic: Span<UInt8>, payload: Span<UInt8>, isRetained: Bool, _ now: TimeSample) -> Bool {
-        guard case .connected = phase else { return true }
+        // In the farewell nothing is answered any more: the next run gets it.
+        guard case .connected = phase else { return false }
         // Time may have passed unnoticed, in suspend.
         if challenge.advance(entropy, now: now.boot) { needsBirth = true }
         switch topics.leaf(of: topic) {

@@ -55,7 +55,7 @@ public protocol Link: AnyObject {
     func abort()
     /// Whether the server's certificate, accepted as "not yet valid", is within its time at `seconds` since 1970.
     func isServerValid(at seconds: Int64) -> Bool
-    /// Sends what is queued, says goodbye, and ends; the engine hears `closed`.
+    /// Sends what is queued, says goodbye, and ends; the engine hears `closed`. What arrives is not acknowledged.
     func disconnect()
     /// False if it could not be sent; the connection then closes.
     func subscribe(_ topics: [[UInt8]]) -> Bool

@@ -124,12 +124,13 @@ import Testing
         #expect(broker.client.messages.count == 1024)
     }
 
-    @Test func `disconnect sends everything queued, though the broker reads late and messages arrive`() throws {
+    @Test func `disconnect sends everything queued, though the broker reads late and messages arrive, and no PUBACK`()
+        throws
+    {
         let broker = try blockedConnection()
         let client = broker.client
         client.connection?.disconnect()
-        try broker.answer(ScriptedBroker.publish("c", [], id: 7)) { $0.messages.count == 1 }
-        try broker.answer(ScriptedBroker.publish("c", [], id: 8)) { $0.messages.count == 2 }
+        try broker.socket.write(ScriptedBroker.publish("c", [], id: 7) + ScriptedBroker.publish("c", [], id: 8))
         var sent: [UInt8] = []
         try client.drive {
             var state = pollfd(fd: broker.socket.descriptor, events: Int16(POLLIN), revents: 0)
@@ -137,8 +138,8 @@ import Testing
             return client.closed
         }
         sent += try broker.socket.readToEnd()
-        #expect(Array(sent.suffix(10)) == [0x40, 2, 0, 7, 0x40, 2, 0, 8, 0xE0, 0])
-        #expect(client.ends == [.closed(nil)])
+        #expect(Array(sent.suffix(3)) == [UInt8(ascii: "x"), 0xE0, 0])
+        #expect(client.messages.isEmpty && client.ends == [.closed(nil)])
     }
 
     @Test func `aborting inside an event ends everything silently`() throws {

@@ -120,6 +120,16 @@ import Testing
         #expect(device.owner.states == states && device.link.plans.count == 1 && device.engine.due == nil)
     }
 
+    @Test func `a command that arrives during the farewell is not acknowledged`() throws {
+        let device = try resumed()
+        let command = Command(name: bytes("set-interval"), arguments: [.integer(60)])
+        let message = try device.operator.command(command, try device.challenge)
+        device.engine.beginStop()
+        device.engine.finishStop(device.now)
+        #expect(device.link.disconnects == 1)
+        #expect(!device.deliver(message, as: .command) && device.owner.commands.isEmpty)
+    }
+
     @Test func `a stop without a connection ends the attempt`() throws {
         let device = try device()
         device.wait(0)
