@@ -46,7 +46,7 @@ final class HTTPSLink: DrivenLink {
     private(set) var phase = Phase.closed
     /// Counts openings and endings: what an exchange brings is worth nothing in the next one.
     private var generation: UInt64 = 0
-    /// When the connection was opened, in boot time, and at which time certificates were judged then.
+    /// At which time certificates are judged, and the boot time at which it was that.
     private var moment = RunningExchange.Moment(time: 0, boottime: 0, acceptsNotYetValid: false)
     /// Whether the device's clock is good enough for a token; if not, the clock of the verified server is.
     private var isTimeTrusted = false
@@ -322,12 +322,10 @@ final class HTTPSLink: DrivenLink {
         // A session from a time that was not trusted must not vouch for the server later.
         tls.dropSessions()
         guard tls.peerIsValid(at: seconds) else { return false }
-        if moment.acceptsNotYetValid {
-            moment = RunningExchange.Moment(
-                time: seconds, boottime: SystemClock.bootMilliseconds(), acceptsNotYetValid: false)
-            // The next connection is one that needs no forbearance.
-            connection?.https.disconnect()
-        }
+        // The next connection is one that needs no forbearance.
+        if moment.acceptsNotYetValid { connection?.https.disconnect() }
+        moment = RunningExchange.Moment(
+            time: seconds, boottime: SystemClock.bootMilliseconds(), acceptsNotYetValid: false)
         return true
     }
 

@@ -8,7 +8,8 @@ import MartletMessages
 import TestSupport
 import Testing
 
-/// A device whose board begins in 1970: a process of its own under libfaketime (Debian: faketime).
+/// Devices that learn the time; one whose board begins in 1970 is a process of its own under libfaketime (Debian:
+/// faketime).
 @Suite(.timeLimit(.minutes(5))) struct ClockTests {
     @Test("CLK-01 CLK-04 a device that begins in 1970 sends readings, learns the time, and obeys from then on")
     func withoutClock() throws {
@@ -54,6 +55,31 @@ import Testing
         // The log of a whole run at the finest level, and whatever else the process wrote.
         for secret in try Canaries(bench.identity.key).all { #expect(!device.output.contains(secret)) }
         #expect(isClean(device.output.replacingOccurrences(of: "\n", with: "")))
+    }
+
+    @Test("CLK-04 a later connection is judged by the time that the back end brought")
+    func laterConnection() throws {
+        let bench = try HTTPSBench(["wait = 50"])
+        let now = Int64(Date().timeIntervalSince1970)
+        bench.backEnd.state.with { state in
+            state.answersBirths = false
+            state.time = UInt64(now) + 2 * 86_400
+        }
+        let device = try bench.device()
+        try device.start()
+        _ = try bench.backEnd.waitFor("presence") { $0.presences.isEmpty ? nil : true }
+        _ = try bench.waitFor("held exchange") { $0.held > 0 ? true : nil }
+        // From the next connection on.
+        let (files, next) = (bench.authority.server.files, try bench.authority.server(notAfter: now + 86_400).files)
+        for (path, other) in [(files.certificate, next.certificate), (files.key, next.key)] {
+            try FileManager.default.removeItem(atPath: path)
+            try FileManager.default.copyItem(atPath: other, toPath: path)
+        }
+        try bench.backEnd.answerBirth()
+        try bench.waitForLog("time is trusted")
+        // The checkpoint ends the exchange that is held, with its connection.
+        try bench.waitForLog("the server's certificate has expired")
+        device.stop()
     }
 
     private func reading(_ name: String, _ bench: Bench) throws -> (reading: Reading, claims: Claims) {
