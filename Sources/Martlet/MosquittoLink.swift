@@ -87,7 +87,12 @@ final class MosquittoLink: DrivenLink {
 
     // MARK: Link
 
-    func open(_ plan: ConnectionPlan) {
+    func open(_ plan: ConnectionPlan) -> UInt64 {
+        begin(plan)
+        return SystemClock.bootMilliseconds()
+    }
+
+    private func begin(_ plan: ConnectionPlan) {
         isAccepted = false
         hasServed = false
         failure = nil

@@ -82,8 +82,7 @@ final class FailoverLink: DrivenLink {
                 return
             }
             attempt = .going
-            tryTime = now &+ Self.tryDeadline
-            broker.open(plan.later(now))
+            tryTime = broker.open(plan.later(now)) &+ Self.tryDeadline
         case .going where broker.isAccepted:
             // In order, or the broker would publish the last will.
             attempt = .leaving
@@ -124,7 +123,7 @@ final class FailoverLink: DrivenLink {
     var server: [UInt8] { active.server }
     var window: Int { active.window }
 
-    func open(_ plan: ConnectionPlan) {
+    func open(_ plan: ConnectionPlan) -> UInt64 {
         self.plan = plan
         if let switchTime {
             if !isOnHTTPS, plan.now >= switchTime {
@@ -135,7 +134,7 @@ final class FailoverLink: DrivenLink {
         } else {
             switchTime = plan.now &+ patience
         }
-        active.open(plan)
+        return active.open(plan)
     }
 
     func abort() { active.abort() }

@@ -298,7 +298,7 @@ final class HTTPSLink: DrivenLink {
 
     // MARK: Link
 
-    func open(_ plan: ConnectionPlan) {
+    func open(_ plan: ConnectionPlan) -> UInt64 {
         reset()
         moment = RunningExchange.Moment(
             time: plan.verificationTime, boottime: plan.now, acceptsNotYetValid: plan.acceptsNotYetValid)
@@ -306,6 +306,7 @@ final class HTTPSLink: DrivenLink {
         isTimeTrusted = !plan.acceptsNotYetValid
         headersDue = 0
         phase = .opening
+        return plan.now
     }
 
     func abort() { reset() }

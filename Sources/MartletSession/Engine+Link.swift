@@ -12,13 +12,13 @@ internal import MartletTelemetry
 extension Engine {
     func open(_ now: TimeSample) {
         connection += 1
-        phase = .opening(deadline: now.boot &+ Self.connectDeadline)
         owner.changed(.connecting)
         let will = Presence(isOnline: false, run: run, connection: connection)
-        link.open(
+        let begin = link.open(
             ConnectionPlan(
                 verificationTime: clock.verificationTime(now), acceptsNotYetValid: clock.state(now) != .trusted,
                 willTopic: topics.topic(.presence), will: will.encoded(), now: now.boot))
+        phase = .opening(deadline: begin &+ Self.connectDeadline)
     }
 
     /// CONNACK accepted us. `isProvisional`: the server's certificate is "not yet valid" for our clock.
