@@ -88,8 +88,8 @@ extension Engine {
     private func isOverLimit(_ index: Int) -> Bool {
         if lanes.reduce(0, { $0 + $1.spool.readings }) > spoolLimits.readings { return true }
         guard lanes[index].spool.needsSegment else { return false }
-        let size = lanes.reduce(lanes[index].spool.segmentSize) { $0 + $1.spool.size }
-        return size > spoolLimits.bytes || lacksSpace(index)
+        let size = lanes.reduce(UInt64(clamping: lanes[index].spool.segmentSize)) { $0 + $1.spool.size }
+        return size > UInt64(clamping: spoolLimits.bytes) || lacksSpace(index)
     }
 
     /// Whether the next commit of the lane at `index` would take of the disk what is kept for others: alarms, the journal

@@ -166,20 +166,20 @@ public final class Spool {
         return nil
     }
 
-    /// Bytes on the disk, which has whole blocks.
-    public var size: Int {
+    /// Bytes on the disk, which has whole blocks: more than an Int of 32 bits has, if many segments were not read.
+    public var size: UInt64 {
         guard var begin = segments.first?.start?.bytes, segments.last?.start != nil else {
-            return segments.count * segmentSize
+            return UInt64(clamping: segments.count) * UInt64(clamping: segmentSize)
         }
-        var size = segmentSize
+        var size = UInt64(clamping: segmentSize)
         // Segments since `begin`, which is not known of all.
-        var count = 0
+        var count: UInt64 = 0
         for segment in segments.dropFirst() {
             count += 1
             guard let end = segment.start?.bytes else { continue }
-            let most = count * Self.maximumSegmentSize
-            let used = min(Int(clamping: end - min(begin, end)), most) + count * (Self.blockSize - 1)
-            size += min(used / Self.blockSize * Self.blockSize, most)
+            let most = count * UInt64(Self.maximumSegmentSize)
+            let used = min(end - min(begin, end), most) + count * UInt64(Self.blockSize - 1)
+            size += min(used / UInt64(Self.blockSize) * UInt64(Self.blockSize), most)
             begin = end
             count = 0
         }
