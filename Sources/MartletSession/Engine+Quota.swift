@@ -75,7 +75,10 @@ extension Engine {
     func tellUsage(_ now: TimeSample) {
         guard let quota else { return }
         advanceQuota(now)
-        if let due = quota.saveDue, due <= now.boot { saveTime(now) }
+        if let due = quota.saveDue, due <= now.boot {
+            // While the disk takes nothing, one record waits for it.
+            if state.hasPendingUsage { quota.didSave() } else { saveTime(now) }
+        }
         while let (kind, percent) = quota.takeAlert() {
             log(.warning) {
                 $0.text("a quota is used by ")

@@ -162,6 +162,9 @@ public final class DeviceState {
         putFacts()
     }
 
+    /// Whether what was used of the quotas waits for a flush.
+    public var hasPendingUsage: Bool { pending.contains { $0.first == RecordKind.usage.rawValue } }
+
     public func put(_ usage: Usage) {
         change { $0.usage = usage }
         put(RecordKind.usage.record(usage.encoded() ?? []))

@@ -180,6 +180,22 @@ import Testing
         #expect(device.run.state.usage?.connections.used == 3, "those that could not be written, too")
     }
 
+    @Test func `while the disk takes nothing, one record waits for it that says how late it is`() throws {
+        let device = try resumed { $0.quotas.bytesPerMonth = 20_000 }
+        for index in 0..<100 {
+            #expect(device.report(Double(index)))
+            device.acknowledgeAll()
+        }
+        #expect(device.spool.hasUnsent)
+        device.engine.flush(device.now)
+        device.disk.isFull(true)
+        for _ in 0..<600 {
+            device.wait(60_000)
+            device.acknowledgeAll()
+        }
+        #expect(device.run.state.hasPendingUsage && !device.run.state.mustFlush)
+    }
+
     @Test func `time that passed in a run counts after the next start`() throws {
         let device = try device { $0.quotas.connectionsPerHour = 1 }
         device.connect()
