@@ -32,7 +32,7 @@ extension Engine {
         trustDue = nil
         holdUntil = 0
         holdSpan = 0
-        quotaDue = nil
+        telemetryDue = nil
         state.note(.connection, [.number(1), .number(connection)], auditTime(now))
         owner.changed(.connected)
         log(.info) {

@@ -49,7 +49,7 @@ extension Engine {
         advanceQuota(now)
         let wasHeld = quota.isHeld(lane)
         if let hold = quota.hold(lane, bytes: bytes) {
-            quotaDue = min(quotaDue ?? .max, hold)
+            telemetryDue = min(telemetryDue ?? .max, hold)
             if quota.isHeld(lane), !wasHeld {
                 log(.warning) {
                     $0.text("a quota of bytes is used up: telemetry waits on the disk for the next day or month")
@@ -58,7 +58,7 @@ extension Engine {
             return false
         }
         if reserve(quota.reservation(bytes: bytes)) { return true }
-        quotaDue = min(quotaDue ?? .max, now.boot &+ Self.flushRetry)
+        telemetryDue = min(telemetryDue ?? .max, now.boot &+ Self.flushRetry)
         return false
     }
 

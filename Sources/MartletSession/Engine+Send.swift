@@ -18,7 +18,7 @@ extension Engine {
     func send(_ now: TimeSample) {
         guard case .connected = phase, isSubscribed, now.boot >= holdUntil else { return }
         holdUntil = 0
-        quotaDue = nil
+        telemetryDue = nil
         if needsBirth {
             guard sendBirth(now) else { return }
             needsBirth = false
@@ -64,6 +64,7 @@ extension Engine {
                 return true
             })
         {}
+        if !lanes[index].spool.isReadable { telemetryDue = min(telemetryDue ?? .max, now.boot &+ Self.readRetry) }
         tellLosses(index, now)
     }
 

@@ -43,6 +43,8 @@ public final class Engine {
     static let flushInterval: UInt64 = 10_000
     /// Milliseconds until the next try, after the journal could not be written.
     static let flushRetry: UInt64 = 1000
+    /// Milliseconds until the next try, after the spool could not be read.
+    static let readRetry: UInt64 = 1000
     /// Milliseconds from the first audit entry that the back end does not have to the checkpoint that tells it.
     static let checkpointDelay: UInt64 = 5000
     /// Milliseconds between two checkpoints at the most.
@@ -121,8 +123,8 @@ public final class Engine {
     let quota: Quota?
     /// The link says that it can be opened: no quota of attempts holds it back.
     var isRetry = false
-    /// Boot time from which on telemetry may go that waits for a quota; nil if none does.
-    var quotaDue: UInt64?
+    /// Boot time from which on telemetry may go that waits for a quota, or for a disk that can be read; nil if none does.
+    var telemetryDue: UInt64?
     var reportedRefusals = RefusalCounts()
     /// Lines of the log about refused messages, which anybody who can publish to the device could ask for.
     var refusalLines = TokenBucket(rate: 1, burst: 20, now: 0)
@@ -235,7 +237,7 @@ public final class Engine {
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
             if let trustDue { due = min(due ?? .max, trustDue) }
             if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
-            if isSubscribed, let quotaDue { due = min(due ?? .max, max(quotaDue, holdUntil)) }
+            if isSubscribed, let telemetryDue { due = min(due ?? .max, max(telemetryDue, holdUntil)) }
             if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
             if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
         }

@@ -38,6 +38,7 @@ extension Spool {
 
     /// Reads on until something was added to `front` or `loaded` moved. False if nothing can be read now.
     func readFrame() -> Bool {
+        isReadable = true
         let before = loaded
         guard let reading = reading ?? open(at: lastSegment(from: loaded)) else { return skipLost() }
         self.reading = reading
@@ -115,10 +116,7 @@ extension Spool {
 
     /// What is between here and what is in memory cannot be read for good. False if it may be possible later.
     private func skipLost() -> Bool {
-        if !isReadable {
-            isReadable = true
-            return false
-        }
+        if !isReadable { return false }
         lose(upTo: uncopiedEnd)
         return true
     }

@@ -85,8 +85,9 @@ public final class Spool {
     /// How often something became durable.
     var commits = 0
     var reading: Reading?
-    /// Whether the last try to read did not fail for want of memory or descriptors.
-    var isReadable = true
+    /// Whether the last try to read did not fail for want of memory or descriptors. If it did, what is unsent is worth
+    /// another try later.
+    public internal(set) var isReadable = true
     /// What was committed and cannot be read any more, and was not told yet.
     public internal(set) var losses: [Gap] = []
 

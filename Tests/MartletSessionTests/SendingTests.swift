@@ -3,6 +3,7 @@
 import MartletCOSE
 import MartletCommands
 import MartletEnvelope
+import MartletJournal
 import MartletMessages
 import MartletSenML
 import MartletTelemetry
@@ -197,6 +198,24 @@ import Testing
         device.disk.isFull(false)
         #expect(device.report(3))
         #expect(device.batch.count == 0 && device.sequences.count == 3)
+    }
+
+    @Test("IOE-01 what could not be read for a moment is sent a second later")
+    func readAgain() throws {
+        let device = try connected { $0.spoolSegment = 4096 }
+        device.link.window = 0
+        for index in 0..<300 { #expect(device.report(Double(index))) }
+        // Too many open files.
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 1, .failed(24), isSticky: true)
+        device.link.window = 20
+        device.wait(0)
+        device.acknowledgeAll()
+        #expect(device.sequences.count < 300 && device.link.unacknowledged.isEmpty)
+        device.disk.fault = nil
+        #expect(device.engine.due == device.now.boot + 1000)
+        device.wait(1000)
+        device.acknowledgeAll()
+        #expect(device.sequences.count == 300 && device.gaps.isEmpty)
     }
 
     @Test("no more messages are in flight than the link takes, and telemetry leaves 5 places", arguments: [6, 20, 100])
