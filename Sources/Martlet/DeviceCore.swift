@@ -297,8 +297,7 @@ final class DeviceCore: @unchecked Sendable {
             intake.tellDurable(engine)
             updateStatus(engine)
             // Handlers may end, and be told, as long as there is time.
-            let isDone = !isOnline || engine.backlog == 0 && intake.isEmpty
-            if let deadline, isDone && !handlers.isBusy(without: stopper) || now.boot >= deadline { break }
+            if let deadline, isDone(engine) && !handlers.isBusy(without: stopper) || now.boot >= deadline { break }
             wait(until: min(min(engine.due ?? .max, calls.due), intake.due, deadline ?? .max))
         }
         intake.close(engine, .now(), all: true)
@@ -325,7 +324,10 @@ final class DeviceCore: @unchecked Sendable {
         link.drive(readable: ready.readable, writable: ready.writable, now: SystemClock.bootMilliseconds())
     }
 
-    private var isOnline: Bool { shared.with { $0.status.connection == .connected } }
+    private func isDone(_ engine: Engine) -> Bool {
+        let isOnline = shared.with { $0.status.connection == .connected }
+        return !isOnline || engine.backlog == 0 && intake.isEmpty
+    }
 
     private func updateStatus(_ engine: Engine) {
         shared.with {

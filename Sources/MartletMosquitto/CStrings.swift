@@ -2,21 +2,11 @@
 
 internal import CMosquitto
 
-/// Whether bytes can be an MQTT string that is not empty, and a C string. UTF-8 is checked by the library.
+/// Whether bytes can be an MQTT string that is not empty, and a C string. The library checks UTF-8, and that a message has
+/// no wildcard in its topic (MQTT 5 §4.7.1).
 func isText(_ bytes: Span<UInt8>) -> Bool {
     guard bytes.count > 0, bytes.count <= 65_535 else { return false }
-    return !contains(bytes, 0)
-}
-
-/// Whether a message can be published to it: no wildcard (MQTT 5 §4.7.1).
-func isTopicName(_ bytes: Span<UInt8>) -> Bool {
-    isText(bytes) && !contains(bytes, UInt8(ascii: "+")) && !contains(bytes, UInt8(ascii: "#"))
-}
-
-private func contains(_ bytes: Span<UInt8>, _ byte: UInt8) -> Bool {
-    bytes.withUnsafeBytes { bytes in
-        bytes.baseAddress.map { memchr($0, Int32(byte), bytes.count) != nil } ?? false
-    }
+    return bytes.withUnsafeBytes { bytes in bytes.baseAddress.map { memchr($0, 0, bytes.count) == nil } ?? false }
 }
 
 /// Lends a copy that ends with NUL: on the stack up to 1,023 bytes.

@@ -16,7 +16,7 @@ extension MosquittoConnection {
     ) throws(MosquittoError) -> Int32 {
         guard state == .connected, let handle else { throw .wrongState }
         guard inFlight < min(window, Int(limits.receiveMaximum)) else { throw .windowFull }
-        guard isTopicName(topic) else { throw .invalidTopic }
+        guard isText(topic) else { throw .invalidTopic }
         guard !retained || limits.retainAvailable, qos.rawValue <= limits.maximumQoS else { throw .unsupported }
         let header = 2 + topic.count + (qos == .atLeastOnce ? 2 : 0) + propertyLength
         guard fits(header: header, payload: payload.count) else { throw .packetTooLarge }

@@ -109,7 +109,7 @@ public final class MosquittoConnection {
     }
 
     private func setWill(_ will: MosquittoWill, on handle: OpaquePointer) throws(MosquittoError) {
-        guard isTopicName(will.topic.span) else { throw .invalidTopic }
+        guard isText(will.topic.span) else { throw .invalidTopic }
         guard will.payload.count <= 65_535 else { throw .invalidArgument }
         let code = withCString(will.topic.span) { topic in
             will.payload.withUnsafeBytes { payload in

@@ -73,8 +73,7 @@ def whole_path(port):
         def instructions_row(text, mine, known=0):
             ratio_row(text, count, [(mine, least)], lambda a, b: f"{a:,.0f} and {b:,.0f}", counts=True, known=known)
 
-        # Up to where the bound is known to be missed by a count for a processor without SHA instructions.
-        instructions_row("the same: instructions", counted, known=1.031 if name == "EdDSA" else 0)
+        instructions_row("the same: instructions", counted, known=KNOWN[name])
         if name == "EdDSA" and os.path.exists(path("steps.so")) and not quick:
             # By ES256 it is the hash that is signed, on both sides.
             emulated, executed = chain_hash(sizes[0])
@@ -82,6 +81,11 @@ def whole_path(port):
                              counted - emulated + executed)
         if group:
             processor_row(f"reading, {name}, {group} envelopes in a commit", 1.15, 2)
+
+
+# Up to where the bound may be missed: by EdDSA as valgrind's processor has no SHA instructions, by ES256 by what the
+# system does meanwhile.
+KNOWN = {"EdDSA": 1.031, "ES256": 1.032}
 
 
 def chain_hash(size):
