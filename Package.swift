@@ -169,7 +169,9 @@ let package = Package(
             swiftSettings: [.swiftLanguageMode(.v6)]),
         tests("MartletPosixTests", ["MartletPosix", "TestSupport"]),
         tests("MartletOpenSSLTests", ["MartletOpenSSL", "COpenSSL", "TestSupport"]),
-        tests("MartletMosquittoTests", ["MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
+        tests(
+            "MartletMosquittoTests",
+            ["CMosquitto", "MartletMosquitto", "MartletOpenSSL", "MartletPosix", "TestSupport"]),
         // HTTPS as a process of its own.
         .executableTarget(
             name: "HTTPSProgram", dependencies: ["MartletHTTPS", "MartletCurl", "MartletOpenSSL"],

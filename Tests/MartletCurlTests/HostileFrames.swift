@@ -94,7 +94,7 @@ struct HostileFrames: Sendable, CustomTestStringConvertible {
         // nghttp2 1.64 ends the connection if its answers pile up first.
         HostileFrames(
             "pings", [], HTTP2.frame(.ping, stream: 0, [UInt8](repeating: 1, count: 8)), .tls(.inputLimit),
-            .https(.closed)),
+            isNew ? .https(.closed) : .tls(.inputLimit)),
         HostileFrames("settings", [], HTTP2.frame(.settings, stream: 0, [0, 3] + HTTP2.number(100)), .https(.closed)),
         HostileFrames("priorities", [], HTTP2.frame(.priority, HTTP2.number(0) + [1]), .tls(.inputLimit)),
         HostileFrames("windows", [], HTTP2.frame(.window, HTTP2.number(1)), .tls(.inputLimit)),

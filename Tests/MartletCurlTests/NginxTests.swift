@@ -66,14 +66,13 @@ import Testing
         let said = nginx.output.split(separator: "\n").compactMap { line in
             line.firstRange(of: "http2 header: ").map { String(line[$0.upperBound...]) }
         }
-        // In which order the first four come is libcurl's affair.
-        #expect(
-            said.sorted()
-                == [
-                    "\":method: POST\"", "\":path: /a\"", "\":scheme: https\"",
-                    "\":authority: localhost:\(nginx.port)\"", "\"accept: */*\"", "\"authorization: Bearer t\"",
-                    "\"content-type: a/b\"", "\"content-length: 9\"",
-                ].sorted())
+        let expected = [
+            "\":method: POST\"", "\":path: /a\"", "\":scheme: https\"",
+            "\":authority: localhost:\(nginx.port)\"", "\"accept: */*\"", "\"authorization: Bearer t\"",
+            "\"content-type: a/b\"", "\"content-length: 9\"",
+        ]
+        // libcurl 8.14 begins in another order.
+        #expect(HostileFrames.isNew ? said.sorted() == expected.sorted() : said == expected)
     }
 
     @Test(arguments: [100, 65_535, 65_536, 3_000_000])
