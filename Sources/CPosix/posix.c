@@ -246,6 +246,10 @@ void CPosix_event_clear(int descriptor) {
     (void)ignored;
 }
 
+uint32_t CPosix_exchange(uint32_t *place, uint32_t value) {
+    return __atomic_exchange_n(place, value, __ATOMIC_SEQ_CST);
+}
+
 int CPosix_poll(int first_descriptor, bool first_writes, int second_descriptor, short *first, short *second,
                 int milliseconds) {
     struct pollfd set[2] = {

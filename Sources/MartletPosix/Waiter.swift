@@ -3,13 +3,27 @@
 internal import CPosix
 
 /// Lets one thread wait for a socket, for time, and to be woken by other threads.
-public final class Waiter: Sendable {
-    private let event: EventDescriptor
+public final class Waiter: @unchecked Sendable {  // `state` changes in single steps only
+    /// What the thread does. While it does not wait, waking it is no matter for the system.
+    private enum State {
+        static let awake: UInt32 = 0
+        static let waits: UInt32 = 1
+        static let woken: UInt32 = 2
+    }
 
-    public init() throws(PosixError) { event = try EventDescriptor() }
+    private let event: EventDescriptor
+    private let state: UnsafeMutablePointer<UInt32>
+
+    public init() throws(PosixError) {
+        event = try EventDescriptor()
+        state = .allocate(capacity: 1)
+        state.initialize(to: State.awake)
+    }
+
+    deinit { state.deallocate() }
 
     /// Ends the present or the next `wait`. Any thread; also from a signal handler.
-    public func wake() { event.signal() }
+    public func wake() { if CPosix_exchange(state, State.woken) == State.waits { event.signal() } }
 
     public struct Ready: Sendable {
         public var readable = false
@@ -21,8 +35,11 @@ public final class Waiter: Sendable {
     public func wait(socket: Int32, writing: Bool, milliseconds: UInt64?) -> Ready {
         var first: Int16 = 0
         var second: Int16 = 0
-        let timeout = milliseconds.map { Int32(clamping: $0) } ?? -1
+        let isWoken = CPosix_exchange(state, State.waits) == State.woken
+        let timeout = isWoken ? 0 : milliseconds.map { Int32(clamping: $0) } ?? -1
         let code = CPosix_poll(socket, writing, event.number, &first, &second, timeout)
+        // What is signalled from here on, by whoever saw it wait, ends the next wait too soon and does no harm.
+        _ = CPosix_exchange(state, State.awake)
         if code < 0 { return Ready() }
         if second != 0 { event.clear() }
         // An error or a hang-up is found by reading or writing.

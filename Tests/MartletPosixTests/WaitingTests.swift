@@ -49,6 +49,28 @@ typealias SDKThread = MartletPosix.Thread
         thread.join()
     }
 
+    @Test func `no wake-up is lost, whatever the thread does when it comes`() throws {
+        let (waiter, back) = (try Waiter(), try Waiter())
+        let turns = Guarded(0)
+        let rounds = 20_000
+        let thread = try SDKThread {
+            for round in 0..<rounds {
+                // Each side goes on only when it has seen the other's turn.
+                while turns.with({ $0 }) != 2 * round + 1 {
+                    _ = back.wait(socket: -1, writing: false, milliseconds: nil)
+                }
+                turns.with { $0 += 1 }
+                waiter.wake()
+            }
+        }
+        for round in 0..<rounds {
+            turns.with { $0 += 1 }
+            back.wake()
+            while turns.with({ $0 }) != 2 * round + 2 { _ = waiter.wait(socket: -1, writing: false, milliseconds: nil) }
+        }
+        thread.join()
+    }
+
     @Test func `a socket that can be read or written ends the wait and says so`() throws {
         let waiter = try Waiter()
         let sockets = try Sockets()

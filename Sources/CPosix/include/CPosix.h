@@ -116,6 +116,9 @@ int CPosix_event(void);
 void CPosix_event_signal(int descriptor);
 void CPosix_event_clear(int descriptor);
 
+/// Puts `value` there and gives what was there before, in one step for all threads and signal handlers.
+uint32_t CPosix_exchange(uint32_t *place, uint32_t value);
+
 /// Waits for up to two descriptors (-1: none); their revents go to `*first` and `*second`.
 /// `milliseconds` -1 waits without end. Returns 0 also when a signal ended the wait.
 int CPosix_poll(int first_descriptor, bool first_writes, int second_descriptor, short *first, short *second,
