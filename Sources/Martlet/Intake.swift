@@ -35,6 +35,8 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
 
     /// Milliseconds until the next try, if batches could not be closed or made durable.
     private static let retry: UInt64 = 1000
+    /// Batches of a lane that are signed one after the other.
+    private static let turn = 10
     /// Milliseconds that a durable report waits for the disk.
     private static let patience: Int64 = 10_000
 
@@ -74,6 +76,7 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
         var ticket: UInt64 = 0
         if durable { try requireOtherThread() }
         var isOver = false
+        var isDue = false
         let failure = shared.with { shared -> ReadingError? in
             isOver = shared.isOver
             if isOver { return nil }
@@ -82,10 +85,8 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
                 shared.shelves[index].taken += 1
                 ticket = shared.shelves[index].taken
                 if durable { shared.shelves[index].awaited = ticket }
-                if isNews || durable {
-                    shared.findDue()
-                    waiter.wake()
-                }
+                isDue = isNews || durable
+                if isDue { shared.findDue() }
             } catch {
                 if error == .full { shared.dropped += 1 }
                 return error
@@ -94,6 +95,7 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
         }
         if isOver { throw Self.stopped }
         if let failure { throw MartletError(failure) }
+        if isDue { waiter.wake() }
         if durable { try wait(for: ticket, index) }
     }
 
@@ -172,8 +174,8 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
             return shelf.awaited > shelf.durable ? shelf.awaited : 0
         }
         var isLeft = false
-        // No more than there can be at once: others may report as fast as this signs.
-        for _ in 0..<ReadingBuffer.maximumWaiting + 2 {
+        // At the end no more come. Before, others may report as fast as this signs, and the network has its turns.
+        for _ in 0..<(all ? .max : Self.turn) {
             if closing[index].batch.count == 0 {
                 let force = all || engine.closedReadings(lane) < awaited
                 let isTaken = shared.with {

@@ -19,10 +19,13 @@ public enum ReadingError: Error, Equatable, Sendable {
     case full
 }
 
-/// Readings that wait to be signed together, in memory that is allocated once.
+/// Readings that wait to be signed together, in memory that is allocated once, for the first of them.
 public struct ReadingBatch {
     /// Bytes of a text or data value.
     public static let maximumValueLength = 1024
+
+    /// Bytes of a name (`SenML.isName`), a unit (`SenML.isUnit`) and a value.
+    private static let maximumReading = 64 + 16 + maximumValueLength
 
     /// When a batch is closed.
     public struct Limits: Sendable {
@@ -48,16 +51,14 @@ public struct ReadingBatch {
 
     public let limits: Limits
     /// The first `count` of them are readings.
-    private var records: [Record]
+    private var records: [Record] = []
     public private(set) var count = 0
     /// The first `used` of them are names, units and values.
-    private var bytes: [UInt8]
+    private var bytes: [UInt8] = []
     private var used = 0
 
     public init(limits: Limits) {
         self.limits = limits
-        records = [Record](repeating: Record(), count: limits.count)
-        bytes = [UInt8](repeating: 0, count: limits.bytes)
     }
 
     /// Adds a reading taken at `time`, boot time in milliseconds. An empty unit is none. On an error nothing was
@@ -79,6 +80,10 @@ public struct ReadingBatch {
         if length > Self.maximumValueLength { throw .tooLong }
         let room = limits.bytes - used - 24 * (count + 1)
         if isFull || name.count + unit.count + length > room { throw .full }
+        if records.isEmpty {
+            records = [Record](repeating: Record(), count: limits.count)
+            bytes = [UInt8](repeating: 0, count: min(limits.bytes, limits.count * Self.maximumReading))
+        }
         let kind: Kind
         var content = 0..<0
         switch copy value {

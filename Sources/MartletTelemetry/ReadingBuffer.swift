@@ -2,55 +2,53 @@
 
 public import MartletSenML
 
-/// Readings between the application's threads and the thread that signs: one batch that is being filled, and full
-/// ones that wait. So a burst of readings needs nobody to wait.
+/// Readings between the application's threads and the thread that signs: full batches that wait, and behind them the one
+/// that is being filled. So a burst of readings needs nobody to wait.
 public struct ReadingBuffer {
-    /// Batches that may wait; what does not fit then is dropped.
-    public static let maximumWaiting = 8
+    /// Full batches that may wait: 8, or as many as 64 readings need. What does not fit then is dropped.
+    public static func maximumWaiting(_ limits: ReadingBatch.Limits) -> Int { max(8, 64 / max(1, limits.count)) }
 
-    private let limits: ReadingBatch.Limits
-    private var current: ReadingBatch
-    private var waiting: [ReadingBatch] = []
-    /// Emptied batches, whose memory is used again.
-    private var spare: [ReadingBatch] = []
+    /// A ring. Each has memory from its first reading on.
+    private var batches: [ReadingBatch]
+    /// Place of the oldest one, and how many are full.
+    private var first = 0
+    private var waiting = 0
 
     public init(limits: ReadingBatch.Limits) {
-        self.limits = limits
-        current = ReadingBatch(limits: limits)
+        batches = [ReadingBatch](repeating: ReadingBatch(limits: limits), count: Self.maximumWaiting(limits) + 1)
     }
+
+    /// The batch that is being filled.
+    private var current: Int { (first + waiting) % batches.count }
 
     /// Adds a reading; see `ReadingBatch.append`. Throws `full` only if all batches are.
     /// Returns whether the signing thread must be woken: a batch has begun, or is full.
     public mutating func append(
         name: Span<UInt8>, unit: Span<UInt8>, value: borrowing SenMLRecord.Value, time: UInt64
     ) throws(ReadingError) -> Bool {
-        let isLast = waiting.count >= Self.maximumWaiting
-        if isLast || !current.isFull {
-            do throws(ReadingError) {
-                try current.append(name: name, unit: unit, value: copy value, time: time)
-                return current.count == 1
-            } catch {
-                guard error == .full, !isLast else { throw error }
-            }
+        do throws(ReadingError) {
+            try batches[current].append(name: name, unit: unit, value: copy value, time: time)
+            return batches[current].count == 1
+        } catch {
+            // An empty one has room for any reading.
+            guard error == .full, waiting + 1 < batches.count else { throw error }
         }
-        waiting.append(current)
-        current = spare.popLast() ?? ReadingBatch(limits: limits)
-        try current.append(name: name, unit: unit, value: copy value, time: time)
+        waiting += 1
+        try batches[current].append(name: name, unit: unit, value: copy value, time: time)
         return true
     }
 
     /// Boot time in milliseconds at which `take` gives something; nil while there are no readings.
-    public var due: UInt64? { waiting.isEmpty ? current.due : 0 }
+    public var due: UInt64? { waiting > 0 ? 0 : batches[current].due }
 
     /// The oldest batch, if it is full or due, or if `force`d. `emptied` is one that `take` gave before.
     public mutating func take(now: UInt64, force: Bool, emptied: inout ReadingBatch) -> Bool {
-        if !waiting.isEmpty {
-            spare.append(emptied)
-            emptied = waiting.removeFirst()
-            return true
+        guard let due, force || now >= due else { return false }
+        swap(&batches[first], &emptied)
+        if waiting > 0 {
+            first = (first + 1) % batches.count
+            waiting -= 1
         }
-        guard let due = current.due, force || now >= due else { return false }
-        swap(&current, &emptied)
         return true
     }
 }

@@ -19,7 +19,7 @@ import Testing
 
     @Test func `a burst of full batches waits, and nothing of it is dropped`() throws {
         var buffer = ReadingBuffer(limits: limits)
-        let capacity = limits.count * (ReadingBuffer.maximumWaiting + 1)
+        let capacity = limits.count * (ReadingBuffer.maximumWaiting(limits) + 1)
         for _ in 0..<capacity { _ = try add(&buffer) }
         #expect(throws: ReadingError.full) { _ = try add(&buffer) }
         var batch = ReadingBatch(limits: limits)
@@ -29,6 +29,26 @@ import Testing
             batch.removeAll()
         }
         #expect(taken == capacity)
+    }
+
+    @Test(arguments: [(1, 65), (4, 68), (32, 288)])
+    func `8 full batches wait, or as many as 64 readings need`(count: Int, capacity: Int) throws {
+        var limits = limits
+        limits.count = count
+        var buffer = ReadingBuffer(limits: limits)
+        var batch = ReadingBatch(limits: limits)
+        // More than once round, with batches that are emptied in between.
+        for round in 1...3 {
+            for number in 0..<capacity { _ = try add(&buffer, time: UInt64(1000 * round + number)) }
+            #expect(throws: ReadingError.full) { _ = try add(&buffer) }
+            for number in 0..<round {
+                #expect(buffer.take(now: 0, force: true, emptied: &batch))
+                #expect(batch.due == UInt64(1000 * round + number * count + 5000))
+                batch.removeAll()
+            }
+            for _ in 0..<round * count { _ = try add(&buffer) }
+            while buffer.take(now: 0, force: true, emptied: &batch) { batch.removeAll() }
+        }
     }
 
     @Test func `the signing thread is woken when a batch begins and when one is full, not in between`() throws {
