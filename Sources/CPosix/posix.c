@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,6 +77,17 @@ int CPosix_list(int directory, void (*entry)(void *context, const char *name), v
     int code = -errno;
     closedir(list);
     return code;
+}
+
+void CPosix_segment_name(char *name, uint8_t stream, uint64_t number) {
+    snprintf(name, CPOSIX_SEGMENT_NAME_SIZE, "journal-%" PRIu8 "-%016" PRIx64, stream, number);
+}
+
+bool CPosix_segment_named(const char *name, uint8_t *stream, uint64_t *number) {
+    char exact[CPOSIX_SEGMENT_NAME_SIZE];
+    if (sscanf(name, "journal-%3" SCNu8 "-%16" SCNx64, stream, number) != 2) return false;
+    CPosix_segment_name(exact, *stream, *number);
+    return strcmp(exact, name) == 0;
 }
 
 int CPosix_random(uint8_t *bytes, size_t count) {

@@ -99,42 +99,13 @@ private final class NameList {
 }
 
 private func addName(_ context: UnsafeMutableRawPointer?, _ name: UnsafePointer<CChar>?) {
-    guard let context, let name, let segment = segment(named: bytes(name)) else { return }
+    var segment: (stream: UInt8, number: UInt64) = (0, 0)
+    guard let context, let name, CPosix_segment_named(name, &segment.stream, &segment.number) else { return }
     Unmanaged<NameList>.fromOpaque(context).takeUnretainedValue().names.append(segment)
 }
 
-private let prefix: StaticString = "journal-"
-
 private func segmentName(_ stream: UInt8, _ number: UInt64) -> [CChar] {
-    var name: [CChar] = []
-    func append(_ byte: UInt8) { name.append(CChar(bitPattern: byte)) }
-    for index in 0..<prefix.utf8CodeUnitCount { append(prefix.utf8Start[index]) }
-    if stream >= 100 { append(UInt8(ascii: "0") + stream / 100) }
-    if stream >= 10 { append(UInt8(ascii: "0") + stream / 10 % 10) }
-    append(UInt8(ascii: "0") + stream % 10)
-    append(UInt8(ascii: "-"))
-    for index in 0..<16 {
-        let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * index)) & 15
-        append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
-    append(0)
+    var name = [CChar](repeating: 0, count: Int(CPOSIX_SEGMENT_NAME_SIZE))
+    CPosix_segment_name(&name, stream, number)
     return name
-}
-
-/// nil unless `segmentName` makes exactly this name.
-private func segment(named name: [UInt8]) -> (stream: UInt8, number: UInt64)? {
-    let digits = name.count - 17
-    guard digits > prefix.utf8CodeUnitCount, digits <= prefix.utf8CodeUnitCount + 3 else { return nil }
-    var stream: UInt64 = 0
-    for index in prefix.utf8CodeUnitCount..<digits { stream = stream &* 10 &+ UInt64(name[index] & 15) }
-    var number: UInt64 = 0
-    for index in digits + 1..<name.count {
-        let letter: UInt8 = name[index] > UInt8(ascii: "9") ? 9 : 0
-        number = number << 4 | UInt64((name[index] & 15) &+ letter) & 15
-    }
-    let segment = (stream: UInt8(truncatingIfNeeded: stream), number: number)
-    let exact = segmentName(segment.stream, number)
-    guard exact.count == name.count + 1 else { return nil }
-    for index in name.indices where exact[index] != CChar(bitPattern: name[index]) { return nil }
-    return segment
 }

@@ -44,6 +44,13 @@ int CPosix_open_write_at(int directory, const char *name);
 /// Calls `entry` with each name in the directory.
 int CPosix_list(int directory, void (*entry)(void *context, const char *name), void *context);
 
+/// The name of a segment's file: "journal-", `stream` in decimal, "-", `number` in 16 hexadecimal digits.
+enum { CPOSIX_SEGMENT_NAME_SIZE = 29 };
+void CPosix_segment_name(char *name, uint8_t stream, uint64_t number);
+
+/// Whether `name` is exactly that of a segment, and of which one.
+bool CPosix_segment_named(const char *name, uint8_t *stream, uint64_t *number);
+
 /// Random bytes of the operating system; waits until it has gathered enough after boot.
 int CPosix_random(uint8_t *bytes, size_t count);
 
