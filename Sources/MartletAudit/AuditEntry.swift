@@ -56,7 +56,7 @@ public struct AuditEntry: Equatable, Sendable {
         if flaw != nil { return nil }
         // 96: more than all takes that is not a value. Entries are kept, so they get no more room than they need.
         let size = values.reduce(96) { $0 + $1.size }
-        return writeMap(limit: min(size, Self.maximumSize), after: first) { writer in
+        return CBORWriter.encode(limit: min(size, Self.maximumSize), after: first) { writer in
             writer.array(5)
             writer.unsigned(index)
             writer.bytes(previous.bytes.span)

@@ -21,6 +21,21 @@ public struct CBORWriter: ~Copyable, ~Escapable {
         self.buffer = buffer
     }
 
+    /// What `body` writes, in fresh bytes, after `first` if there is one. `limit` bounds what `body` writes; nil if that
+    /// was too little.
+    @inline(never)
+    package static func encode(
+        limit: Int, after first: UInt8? = nil, _ body: (inout CBORWriter) -> Void
+    ) -> [UInt8]? {
+        let start = first == nil ? 0 : 1
+        var bytes = [UInt8](repeating: first ?? 0, count: start + limit)
+        var writer = CBORWriter(bytes.mutableSpan, from: start)
+        body(&writer)
+        guard let end = try? writer.finish() else { return nil }
+        bytes.removeLast(bytes.count - end)
+        return bytes
+    }
+
     public mutating func unsigned(_ value: UInt64) {
         head(0x00, value)
     }

@@ -249,7 +249,7 @@ public final class Ledger {
     public func encode(_ entry: Entry, after first: UInt8? = nil) -> [UInt8] {
         let receipt = entry.receipt?.encoded() ?? []
         let (key, digest, command) = (entry.key, entry.digest, entry.command)
-        let bytes = writeMap(limit: 128 + receipt.count + command.count, after: first) { writer in
+        let bytes = CBORWriter.encode(limit: 128 + receipt.count + command.count, after: first) { writer in
             writer.array(7)
             writer.unsigned(key.controller.value)
             writer.bytes(key.id.bytes.span)

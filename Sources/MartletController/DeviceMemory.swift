@@ -73,38 +73,36 @@ public struct DeviceMemory: Equatable, Sendable {
     public static let maximumSize = 1024 + maximumKeys * Envelope.maximumSize
 
     public func encoded() -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(Self.members)
-        writer.unsigned(Self.version)
-        writer.text(issuer.span)
-        writer.array(keys.count)
-        for key in keys {
-            writer.array(2)
-            writer.integer(key.received)
-            writer.array(key.chain.count)
-            for certificate in key.chain { writer.bytes(certificate.span) }
+        let bytes = CBORWriter.encode(limit: Self.maximumSize) { writer in
+            writer.array(Self.members)
+            writer.unsigned(Self.version)
+            writer.text(issuer.span)
+            writer.array(keys.count)
+            for key in keys {
+                writer.array(2)
+                writer.integer(key.received)
+                writer.array(key.chain.count)
+                for certificate in key.chain { writer.bytes(certificate.span) }
+            }
+            if let announced { writer.bytes(announced.bytes.span) } else { writer.null() }
+            writer.unsigned(run)
+            writer.unsigned(connection)
+            writer.array(Lane.allCases.count)
+            for lane in Lane.allCases {
+                if let head = heads[lane] { writer.head(head) } else { writer.null() }
+            }
+            for head in [journalFirst, journal, journalSeen] {
+                if let head { writer.head(head) } else { writer.null() }
+            }
+            if let journalHole {
+                writer.array(2)
+                writer.unsigned(journalHole.lowerBound)
+                writer.unsigned(journalHole.upperBound)
+            } else {
+                writer.null()
+            }
         }
-        if let announced { writer.bytes(announced.bytes.span) } else { writer.null() }
-        writer.unsigned(run)
-        writer.unsigned(connection)
-        writer.array(Lane.allCases.count)
-        for lane in Lane.allCases {
-            if let head = heads[lane] { writer.head(head) } else { writer.null() }
-        }
-        for head in [journalFirst, journal, journalSeen] {
-            if let head { writer.head(head) } else { writer.null() }
-        }
-        if let journalHole {
-            writer.array(2)
-            writer.unsigned(journalHole.lowerBound)
-            writer.unsigned(journalHole.upperBound)
-        } else {
-            writer.null()
-        }
-        guard let count = try? writer.finish() else { return [] }
-        bytes.removeLast(bytes.count - count)
-        return bytes
+        return bytes ?? []
     }
 
     public init(decoding bytes: Span<UInt8>) throws(DeviceMemoryError) {

@@ -52,7 +52,7 @@ public struct Birth: Equatable, Sendable {
     /// nil if a reader would refuse `software`.
     public func encoded() -> [UInt8]? {
         guard software.count <= Software.maximumCount, software.allSatisfy({ $0.isSayable }) else { return nil }
-        return writeMap(limit: 1024) { writer in
+        return CBORWriter.encode(limit: 1024) { writer in
             writer.map(journal == nil ? 6 : 7)
             writer.unsigned(0, run)
             writer.unsigned(1, connection)

@@ -33,7 +33,7 @@ public struct Checkpoint: Equatable, Sendable {
     /// nil if there are too many entries, or they are too large.
     public func encoded() -> [UInt8]? {
         if entries.count > Self.maximumEntries { return nil }
-        return writeMap(limit: Self.maximumSize) { writer in
+        return CBORWriter.encode(limit: Self.maximumSize) { writer in
             writer.map(5)
             writer.unsigned(0, run)
             writer.unsigned(1)

@@ -35,7 +35,7 @@ public struct Command: Equatable, Sendable {
 
     /// nil if a reader would refuse it: a count, length or value out of bounds, a text that is not UTF-8.
     public func encoded() -> [UInt8]? {
-        let bytes = writeMap(limit: 12 * 1024) { writer in
+        let bytes = CBORWriter.encode(limit: 12 * 1024) { writer in
             writer.map(deadline == nil ? 3 : 4)
             writer.unsigned(0)
             writer.text(name.span)

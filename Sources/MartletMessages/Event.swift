@@ -43,7 +43,7 @@ public struct Event: Equatable, Sendable {
     /// nil if there are too many values.
     public func encoded() -> [UInt8]? {
         if values.count > Self.maximumValues { return nil }
-        return writeMap(limit: 1024) { writer in
+        return CBORWriter.encode(limit: 1024) { writer in
             writer.map(2)
             writer.unsigned(0, UInt64(kind.rawValue))
             writer.unsigned(1)

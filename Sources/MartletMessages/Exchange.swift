@@ -108,7 +108,7 @@ public enum Exchange {
             if message.leaf == nil { return nil }
             size += messageOverhead + message.bytes.count
         }
-        return writeMap(limit: min(size, maximumSize)) { writer in
+        return CBORWriter.encode(limit: min(size, maximumSize)) { writer in
             writer.array(3)
             first(&writer)
             writer.array(messages.count)

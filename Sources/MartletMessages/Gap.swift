@@ -34,7 +34,7 @@ public struct Gap: Equatable, Sendable {
     }
 
     public func encoded() -> [UInt8] {
-        writeMap(limit: 96) { writer in
+        CBORWriter.encode(limit: 96) { writer in
             writer.map(5)
             writer.unsigned(0, first)
             writer.unsigned(1, last)

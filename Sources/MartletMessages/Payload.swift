@@ -26,18 +26,6 @@ func readMap(
     if let unknown { throw .unknown(unknown) }
 }
 
-/// Writes a payload or another item into fresh bytes, after `first` if there is one. `limit` bounds what `body` writes;
-/// nil if it was too much.
-package func writeMap(limit: Int, after first: UInt8? = nil, _ body: (inout CBORWriter) -> Void) -> [UInt8]? {
-    let start = first == nil ? 0 : 1
-    var bytes = [UInt8](repeating: first ?? 0, count: start + limit)
-    var writer = CBORWriter(bytes.mutableSpan, from: start)
-    body(&writer)
-    guard let end = try? writer.finish() else { return nil }
-    bytes.removeLast(bytes.count - end)
-    return bytes
-}
-
 extension CBORReader {
     /// {lane: [sequence, hash]}
     mutating func laneHeads(_ payload: Span<UInt8>) throws(CBORError) -> LaneHeads {

@@ -15,7 +15,7 @@ public struct Presence: Equatable, Sendable {
     }
 
     public func encoded() -> [UInt8] {
-        writeMap(limit: 32) { writer in
+        CBORWriter.encode(limit: 32) { writer in
             writer.map(3)
             writer.unsigned(0)
             writer.bool(isOnline)

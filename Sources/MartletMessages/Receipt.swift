@@ -89,7 +89,7 @@ public struct Receipt: Equatable, Sendable {
     /// nil if a reader would refuse the results: a count, length or value out of bounds, a text that is not UTF-8.
     public func encoded() -> [UInt8]? {
         if !Self.canCarry(results) { return nil }
-        return writeMap(limit: 12 * 1024) { writer in
+        return CBORWriter.encode(limit: 12 * 1024) { writer in
             writer.map(challenge == nil ? 5 : 6)
             writer.unsigned(0)
             writer.bytes(command.bytes.span)

@@ -24,7 +24,7 @@ public struct Resume: Equatable, Sendable {
     }
 
     public func encoded() -> [UInt8] {
-        writeMap(limit: 256) { writer in
+        CBORWriter.encode(limit: 256) { writer in
             writer.map(4)
             writer.unsigned(0, time)
             writer.unsigned(1)

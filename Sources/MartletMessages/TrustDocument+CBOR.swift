@@ -45,7 +45,7 @@ extension TrustDocument {
     /// Throws `badValue` of the member that breaks a rule. The order of roles is of no matter.
     public func encoded() throws(MessageError) -> [UInt8] {
         if let fault { throw .badValue(fault) }
-        let bytes = writeMap(limit: Envelope.maximumSize) { writer in
+        let bytes = CBORWriter.encode(limit: Envelope.maximumSize) { writer in
             writer.map(5)
             writer.unsigned(0, version)
             writer.unsigned(1)

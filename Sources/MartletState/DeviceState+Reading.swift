@@ -81,15 +81,13 @@ extension DeviceState {
 
     /// `[floor or null, suspended, told, audit head or null]`
     func facts(head: ChainHead?) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 80)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(4)
-        if let floor { writer.integer(floor) } else { writer.null() }
-        writer.bool(isSuspended)
-        writer.unsigned(told)
-        if let head { writer.head(head) } else { writer.null() }
-        let count = (try? writer.finish()) ?? 0
-        bytes.removeLast(bytes.count - count)
-        return bytes
+        let bytes = CBORWriter.encode(limit: 80) { writer in
+            writer.array(4)
+            if let floor { writer.integer(floor) } else { writer.null() }
+            writer.bool(isSuspended)
+            writer.unsigned(told)
+            if let head { writer.head(head) } else { writer.null() }
+        }
+        return bytes ?? []
     }
 }

@@ -34,20 +34,17 @@ public struct RunState: Equatable, Sendable {
     public var lanes: [Lane]
 
     public func encoded() -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(1 + lanes.count)
-        writer.unsigned(run)
-        for lane in lanes {
-            writer.array(3)
-            writer.unsigned(lane.least)
-            writer.unsigned(lane.next)
-            writer.array(lane.gaps.count)
-            for gap in lane.gaps { writer.bytes(gap.encoded().span) }
+        CBORWriter.encode(limit: 4096) { writer in
+            writer.array(1 + lanes.count)
+            writer.unsigned(run)
+            for lane in lanes {
+                writer.array(3)
+                writer.unsigned(lane.least)
+                writer.unsigned(lane.next)
+                writer.array(lane.gaps.count)
+                for gap in lane.gaps { writer.bytes(gap.encoded().span) }
+            }
         }
-        guard let count = try? writer.finish() else { return nil }
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 
     /// nil if the bytes are not a saved state.

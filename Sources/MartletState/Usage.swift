@@ -34,17 +34,14 @@ public struct Usage: Equatable, Sendable {
     }
 
     public func encoded() -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: 80)
-        var writer = CBORWriter(bytes.mutableSpan)
-        writer.array(7)
-        writer.unsigned(time)
-        for period in [connections, day, month] {
-            writer.unsigned(period.number)
-            writer.unsigned(period.used)
+        CBORWriter.encode(limit: 80) { writer in
+            writer.array(7)
+            writer.unsigned(time)
+            for period in [connections, day, month] {
+                writer.unsigned(period.number)
+                writer.unsigned(period.used)
+            }
         }
-        guard let count = try? writer.finish() else { return nil }
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 
     /// nil if the bytes are not a saved usage.
