@@ -355,13 +355,18 @@ public final class DeviceState {
         return (told &+ 1, index &- 1)
     }
 
+    /// Entries that one checkpoint tells: they follow each other, as far as the back end can see.
     private static func fitting(_ entries: [[UInt8]], after told: UInt64, _ count: Int, _ size: Int) -> [[UInt8]] {
         var fitting: [[UInt8]] = []
         var room = size
+        var next: UInt64 = 0
         for bytes in entries {
             guard let index = index(of: bytes.span), index > told else { continue }
             room -= bytes.count + 3
             if fitting.count >= count || room < 0 { break }
+            // A rollback skips to what the back end has seen. Any other skip is a loss, which the next checkpoint tells.
+            if !fitting.isEmpty, index != next, kind(of: bytes.span) != .rolledBack { break }
+            next = index &+ 1
             fitting.append(bytes)
         }
         return fitting

@@ -210,6 +210,41 @@ import Testing
         next.note(.damaged, [.number(1)], time())
         #expect(next.auditEnd?.sequence == 2 + DeviceState.damageMargin + 1)
     }
+
+    @Test(
+        "AUD-03 what damage took from between two entries makes a hole, not a broken chain", arguments: [true, false])
+    func tellsDamage(isNewest: Bool) throws {
+        let bench = try Bench()
+        var state = try bench.start()
+        for index in 0..<3000 {
+            state.note(.connection, [.number(1), .number(UInt64(index))], time())
+            if index % 20 == 19 { #expect(state.flush()) }
+        }
+        let damaged = isNewest ? bench.disk.image.count - 1 : 1
+        #expect(damaged > 1 || bench.disk.image.count > 2)
+        var image = bench.disk.image
+        let place = try #require(image[damaged].bytes.indices.last { image[damaged].bytes[$0] != 0 })
+        for index in isNewest ? place - 5...place : 100...place { image[damaged].bytes[index] ^= 1 }
+        bench.disk.restore(image)
+        state = try bench.start()
+        if isNewest { state.note(.damaged, [.number(1)], time()) }
+        state.note(.started, [.number(2)], time())
+        #expect(state.flush())
+        var walk = AuditWalk()
+        var verdicts: [AuditVerdict] = []
+        while state.untoldCount > 0 {
+            let entries = try #require(state.untold(count: 64, size: 3000))
+            let head = try #require(entries.last.flatMap { state.head(of: $0) })
+            verdicts.append(walk.take(entries, upTo: head, hashing: bench.hashing).verdict)
+            state.put(told: head.sequence)
+        }
+        let others = verdicts.filter { $0 != .linked }
+        #expect(others.count == 1)
+        guard case .hole = others.first else {
+            Issue.record("\(others)")
+            return
+        }
+    }
 }
 
 extension Ledger {
