@@ -8,6 +8,7 @@
 #include <mqtt_protocol.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -50,6 +51,19 @@ static inline int CMosquitto_is_numeric(const char *address) {
     if (getaddrinfo(address, NULL, &hints, &found) != 0) return 0;
     freeaddrinfo(found);
     return 1;
+}
+
+enum { CMOSQUITTO_MAXIMUM_FILTERS = 16 };
+
+// Subscribes with QoS 1 to so many filters, which end with a zero byte and stand one behind the other.
+static inline int CMosquitto_subscribe(struct mosquitto *client, int *id, uint8_t *filters, int count) {
+    char *starts[CMOSQUITTO_MAXIMUM_FILTERS];
+    if (count > CMOSQUITTO_MAXIMUM_FILTERS) return MOSQ_ERR_INVAL;
+    for (int i = 0; i < count; i++) {
+        starts[i] = (char *)filters;
+        filters += strlen(starts[i]) + 1;
+    }
+    return mosquitto_subscribe_multiple(client, id, count, starts, 1, 0, NULL);
 }
 
 #endif

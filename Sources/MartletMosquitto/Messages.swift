@@ -32,29 +32,22 @@ extension MosquittoConnection {
         return id
     }
 
-    /// Subscribes to all `filters`, one or more, by one packet with QoS 1 at most, and returns the packet identifier that
+    /// Subscribes to all `filters`, 1 to 16, by one packet with QoS 1 at most, and returns the packet identifier that
     /// `subscribed` tells again.
     public func subscribe(filters: [[UInt8]]) throws(MosquittoError) -> Int32 {
         guard state == .connected, let handle else { throw .wrongState }
-        var texts: [CChar] = []
-        var starts: [Int] = []
+        var texts: [UInt8] = []
         for filter in filters {
             guard isText(filter.span) else { throw .invalidTopic }
-            starts.append(texts.count)
-            for byte in filter { texts.append(CChar(bitPattern: byte)) }
+            texts += filter
             texts.append(0)
         }
         // For each filter two bytes of length and one of options; the zero byte counts for one of them.
-        guard fits(header: 2 + propertyLength + texts.count + 2 * starts.count, payload: 0) else {
+        guard fits(header: 2 + propertyLength + texts.count + 2 * filters.count, payload: 0) else {
             throw .packetTooLarge
         }
         var id: Int32 = 0
-        let code = texts.withUnsafeMutableBufferPointer { texts in
-            var pointers: [UnsafeMutablePointer<CChar>?] = []
-            for start in starts { pointers.append(texts.baseAddress.map { $0 + start }) }
-            return mosquitto_subscribe_multiple(handle, &id, Int32(pointers.count), pointers, 1, 0, nil)
-        }
-        try check(code)
+        try check(CMosquitto_subscribe(handle, &id, &texts, Int32(clamping: filters.count)))
         subscriptions.append((id, filters.count))
         return id
     }
