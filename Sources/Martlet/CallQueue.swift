@@ -218,7 +218,11 @@ final class CallQueue: Sendable {
             state.workers.remove(at: index)
             return true
         }
-        if isLeft { worker.thread?.join() }
+        if isLeft {
+            // There is room for another thread, if commands wait.
+            waiter.wake()
+            worker.thread?.join()
+        }
     }
 
     /// Whether outcomes may still come, if `thread` only waits for them: while it is in a handler, or the loop that

@@ -120,6 +120,27 @@ private final class QueueBench {
         #expect(try bench.waitForOutcome(3) == .done)
     }
 
+    @Test func `where as many handlers hang as there may be threads, the end of any makes room for the next command`()
+        throws
+    {
+        let bench = try QueueBench()
+        for id in 1...UInt8(CallQueue.maximumThreads) {
+            bench.enqueue(id, hangs: true)
+            _ = bench.advance(bench.advance())
+            try bench.hangers.waitForBegun(Int(id))
+        }
+        bench.enqueue(9)
+        #expect(bench.advance() == .max, "no thread may be added")
+        bench.hangers.letGo(1)
+        let end = SystemClock.bootMilliseconds() + 10_000
+        while bench.advance() == .max, SystemClock.bootMilliseconds() < end {
+            _ = bench.waiter.wait(socket: -1, writing: false, milliseconds: 20_000)
+        }
+        #expect(SystemClock.bootMilliseconds() < end)
+        _ = bench.advance(bench.advance())
+        #expect(try bench.waitForOutcome(9) == .done)
+    }
+
     @Test("CMD-01 of the commands that wait, those that are not allowed any longer end without their handler")
     func reconsidered() throws {
         let bench = try QueueBench()
