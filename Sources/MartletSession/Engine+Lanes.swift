@@ -161,12 +161,17 @@ extension Engine {
     }
 
     /// The back end will never take it. The gap is written down before the spool passes the envelope.
-    func refuse(_ sequence: UInt64, _ lane: Lane) {
+    func refuse(_ sequence: UInt64, _ lane: Lane, _ now: TimeSample) {
         let index = Int(lane.rawValue)
-        guard let dropped = lanes[index].spool.dropped(sequence) else { return }
-        lanes[index].gaps.add(dropped, reason: .refused)
-        // If that fails now, it is tried again with the next change: the link would be offered the envelope for ever.
-        if !putRunState() { state.put(runState) }
+        guard let gap = lanes[index].spool.gap(of: sequence, .refused) else { return }
+        let before = lanes[index].gaps
+        lanes[index].gaps.add(gap)
+        guard putRunState() else {
+            lanes[index].gaps = before
+            lanes[index].spool.restore(sequence)
+            holdUntil = now.boot &+ Self.flushRetry
+            return
+        }
         lanes[index].spool.release(sequence)
     }
 

@@ -68,12 +68,12 @@ extension Engine {
         tellLosses(index, now)
     }
 
-    /// Deals with what the link can never send. False if there was nothing.
+    /// Deals with what the link can never send. False if there was nothing, or that has to wait.
     private func refuseUnsendable(_ now: TimeSample) -> Bool {
         if unsendable.isEmpty { return false }
         for what in unsendable { refused(what, now) }
         unsendable.removeAll(keepingCapacity: true)
-        return true
+        return holdUntil == 0
     }
 
     /// False if there is nothing to send or the link takes nothing now.
@@ -187,7 +187,7 @@ extension Engine {
         switch what {
         case .birth, .presence: break
         case .outbox(let id): if let entry = outbox.remove(id) { settleRefused(entry.content, now) }
-        case .telemetry(let lane, let sequence): refuse(sequence, lane)
+        case .telemetry(let lane, let sequence): refuse(sequence, lane, now)
         }
     }
 

@@ -228,27 +228,27 @@ public final class Engine {
     /// Boot time in milliseconds at which `advance` must be called again at the latest; nil: not before something
     /// happens.
     public var due: UInt64? {
-        var due: UInt64?
+        var due = UInt64.max
         switch phase {
-        case .waiting(let until): due = until
+        case .waiting(let until): due = until ?? .max
         case .opening(let deadline): due = deadline
         case .connected(let since):
             due = challenge.due
             if !isSubscribed { due = min(challenge.due, since &+ Self.connectDeadline) }
-            if let trustDue { due = min(due ?? .max, trustDue) }
-            if holdUntil > 0, hasSomethingToSend { due = min(due ?? .max, holdUntil) }
-            if isSubscribed, let telemetryDue { due = min(due ?? .max, max(telemetryDue, holdUntil)) }
-            if mayCheckpoint { due = min(due ?? .max, checkpointDue) }
-            if let oldest = inFlight.first { due = min(due ?? .max, oldest.since &+ Self.acknowledgementDeadline) }
+            if let trustDue { due = min(due, trustDue) }
+            if holdUntil > 0, hasSomethingToSend { due = min(due, holdUntil) }
+            if isSubscribed, let telemetryDue { due = min(due, max(telemetryDue, holdUntil)) }
+            if mayCheckpoint { due = min(due, checkpointDue) }
+            if let oldest = inFlight.first { due = min(due, oldest.since &+ Self.acknowledgementDeadline) }
         }
-        if gate.refusals.total != reportedRefusals.total { due = min(due ?? .max, nextRefusalReport) }
-        if let flushDue { due = min(due ?? .max, flushDue) }
-        if let ageDue { due = min(due ?? .max, ageDue) }
-        if let saveDue = quota?.saveDue { due = min(due ?? .max, saveDue) }
+        if gate.refusals.total != reportedRefusals.total { due = min(due, nextRefusalReport) }
+        if let flushDue { due = min(due, flushDue) }
+        if let ageDue { due = min(due, ageDue) }
+        if let saveDue = quota?.saveDue { due = min(due, saveDue) }
         for index in 0..<lanes.count {
-            if let commitDue = lanes[index].commitDue { due = min(due ?? .max, commitDue) }
+            if let commitDue = lanes[index].commitDue { due = min(due, commitDue) }
         }
-        return due
+        return due == .max ? nil : due
     }
 
     /// Does everything that is due, and sends what can be sent.

@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MartletCOSE
 public import MartletMessages
-
-/// What became of an envelope that was given up.
-public struct DroppedEnvelope: Equatable, Sendable {
-    public let sequence: UInt64
-    /// nil if it is not known any more.
-    public let digest: Digest?
-    public let readings: Int
-
-    public init(sequence: UInt64, digest: Digest?, readings: Int) {
-        self.sequence = sequence
-        self.digest = digest
-        self.readings = readings
-    }
-}
 
 /// What a lane gave up and has not told yet. Neighbours become one record; the list is bounded, never dropped.
 public struct GapList: Sendable {
@@ -30,16 +15,8 @@ public struct GapList: Sendable {
 
     public var isEmpty: Bool { gaps.isEmpty }
 
-    /// Adds an envelope that was given up. If the list is full, the newest record grows to reach it: a record may
-    /// cover numbers that did arrive, never fewer than those that did not.
-    public mutating func add(_ dropped: DroppedEnvelope, reason: GapReason) {
-        add(
-            Gap(
-                first: dropped.sequence, last: dropped.sequence, readings: UInt64(dropped.readings), reason: reason,
-                digest: dropped.digest))
-    }
-
-    /// Adds a record, or takes back one that could not be told.
+    /// Adds what was given up, or takes back a record that could not be told. If the list is full, the newest record grows
+    /// to reach it: a record may cover numbers that did arrive, never fewer than those that did not.
     public mutating func add(_ gap: Gap) {
         // Damage that is found again, or what could not be removed after it was written down.
         if gaps.contains(gap) { return }

@@ -28,7 +28,7 @@ public struct ReadingBuffer {
     ) throws(ReadingError) -> Bool {
         do throws(ReadingError) {
             try batches[current].append(name: name, unit: unit, value: copy value, time: time)
-            return batches[current].count == 1
+            return batches[current].count == 1 || batches[current].isFull
         } catch {
             // An empty one has room for any reading.
             guard error == .full, waiting + 1 < batches.count else { throw error }
@@ -39,7 +39,7 @@ public struct ReadingBuffer {
     }
 
     /// Boot time in milliseconds at which `take` gives something; nil while there are no readings.
-    public var due: UInt64? { waiting > 0 ? 0 : batches[current].due }
+    public var due: UInt64? { waiting > 0 || batches[current].isFull ? 0 : batches[current].due }
 
     /// The oldest batch, if it is full or due, or if `force`d. `emptied` is one that `take` gave before.
     public mutating func take(now: UInt64, force: Bool, emptied: inout ReadingBatch) -> Bool {

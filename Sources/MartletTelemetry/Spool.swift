@@ -331,10 +331,11 @@ public final class Spool {
     }
 
     /// What would be given up with one envelope that is in memory, by `release`.
-    public func dropped(_ sequence: UInt64) -> DroppedEnvelope? {
+    public func gap(of sequence: UInt64, _ reason: GapReason) -> Gap? {
         guard let place = place(of: sequence), front[place].state != .done else { return nil }
         let entry = front[place]
-        return DroppedEnvelope(sequence: sequence, digest: entry.digest, readings: Int(clamping: entry.readings))
+        return Gap(
+            first: sequence, last: sequence, readings: UInt64(entry.readings), reason: reason, digest: entry.digest)
     }
 
     private func place(of sequence: UInt64) -> Int? { front.firstPlace { $0.sequence == sequence } }

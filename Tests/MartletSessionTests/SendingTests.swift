@@ -119,6 +119,29 @@ import Testing
         #expect(device.engine.backlog == 0 && device.sequences.count == 3)
     }
 
+    @Test func `what the broker will never take is kept until its gap is written down`() throws {
+        let device = try connected()
+        #expect(device.report(1))
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 1, .full, isSticky: true)
+        #expect(device.acknowledge(0x95))
+        #expect(device.gaps.isEmpty && device.engine.backlog == 1)
+        device.disk.fault = nil
+        device.wait(Engine.flushRetry)
+        #expect(device.acknowledge(0x99))
+        device.acknowledgeAll()
+        #expect(device.gaps.map(\.readings) == [1] && device.engine.backlog == 0)
+        // The link knows it at once. The envelope itself is written before.
+        device.link.maximumSize = 200
+        device.disk.fault = SimulatedDisk.Fault(device.disk.operations + 3, .full, isSticky: true)
+        #expect(device.report(2))
+        #expect(device.gaps.count == 1 && device.engine.backlog == 1)
+        device.disk.fault = nil
+        device.link.maximumSize = .max
+        device.wait(Engine.flushRetry)
+        device.acknowledgeAll()
+        #expect(device.gaps.count == 1 && device.engine.backlog == 0)
+    }
+
     @Test func `what is too large for the link becomes a gap record at once`() throws {
         let device = try connected()
         #expect(device.report(1))

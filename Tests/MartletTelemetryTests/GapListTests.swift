@@ -6,35 +6,35 @@ import MartletTestKit
 import Testing
 
 @Suite struct GapListTests {
-    private func dropped(_ sequence: UInt64, readings: Int = 3) -> DroppedEnvelope {
-        DroppedEnvelope(sequence: sequence, digest: digest(sequence), readings: readings)
+    private func gap(_ sequence: UInt64, _ reason: GapReason = .retention, readings: UInt64 = 3) -> Gap {
+        Gap(first: sequence, last: sequence, readings: readings, reason: reason, digest: digest(sequence))
     }
 
     @Test func `neighbours of one reason become one record with the hash of the last`() {
         var list = GapList()
-        for sequence in 5...9 as ClosedRange<UInt64> { list.add(dropped(sequence), reason: .retention) }
+        for sequence in 5...9 as ClosedRange<UInt64> { list.add(gap(sequence)) }
         #expect(list.gaps == [Gap(first: 5, last: 9, readings: 15, reason: .retention, digest: digest(9))])
     }
 
     @Test func `neighbours of different reasons stay apart`() {
         var list = GapList()
-        list.add(dropped(5), reason: .retention)
-        list.add(dropped(6), reason: .refused)
-        list.add(dropped(7), reason: .retention)
+        list.add(gap(5))
+        list.add(gap(6, .refused))
+        list.add(gap(7))
         #expect(list.gaps.count == 3)
     }
 
     @Test func `a hole between two drops is not part of either record`() {
         var list = GapList()
-        list.add(dropped(5), reason: .retention)
-        list.add(dropped(7), reason: .retention)
+        list.add(gap(5))
+        list.add(gap(7))
         #expect(list.gaps.map(\.first) == [5, 7])
     }
 
     @Test func `records are taken oldest first, each once`() {
         var list = GapList()
-        list.add(dropped(5), reason: .retention)
-        list.add(dropped(9), reason: .retention)
+        list.add(gap(5))
+        list.add(gap(9))
         #expect(list.take()?.first == 5)
         #expect(list.take()?.first == 9)
         #expect(list.take() == nil && list.isEmpty)
@@ -42,7 +42,7 @@ import Testing
 
     @Test func `counts of readings near the limit do not overflow`() {
         var list = GapList([Gap(first: 1, last: 4, readings: .max - 1, reason: .retention, digest: nil)])
-        list.add(dropped(5), reason: .retention)
+        list.add(gap(5))
         #expect(list.gaps[0].readings == .max)
     }
 
@@ -57,9 +57,7 @@ import Testing
                 if !given.insert(sequence).inserted { continue }
                 let count = random.below(30)
                 readings += count
-                list.add(
-                    dropped(sequence, readings: Int(count)),
-                    reason: GapReason(rawValue: UInt8(random.below(6))) ?? .age)
+                list.add(gap(sequence, GapReason(rawValue: UInt8(random.below(6))) ?? .age, readings: count))
                 // A record that was to be told comes back.
                 if random.oneIn(10), let gap = list.take() { list.add(gap) }
             }

@@ -120,7 +120,7 @@ private struct Model {
         case 4...7:
             guard let place = model.inFlight(random) else { return }
             let dropped = try #require(spool.giveUp(model.entries[place].envelope.sequence), "step \(step)")
-            #expect(dropped.readings == Int(dropped.sequence % 7))
+            #expect(dropped.readings == Int(dropped.first % 7))
             model.entries[place].isDone = true
         case 8:
             guard let gap = spool.oldest(.retention) else { return }

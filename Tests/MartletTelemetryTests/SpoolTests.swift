@@ -134,7 +134,7 @@ private func numbers(_ range: ClosedRange<UInt64>) -> [UInt64] { [UInt64](range)
         let bench = try SpoolBench()
         try bench.commit(1...3)
         _ = bench.spool.sendAll()
-        #expect(bench.spool.giveUp(2) == DroppedEnvelope(sequence: 2, digest: digest(2), readings: 2))
+        #expect(bench.spool.giveUp(2) == Gap(first: 2, last: 2, readings: 2, reason: .refused, digest: digest(2)))
         #expect(bench.spool.giveUp(2) == nil && bench.spool.giveUp(9) == nil)
         bench.spool.restore(2)
         #expect(!bench.spool.hasUnsent && bench.spool.count == 2)
@@ -143,7 +143,7 @@ private func numbers(_ range: ClosedRange<UInt64>) -> [UInt64] { [UInt64](range)
         try bench.restart()
         #expect(bench.spool.sendAll() == [3, 4])
         // What was read from the disk has no hash at hand.
-        #expect(bench.spool.giveUp(3) == DroppedEnvelope(sequence: 3, digest: nil, readings: 3))
+        #expect(bench.spool.giveUp(3) == Gap(first: 3, last: 3, readings: 3, reason: .refused, digest: nil))
     }
 
     @Test("SPL-01 what the back end has is written with the next commit, and never goes back over it")

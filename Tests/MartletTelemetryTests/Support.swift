@@ -71,10 +71,10 @@ extension Spool {
     }
 
     /// Gives up one envelope that a link has; nil if it has not.
-    func giveUp(_ sequence: UInt64) -> DroppedEnvelope? {
-        let dropped = dropped(sequence)
+    func giveUp(_ sequence: UInt64) -> Gap? {
+        let gap = gap(of: sequence, .refused)
         release(sequence)
-        return dropped
+        return gap
     }
 
     /// Sends one and gives its number; nil if there is none.
