@@ -221,13 +221,11 @@ public final class Device: Sendable {
     public func setLogLevel(_ level: LogLevel) { core.setLogLevel(level) }
 
     /// Sends what waits, for at most `flushing` seconds and only while there is a connection, says goodbye (1 second at
-    /// most, over HTTPS 4), and ends
-    /// its threads. What could not be sent is in the spool, and the next run sends it.
-    /// The device cannot be started again.
+    /// most, over HTTPS 4), and ends its threads. What could not be sent is in the spool, and the next run sends it; a
+    /// device that was never started forgets its readings. The device cannot be started again.
     ///
     /// A command whose handler has not ended by then gets no receipt: to stop because of a command, do so after its
-    /// handler. It also waits for all handlers that run, however long they take, and for the system's resolver if that is
-    /// looking for the broker. Called from a handler it does not wait for that handler; called on the network thread, or while another call of it
-    /// goes on, it returns before the end.
+    /// handler. It also waits for all handlers that run, however long they take. Called from a handler it does not wait
+    /// for that handler; called on the network thread, or while another call of it goes on, it returns before the end.
     public func stop(flushing seconds: UInt32 = 5) { core.stop(flushing: seconds) }
 }

@@ -99,7 +99,7 @@ final class DeviceCore: @unchecked Sendable {
         if !configuration.host.isEmpty {
             let tls = try identity.tls(
                 for: configuration.host, configuration.anchors, identity.anchors, configuration)
-            broker = MosquittoLink(configuration, tls: tls)
+            broker = MosquittoLink(configuration, tls: tls, waiter: waiter)
         }
         if let section = configuration.https {
             guard let https else {
@@ -291,8 +291,6 @@ final class DeviceCore: @unchecked Sendable {
                 engine.finished(finished.key, finished.outcome, results: finished.results, now)
             }
             intake.close(engine, now, all: deadline != nil)
-            // Before the link is opened, which may take long where names are not resolved.
-            intake.tellDurable(engine)
             engine.advance(now)
             intake.tellDurable(engine)
             updateStatus(engine)

@@ -15,7 +15,7 @@ package protocol DrivenLink: Link {
     var due: UInt64? { get }
     /// Whether the server accepted the last attempt.
     var isAccepted: Bool { get }
-    /// Whether it has taken a message since, too.
+    /// Whether it has taken a message since, too, and has not refused the last one for now.
     var hasServed: Bool { get }
     /// Whether something of a connection is left, after `disconnect` its farewell.
     var isOpen: Bool { get }

@@ -118,7 +118,7 @@ final class Intake: @unchecked Sendable {  // what is not in `shared` belongs to
         if isDurable == nil {
             throw MartletError(
                 .state,
-                "the reading is not on the disk within 10 s: is it full or read-only, or are names not resolved? It waits"
+                "the reading is not on the disk within 10 s: is it full or read-only? It waits"
             )
         }
         if isDurable == false { throw Self.stopped }

@@ -30,8 +30,13 @@ final class MosquittoLink: DrivenLink {
     private var connection: MosquittoConnection?
     private(set) var isAccepted = false
     private(set) var hasServed = false
+    private let waiter: Waiter
     private var addresses: [[UInt8]] = []
     private var nextAddress = 0
+    /// What the engine asked for, while there is no address yet.
+    private var plan: ConnectionPlan?
+    /// Outlives an attempt: the next one has what it finds.
+    private var lookup: Lookup?
     /// What `open` found out at once, or CONNACK said; told from `drive`.
     private var failure: LinkFailure?
     private var lastTick: UInt64 = 0
@@ -40,9 +45,11 @@ final class MosquittoLink: DrivenLink {
 
     var engine: Engine?
 
-    init(_ configuration: Configuration, tls: TLSContext) {
+    /// `waiter`: what the thread that drives it waits with.
+    init(_ configuration: Configuration, tls: TLSContext, waiter: Waiter) {
         self.configuration = configuration
         self.tls = tls
+        self.waiter = waiter
         let isIPv6 = configuration.host.bytes.contains(UInt8(ascii: ":"))
         var line = LogLine()
         if isIPv6 { line.text("[") }
@@ -55,11 +62,11 @@ final class MosquittoLink: DrivenLink {
     // MARK: Driving
 
     var descriptor: Int32 { connection?.descriptor ?? -1 }
-    var isOpen: Bool { descriptor >= 0 }
+    var isOpen: Bool { plan != nil || descriptor >= 0 }
     var farewell: UInt64 { 1000 }
     var wantsWrite: Bool { connection?.wantsWrite ?? false }
 
-    /// Boot time in milliseconds at which `drive` must be called; nil: when the socket is ready.
+    /// Boot time in milliseconds at which `drive` must be called; nil: when the socket is ready, or the name resolved.
     var due: UInt64? {
         if failure != nil { return 0 }
         return connection == nil ? nil : lastTick &+ tickInterval
@@ -69,6 +76,7 @@ final class MosquittoLink: DrivenLink {
     private var tickInterval: UInt64 { UInt64(configuration.keepAlive) * 250 }
 
     func drive(readable: Bool, writable: Bool, now: UInt64) {
+        connectWhenResolved()
         if let failure {
             self.failure = nil
             engine?.closed(failure, .now())
@@ -87,31 +95,45 @@ final class MosquittoLink: DrivenLink {
 
     // MARK: Link
 
-    func open(_ plan: ConnectionPlan) -> UInt64 {
-        begin(plan)
-        return SystemClock.bootMilliseconds()
-    }
-
-    private func begin(_ plan: ConnectionPlan) {
+    func open(_ plan: ConnectionPlan) {
         isAccepted = false
         hasServed = false
         failure = nil
         lastTick = plan.now
         tls.prepare(
             time: plan.verificationTime, boottime: plan.now, acceptNotYetValid: plan.acceptsNotYetValid)
+        // Each attempt takes the next address; when all were tried the name is resolved again.
+        if nextAddress < addresses.count { return connect(plan) }
+        self.plan = plan
         do throws(PosixError) {
-            // Each attempt takes the next address; when all were tried the name is resolved again.
-            if nextAddress >= addresses.count {
-                addresses = try Resolver.addresses(of: configuration.host)
-                nextAddress = 0
-            }
+            if lookup == nil { lookup = try Lookup(configuration.host, waiter: waiter) }
         } catch {
-            var line = LogLine()
-            line.text("the name was not resolved: ")
-            line.untrusted(error.text)
-            failure = LinkFailure(text: line.bytes)
-            return
+            fail(error)
         }
+    }
+
+    private func connectWhenResolved() {
+        guard let plan, let outcome = lookup?.outcome else { return }
+        lookup = nil
+        switch outcome {
+        case .addresses(let found):
+            addresses = found
+            nextAddress = 0
+            connect(plan)
+        case .failure(let error): fail(error)
+        }
+    }
+
+    private func fail(_ error: PosixError) {
+        plan = nil
+        var line = LogLine()
+        line.text("the name was not resolved: ")
+        line.untrusted(error.text)
+        failure = LinkFailure(text: line.bytes)
+    }
+
+    private func connect(_ plan: ConnectionPlan) {
+        self.plan = nil
         guard nextAddress < addresses.count else {
             failure = LinkFailure("the broker's name has no address")
             return
@@ -135,6 +157,7 @@ final class MosquittoLink: DrivenLink {
     func abort() {
         connection?.abort()
         connection = nil
+        plan = nil
         failure = nil
     }
 
@@ -188,7 +211,8 @@ extension MosquittoLink: MosquittoEvents {
 
     func acknowledged(id: Int32, reasonCode: UInt8) {
         tls.resetInputCount()
-        if reasonCode < 0x80 { hasServed = true }
+        // What is too large or has a wrong format, no broker takes.
+        if reasonCode != 0x95, reasonCode != 0x99 { hasServed = reasonCode < 0x80 }
         // Many arrive at once: the clocks are not asked for each.
         engine?.acknowledged(id: id, reasonCode: reasonCode, driven)
     }

@@ -63,13 +63,22 @@ final class FailoverLink: DrivenLink {
     }
 
     func drive(readable: Bool, writable: Bool, now: UInt64) {
-        if !isOnHTTPS, broker.isOpen, broker.hasServed {
-            switchTime = now &+ patience
-            tryPause = 0
-        }
+        if !isOnHTTPS { watchBroker(now) }
         broker.drive(readable: readable, writable: writable, now: now)
         https.drive(readable: false, writable: false, now: now)
         if isOnHTTPS { tryBroker(now) }
+    }
+
+    private func watchBroker(_ now: UInt64) {
+        guard broker.isOpen else { return }
+        if broker.hasServed {
+            switchTime = now &+ patience
+            tryPause = 0
+        } else if broker.isAccepted, let switchTime, let plan, now >= max(switchTime, plan.now &+ Self.tryDeadline) {
+            // It keeps the connection and takes no message. The engine opens HTTPS next.
+            broker.abort()
+            engine?.closed(LinkFailure("the broker takes no messages"), .now())
+        }
     }
 
     private func tryBroker(_ now: UInt64) {
@@ -82,7 +91,8 @@ final class FailoverLink: DrivenLink {
                 return
             }
             attempt = .going
-            tryTime = broker.open(plan.later(now)) &+ Self.tryDeadline
+            tryTime = now &+ Self.tryDeadline
+            broker.open(plan.later(now))
         case .going where broker.isAccepted:
             // In order, or the broker would publish the last will.
             attempt = .leaving
@@ -123,7 +133,7 @@ final class FailoverLink: DrivenLink {
     var server: [UInt8] { active.server }
     var window: Int { active.window }
 
-    func open(_ plan: ConnectionPlan) -> UInt64 {
+    func open(_ plan: ConnectionPlan) {
         self.plan = plan
         if let switchTime {
             if !isOnHTTPS, plan.now >= switchTime {
@@ -134,7 +144,7 @@ final class FailoverLink: DrivenLink {
         } else {
             switchTime = plan.now &+ patience
         }
-        return active.open(plan)
+        active.open(plan)
     }
 
     func abort() { active.abort() }

@@ -298,7 +298,7 @@ final class HTTPSLink: DrivenLink {
 
     // MARK: Link
 
-    func open(_ plan: ConnectionPlan) -> UInt64 {
+    func open(_ plan: ConnectionPlan) {
         reset()
         moment = RunningExchange.Moment(
             time: plan.verificationTime, boottime: plan.now, acceptsNotYetValid: plan.acceptsNotYetValid)
@@ -306,7 +306,6 @@ final class HTTPSLink: DrivenLink {
         isTimeTrusted = !plan.acceptsNotYetValid
         headersDue = 0
         phase = .opening
-        return plan.now
     }
 
     func abort() { reset() }

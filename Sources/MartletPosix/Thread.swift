@@ -26,11 +26,14 @@ public final class Thread: @unchecked Sendable {  // `handle` is written once, b
     /// Waits for its end; called on the thread itself, returns at once and lets it end alone. Call it exactly once.
     public func join() {
         if isCurrent {
-            pthread_detach(handle)
+            detach()
         } else {
             pthread_join(handle, nil)
         }
     }
+
+    /// Lets it end alone, in place of `join`.
+    public func detach() { pthread_detach(handle) }
 
     /// Tells threads that live at the same time apart.
     public static var current: UInt { UInt(pthread_self()) }

@@ -14,11 +14,11 @@ extension Engine {
         connection += 1
         owner.changed(.connecting)
         let will = Presence(isOnline: false, run: run, connection: connection)
-        let begin = link.open(
+        link.open(
             ConnectionPlan(
                 verificationTime: clock.verificationTime(now), acceptsNotYetValid: clock.state(now) != .trusted,
                 willTopic: topics.topic(.presence), will: will.encoded(), now: now.boot))
-        phase = .opening(deadline: begin &+ Self.connectDeadline)
+        phase = .opening(deadline: now.boot &+ Self.connectDeadline)
     }
 
     /// CONNACK accepted us. `isProvisional`: the server's certificate is "not yet valid" for our clock.

@@ -50,9 +50,7 @@ public protocol Link: AnyObject {
     /// The most messages that may wait for their acknowledgement at once, while connected.
     var window: Int { get }
     /// Begins to connect. Later, not during this call, the engine hears `connected` or `closed`.
-    ///
-    /// Returns the boot time in milliseconds at which it had begun: resolving a name may take longer than connecting.
-    func open(_ plan: ConnectionPlan) -> UInt64
+    func open(_ plan: ConnectionPlan)
     /// Ends the connection or the attempt at once; the engine hears nothing more of it.
     func abort()
     /// Whether the server's certificate, accepted as "not yet valid", is within its time at `seconds` since 1970.

@@ -36,8 +36,6 @@ public final class RecordingLink: Link {
     /// The longest payload that the broker takes.
     public var maximumSize = Int.max
     public var refusesSubscriptions = false
-    /// Milliseconds that `open` takes.
-    public var openingTime: UInt64 = 0
     /// The seconds since 1970 between which the server's certificate is valid.
     public var serverValidity = Int64.min...Int64.max
 
@@ -55,12 +53,11 @@ public final class RecordingLink: Link {
 
     public init() {}
 
-    public func open(_ plan: ConnectionPlan) -> UInt64 {
+    public func open(_ plan: ConnectionPlan) {
         if state != .closed { violations += 1 }
         plans.append(plan)
         state = .opening
         opens()
-        return plan.now + openingTime
     }
 
     public func abort() { end(&aborts) }

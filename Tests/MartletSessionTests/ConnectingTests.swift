@@ -12,18 +12,6 @@ import Testing
 @testable import MartletSession
 
 @Suite struct ConnectingTests {
-    @Test func `the time to connect begins when the broker's name was resolved`() throws {
-        let device = try device()
-        device.link.openingTime = 40_000
-        device.wait(0)
-        device.wait(40_000)
-        #expect(device.link.aborts == 0 && device.engine.due == device.now.boot + Engine.connectDeadline)
-        device.wait(Engine.connectDeadline - 1)
-        #expect(device.link.aborts == 0)
-        device.wait(1)
-        #expect(device.link.aborts == 1)
-    }
-
     @Test func `a new engine connects at once and says so`() throws {
         let device = try device()
         #expect(device.engine.due == 0)

@@ -174,7 +174,7 @@ final class HastyLink: DrivenLink {
     var server: [UInt8] { link.server }
     var window: Int { link.window }
     func end() { link.end() }
-    func open(_ plan: ConnectionPlan) -> UInt64 { link.open(plan) }
+    func open(_ plan: ConnectionPlan) { link.open(plan) }
     func abort() { link.abort() }
     func disconnect() { link.disconnect() }
     func isServerValid(at seconds: Int64) -> Bool { link.isServerValid(at: seconds) }

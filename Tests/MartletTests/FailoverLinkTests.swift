@@ -20,18 +20,15 @@ private final class Way: DrivenLink {
     let farewell: UInt64 = 1000
     let server: [UInt8] = []
     let window = 20
-    /// Milliseconds that `open` takes.
-    var openingTime: UInt64 = 0
     private(set) var opened: [UInt64] = []
     private(set) var farewells = 0
 
     func drive(readable: Bool, writable: Bool, now: UInt64) {}
     func end() {}
 
-    func open(_ plan: ConnectionPlan) -> UInt64 {
+    func open(_ plan: ConnectionPlan) {
         opened.append(plan.now)
         isOpen = true
-        return plan.now + openingTime
     }
 
     func abort() {
@@ -62,19 +59,19 @@ private final class Way: DrivenLink {
 
     /// HTTPS serves from the 11th second on.
     private func goOver() {
-        _ = link.open(plan(1000))
+        link.open(plan(1000))
         link.abort()
-        _ = link.open(plan(11_000))
+        link.open(plan(11_000))
         https.isAccepted = true
     }
 
     @Test func `HTTPS takes over after the patience, and not before`() {
-        _ = link.open(plan(1000))
+        link.open(plan(1000))
         link.abort()
-        _ = link.open(plan(10_999))
+        link.open(plan(10_999))
         #expect(broker.opened == [1000, 10_999] && https.opened.isEmpty)
         link.abort()
-        _ = link.open(plan(11_000))
+        link.open(plan(11_000))
         #expect(broker.opened.count == 2 && https.opened == [11_000])
     }
 
@@ -98,28 +95,33 @@ private final class Way: DrivenLink {
         broker.abort()
         drive(96_200)
         #expect(!https.isOpen)
-        _ = link.open(plan(97_000))
+        link.open(plan(97_000))
         #expect(broker.opened.last == 97_000 && https.opened.count == 1)
     }
 
-    @Test func `the time of a try begins when the broker's name was resolved`() {
-        goOver()
-        broker.openingTime = 40_000
-        drive(21_000)
-        #expect(link.due == 91_000)
-        drive(61_000)
-        #expect(broker.isOpen)
+    @Test func `a broker that keeps the connection and refuses every message gives way, but has half a minute`() {
+        link.open(plan(1000))
         broker.isAccepted = true
-        drive(62_000)
-        #expect(broker.farewells == 1)
+        drive(30_999)
+        #expect(broker.isOpen)
+        broker.hasServed = true
+        drive(31_000)
+        // From here on it refuses.
+        broker.hasServed = false
+        drive(40_999)
+        #expect(broker.isOpen)
+        drive(41_000)
+        #expect(!broker.isOpen)
+        link.open(plan(41_500))
+        #expect(https.opened == [41_500])
     }
 
     @Test func `a broker that accepts and takes nothing is given up, also after each way back`() {
-        _ = link.open(plan(1000))
+        link.open(plan(1000))
         broker.isAccepted = true
         drive(10_000)
         link.abort()
-        _ = link.open(plan(11_000))
+        link.open(plan(11_000))
         #expect(https.opened == [11_000])
         https.isAccepted = true
         var now: UInt64 = 11_000
@@ -132,26 +134,26 @@ private final class Way: DrivenLink {
             drive(now)
             broker.abort()
             drive(now)
-            _ = link.open(plan(now))
+            link.open(plan(now))
             #expect(broker.opened.last == now && !https.isOpen)
             broker.isAccepted = true
             drive(now + 9999)
             link.abort()
             now += 10_000
-            _ = link.open(plan(now))
+            link.open(plan(now))
             #expect(https.opened.last == now)
         }
     }
 
     @Test func `a broker that took a message is given the patience when it is gone`() {
-        _ = link.open(plan(1000))
+        link.open(plan(1000))
         broker.hasServed = true
         drive(100_000)
         link.abort()
-        _ = link.open(plan(109_999))
+        link.open(plan(109_999))
         #expect(https.opened.isEmpty)
         link.abort()
-        _ = link.open(plan(110_000))
+        link.open(plan(110_000))
         #expect(https.opened == [110_000])
     }
 

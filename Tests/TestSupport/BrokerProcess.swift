@@ -78,6 +78,9 @@ public final class ChildProcess: @unchecked Sendable {
         return sent
     }
 
+    /// Its standard input ends.
+    public func closeInput() { try? input.fileHandleForWriting.close() }
+
     /// Kills it at once.
     public func stop() {
         let running = state.withLock {

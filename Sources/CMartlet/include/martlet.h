@@ -15,8 +15,8 @@
 ///
 /// Threads. Every function may be called from any thread at any time, martlet_close too. None waits for the network
 /// but martlet_close. The library starts one thread for network and disk, one for command handlers (more if they
-/// hang) unless martlet_fd was called, and one for each exchange over HTTPS, where libcurl may have
-/// another for a name that nobody resolves, which may outlive martlet_close; all leave signals to the program's threads.
+/// hang) unless martlet_fd was called, one for each exchange over HTTPS, and one for each name that is being resolved,
+/// which may outlive martlet_close if no name server answers; all leave signals to the program's threads.
 /// libmosquitto makes the process ignore SIGPIPE.
 /// After fork() without exec(), the child must not call this library.
 
@@ -176,8 +176,8 @@ enum { MARTLET_LANE_ALARM = 0, MARTLET_LANE_NORMAL = 1, MARTLET_LANE_BULK = 2 };
 
 /// Reports a reading. It is signed together with others, is on the disk, encrypted, within the batch's age, and is sent
 /// when there is a connection; until the back end has it, it survives power cuts. If the spool is full, the oldest
-/// readings of the least urgent lane give way, and the back end is told. May be called before martlet_start. The time of
-/// the reading is that of the call.
+/// readings of the least urgent lane give way, and the back end is told. The time of the reading is that of the call. May
+/// be called before martlet_start; a device that is closed without it forgets the readings.
 /// `lane`: MARTLET_LANE_NORMAL, …. `durable`: 0, or return when the reading is on the disk; readings that several threads
 /// report at once are written together.
 /// `name`: 1 to 64 letters, digits and -:./_, the first a letter or digit. `unit`: a symbol of the SenML registries
@@ -220,8 +220,7 @@ int32_t martlet_status(martlet_device *device, martlet_device_status *status);
 /// over HTTPS 4), ends the threads and gives the handle back, whatever happens. What could not be sent is in the spool,
 /// and the next run sends it.
 ///
-/// It waits for all handlers and a log callback that run, however long they take, and for the system's resolver if that
-/// is looking for the broker.
+/// It waits for all handlers and a log callback that run, however long they take.
 /// When it returns, no handler and no log callback of the device runs or will run, but the one that called it. Called
 /// from the log callback on the network thread, it returns before that thread has ended: the state directory is free
 /// after at most `flush_seconds` and a second more, over HTTPS five; the process should live as long. Called while
