@@ -132,7 +132,9 @@ final class BrokerConnection: BackEndConnection {
 
     private func reason(_ error: MosquittoError?) -> Failure {
         let text = FailureText.describe(error, tls: tls.failure, wasConnected: isAccepted).text
-        return Failure(isJudgement(error) ? .negative : .system, "the broker: ", text)
+        var failure = Failure(isJudgement(error) ? .negative : .system, "the broker: ", text)
+        failure.wasAccepted = isAccepted
+        return failure
     }
 
     /// Whether the broker, verified, refused this credential.

@@ -10,7 +10,8 @@ import MartletOpenSSL
 struct Renewer {
     /// The most authorities that are kept.
     static let maximumAnchors = 8
-    /// How often the back end is asked, and seconds between: it may learn of a device a moment after the registrar did.
+    /// How often the back end is asked, and seconds between: it may learn of a device a moment after the registrar did,
+    /// and a device that runs disturbs.
     static let tries = 3
     static let pause: UInt32 = 2
 
@@ -214,7 +215,8 @@ struct Renewer {
                 try tryOut(next, anchors)
                 break
             } catch {
-                guard error.status == .negative else { throw error }
+                // A device that runs comes back, with the client id of this connection, which then ends.
+                guard error.status == .negative || error.wasAccepted && count < Self.tries else { throw error }
                 if count == Self.tries {
                     tell("compare", "the new certificate is refused: tries the one before")
                     // One that has ended is refused in any case.
@@ -246,7 +248,9 @@ struct Renewer {
             guard let event else { return }
             do throws(Failure) { try Notice.send(event, signedBy: current.key, over: way) } catch {
                 // The certificate was taken.
-                throw Failure(.system, "", error.text)
+                var failure = error
+                failure.status = .system
+                throw failure
             }
         }
     }

@@ -19,10 +19,12 @@ enum Status: Int32 {
 
 /// Why a verb ended, for the person who ran it: what, where, what to do. `detail` may come from outside; it is no secret.
 struct Failure: Error {
-    let status: Status
+    var status: Status
     let before: StaticString
     let detail: [UInt8]
     let after: StaticString
+    /// A broker had accepted the connection before it was lost.
+    var wasAccepted = false
 
     init(_ status: Status, _ before: StaticString, _ detail: [UInt8] = [], _ after: StaticString = "") {
         self.status = status

@@ -60,12 +60,14 @@ final class RenewPlant {
         return (key, certificate)
     }
 
-    /// - Parameter registrar: its address; nil: none is named.
+    /// - Parameters:
+    ///   - registrar: its address; nil: none is named.
+    ///   - port: where the broker is found, if a relay is in front of it.
     func configure(
-        registrar: String? = "", key: String = "device.pem", certificate: String = "device.pem"
+        registrar: String? = "", key: String = "device.pem", certificate: String = "device.pem", port: UInt16? = nil
     ) throws {
         var lines = [
-            "[device]", "id = \(Plant.id)", "[mqtt]", "host = localhost", "port = \(broker.port)", "[identity]",
+            "[device]", "id = \(Plant.id)", "[mqtt]", "host = localhost", "port = \(port ?? broker.port)", "[identity]",
             "key = \(key)", "certificate = \(certificate)", "anchors = anchors.pem", "[trust]",
             "root = \(String(repeating: "0a", count: 32))",
         ]
@@ -143,7 +145,7 @@ final class RenewPlant {
         }
     }
 
-    func waitForEvent() throws { try listener.waitForOutput("EVENT ", seconds: 10) }
+    func waitForEvent(times: Int = 1) throws { try listener.waitForOutput("EVENT ", times: times, seconds: 10) }
 
     /// The digest of the key that the event announces, if the device's first key signed it.
     func announced(_ event: [UInt8]) throws -> [UInt8] {

@@ -241,4 +241,23 @@ import Testing
         try lock.waitForOutput("locked")
         #expect(try test.plant.renew().result().status == 0)
     }
+
+    @Test("ROT-03 a broker that accepts the device, and then loses it, is tried again") func lost() throws {
+        let test = try RenewPlant()
+        let relay = try Proxy(to: test.broker.port)
+        defer { relay.stop() }
+        try test.configure(port: relay.port)
+        #expect(try test.plant.renew().result().status == 0)
+        try test.reset()
+        try test.configure(port: relay.port)
+        // In the event, of more than 100 bytes; behind it come DISCONNECT and the end of TLS, of less than 100.
+        relay.limit = Proxy.Limit(fromClient: relay.sent.count - 100, isForOne: true)
+        relay.forget()
+        let result = try test.plant.renew().result()
+        #expect(result.status == 0 && relay.limitedCount == 1, "\(result)")
+        try test.broker.waitForLog(" as \(Plant.id) (", times: 3)
+        try test.waitForEvent(times: 2)
+        #expect(test.events.count == 2, "the one that was cut is none")
+        try test.expectRenewed()
+    }
 }

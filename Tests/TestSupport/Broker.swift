@@ -83,9 +83,9 @@ public final class Broker: @unchecked Sendable {
     /// What the broker wrote since its last start.
     public var log: String { lock.withLock { process }?.output ?? "" }
 
-    /// Waits until the broker wrote `text`, or throws with its log.
-    public func waitForLog(_ text: String, seconds: Double = 5) throws {
-        try lock.withLock { process }?.waitForOutput(text, seconds: seconds)
+    /// Waits until the broker wrote `text` so often, or throws with its log.
+    public func waitForLog(_ text: String, times: Int = 1, seconds: Double = 5) throws {
+        try lock.withLock { process }?.waitForOutput(text, times: times, seconds: seconds)
     }
 
     /// Debian puts it where the path of a user does not look.

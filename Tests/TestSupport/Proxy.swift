@@ -23,11 +23,16 @@ public final class Proxy: @unchecked Sendable {
         public var fromClient = Int.max
         public var fromBroker = Int.max
         public var stalls = false
+        /// It holds until one connection has reached it.
+        public var isForOne = false
 
-        public init(fromClient: Int = .max, fromBroker: Int = .max, stalls: Bool = false) {
+        public init(
+            fromClient: Int = .max, fromBroker: Int = .max, stalls: Bool = false, isForOne: Bool = false
+        ) {
             self.fromClient = fromClient
             self.fromBroker = fromBroker
             self.stalls = stalls
+            self.isForOne = isForOne
         }
     }
 
@@ -204,6 +209,7 @@ public final class Proxy: @unchecked Sendable {
     private func end(_ index: Int) {
         limited += 1
         if limitNow.stalls { links[index].isStalled = true } else { drop(index, reset: false) }
+        if limitNow.isForOne { limitNow = Limit() }
     }
 
     /// What may pass now; incomplete packets wait only while some are dropped.
