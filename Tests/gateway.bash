@@ -4,11 +4,29 @@
 
 work=$(mktemp -d)
 pids=()
+# The last first: a faketime that is killed before its program leaves objects in /dev/shm, and the next one with that
+# process id refuses to begin.
 finish() {
-    local pid
-    for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null; done
-    for pid in ${pids[@]+"${pids[@]}"}; do wait "$pid" 2>/dev/null; done
+    local index
+    for ((index = ${#pids[@]} - 1; index >= 0; index--)); do end "${pids[index]}"; done
     rm -rf "$work"
+}
+# end PID : asks it to end, and waits for that. After a minute it is killed, with the servers that it has, each of which
+# has a process group of its own.
+end() {
+    local server
+    kill "$1" 2>/dev/null || return 0
+    eventually 60 gone "$1" && return
+    for server in $(cat "/proc/$1/task/"*/children); do kill -9 -- "-$server"; done 2>/dev/null
+    kill -9 "$1"
+    return 1
+}
+gone() { ! kill -0 "$1" 2>/dev/null; }
+# child PID : tells the one process that it has started.
+child() {
+    local ids
+    ids=$(<"/proc/$1/task/$1/children")
+    [[ -n $ids ]] && echo "${ids%% *}"
 }
 trap finish EXIT
 failed=0
@@ -60,18 +78,20 @@ start() {
     "${wrapper[@]}" "$program" run --directory "$place" --json "$@" >>"$shown" 2>"$log" &
     gateway_pid=$!
     pids+=("$gateway_pid")
+    # faketime waits for the program, which is the one to signal.
+    started=$gateway_pid
+    if ((${#wrapper[@]})) && eventually 5 child "$gateway_pid"; then
+        started=$(<"$work/said")
+        pids+=("$started")
+    fi
     if ! eventually 30 grep -q 'connected to the broker' "$log"; then
         not_ok 'the gateway starts' "$log" "$place/nginx.log" "$place/mosquitto.log"
         exit 1
     fi
-    # faketime waits for the program, which is the one to signal.
-    read -r started _ <"/proc/$gateway_pid/task/$gateway_pid/children"
-    ((${#wrapper[@]})) || started=$gateway_pid
-    pids+=("$started")
     est=https://localhost:$(<"$place/registrar-port")/.well-known/est
     broker=$(<"$place/port")
 }
 stop() {
-    kill "$started"
+    end "$started" || not_ok 'the gateway ends' "$log"
     wait "$gateway_pid"
 }
