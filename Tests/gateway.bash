@@ -69,6 +69,10 @@ fi
 place=$work/gateway shown=$work/shown log=$work/log
 gateway() { "$program" "$@" --directory "$place"; }
 
+# Goes before `-f TIME` and a program. libfaketime reads its environment again when its cache ends, by default after 10
+# seconds, and that of an nginx worker is empty by then.
+faked=(env FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_CACHE_DURATION=86400 faketime)
+
 # start [WRAPPER… --] OPTION…
 start() {
     wrapper=()
