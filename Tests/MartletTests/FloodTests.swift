@@ -7,19 +7,33 @@ import MartletPosix
 import TestSupport
 import Testing
 
-/// A group of processes that may use so much memory together; the system kills what wants more (cgroup v1).
+/// A group of processes that may use so much memory together; the system kills what wants more. The memory belongs to
+/// cgroup v1 where that is mounted for it, otherwise to v2.
 private final class MemoryGroup {
     static let limit = 32 << 20
-    let path = "/sys/fs/cgroup/memory/martlet-test-\(UUID().uuidString)"
+    private static let groups = "/sys/fs/cgroup"
+    private static let isFirstVersion = FileManager.default.fileExists(atPath: groups + "/memory")
+    let path: String
 
     init() throws {
+        path = Self.groups + (Self.isFirstVersion ? "/memory" : "") + "/martlet-test-\(UUID().uuidString)"
         do {
+            if !Self.isFirstVersion {
+                let controllers = try String(contentsOfFile: Self.groups + "/cgroup.controllers", encoding: .utf8)
+                guard controllers.split(whereSeparator: \.isWhitespace).contains("memory") else {
+                    throw TestFailure("cgroup.controllers does not name memory")
+                }
+            }
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-            try String(Self.limit).write(toFile: path + "/memory.limit_in_bytes", atomically: false, encoding: .utf8)
+            try set(Self.isFirstVersion ? "memory.limit_in_bytes" : "memory.max", Self.limit)
+            if !Self.isFirstVersion { try set("memory.swap.max", 0) }
         } catch {
-            throw TestFailure(
-                "no cgroup v1 for memory: run as root where /sys/fs/cgroup/memory is mounted and writable (\(error))")
+            throw TestFailure("no cgroup for memory: run as root where \(Self.groups) is writable (\(error))")
         }
+    }
+
+    private func set(_ name: String, _ value: Int) throws {
+        try String(value).write(toFile: path + "/" + name, atomically: false, encoding: .utf8)
     }
 
     deinit {
@@ -32,7 +46,8 @@ private final class MemoryGroup {
 
     /// The most bytes that were in use, with what the kernel holds for its files.
     var peak: Int {
-        let text = try? String(contentsOfFile: path + "/memory.max_usage_in_bytes", encoding: .utf8)
+        let name = Self.isFirstVersion ? "memory.max_usage_in_bytes" : "memory.peak"
+        let text = try? String(contentsOfFile: path + "/" + name, encoding: .utf8)
         return text.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? .max
     }
 }
