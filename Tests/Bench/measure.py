@@ -259,7 +259,7 @@ def spools():
     """On file systems of their own, for which the other program must be root."""
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-B",
                os.path.join(os.path.dirname(__file__), "spools.py"), *sys.argv[1:]]
-    done = subprocess.run(([] if os.geteuid() == 0 else ["sudo"]) + command, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(([] if os.geteuid() == 0 else ["sudo", "-n"]) + command, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit("spools.py failed")
     result = json.loads(done.stdout)
