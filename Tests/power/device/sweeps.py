@@ -23,6 +23,9 @@ RECOVERY = ("fallocate", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlinka
 LASTING = ("pwrite64", "fdatasync", "clone3", "openat", "write", "fsync")
 # The time in which a receipt's acknowledgement surely arrives and is dealt with.
 SETTLED = 0.05
+# Of the calls of a kind that an undisturbed command was seen to make, the device must come to more than this share: no
+# command makes exactly the same calls, but one that is slower than SETTLED would be left alone too early.
+REACHED = 2 / 3
 # Handlers that may run again after a restart, and how often (Sources/PROTOCOL.md, The ledger).
 IDEMPOTENT, ATTEMPTS = ("set", "suspend", "activate"), 4
 
@@ -65,7 +68,7 @@ class Sweep:
         self.back_end.barrier(self.record)
         tracers = {which: Tracer(board.thread(which), f"{self.log}-{which}", "-y") for which in THREADS}
         orders = self.send()
-        self.await_end(orders)
+        self.await_end(orders, 10 * SETTLED)
         for tracer in tracers.values():
             tracer.end()
         self.settle(orders)
@@ -79,11 +82,11 @@ class Sweep:
             self.back_end.command(self.record, order)
         return orders
 
-    def await_end(self, orders):
+    def await_end(self, orders, settled=SETTLED):
         """The receipts have come and been acknowledged, or the device has ended."""
         self.record.wait("receipt", lambda: all(self.record.told(order) for order in orders), process=self.board)
         if self.board.poll() is None:
-            self.board.ends_within(SETTLED)
+            self.board.ends_within(settled)
 
     def everywhere(self, kinds=None):
         """Kills at the first, second … call of each kind, or of these, of each thread, until no kill fires."""
@@ -93,6 +96,8 @@ class Sweep:
                     ordinal = 1
                     while self.one(which, call, ordinal):
                         ordinal += 1
+                    check(ordinal > REACHED * calls[call],
+                          f"{self.name}: {ordinal - 1} of {calls[call]} kills at {call} of {PLACES[which]} fired")
         finally:
             self.stop()
         check(min(self.kills.values()) > 0, "nobody was killed")
