@@ -75,21 +75,25 @@ final class Quota {
         usage.time = trusted ?? usage.time &+ (boot &- anchor)
         anchor = boot
         let day = usage.time / 86_400_000
-        // A period that seems to be over before it began was one of a time that was wrong: it goes on as the present one.
         let isKnown = trusted != nil
-        begin(&usage.connections, usage.time / 3_600_000, isKnown, .connectionsPerHour)
-        begin(&usage.day, day, isKnown, .bytesPerDay)
-        begin(&usage.month, Self.month(ofDay: day), isKnown, .bytesPerMonth)
+        begin(&usage.connections, reserved.connections, usage.time / 3_600_000, isKnown, .connectionsPerHour)
+        begin(&usage.day, reserved.day, day, isKnown, .bytesPerDay)
+        begin(&usage.month, reserved.month, Self.month(ofDay: day), isKnown, .bytesPerMonth)
         if !held.contains(true), !isConnectingHeld { saveDue = nil }
     }
 
-    private func begin(_ period: inout Usage.Period, _ number: UInt64, _ isKnown: Bool, _ kind: Kind) {
+    private func begin(
+        _ period: inout Usage.Period, _ reserved: Usage.Period, _ number: UInt64, _ isKnown: Bool, _ kind: Kind
+    ) {
         if number > period.number {
             period = Usage.Period(number: number)
             told[Int(kind.rawValue)] = false
             if kind != .connectionsPerHour { for lane in held.indices { held[lane] = false } }
-        } else if isKnown {
+        } else if isKnown, number < period.number {
+            // A period that seems to be over before it began was one of a time that was wrong: it goes on as the present
+            // one. If that had begun before, and nothing was used since, what is written down holds.
             period.number = number
+            if reserved.number == number { period.used = max(period.used, reserved.used) }
         }
     }
 

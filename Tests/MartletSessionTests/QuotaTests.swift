@@ -116,6 +116,20 @@ private let day: UInt64 = 86_400_000
         #expect(quota.hold(.alarm, bytes: 1) == nil)
     }
 
+    @Test func `an hour that was over by a guess, and is not by trusted time, goes on with what was used of it`() throws
+    {
+        let now = 20_000 * day + 3_500_000
+        let quota = try quota({ $0.connectionsPerHour = 1 }, nil, time: now)
+        quota.didReserve(try #require(quota.reservation(connections: 1)))
+        quota.connect()
+        quota.advance(200_000, trusted: nil)
+        #expect(quota.connectionHold == nil)
+        quota.advance(200_000, trusted: now + 50_000)
+        #expect(quota.connectionHold == 250_000)
+        quota.advance(250_000, trusted: nil)
+        #expect(quota.connectionHold == nil)
+    }
+
     @Test func `a period of a time that was too late goes on as the present one, and ends`() throws {
         let now = 20_000 * day
         let usage = Usage(
