@@ -63,6 +63,10 @@ int CPosix_open_write_at(int directory, const char *name) {
     return result(openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
+int CPosix_make_private_at(int directory, const char *name) {
+    return result(fchmodat(directory, name, 0600, AT_SYMLINK_NOFOLLOW));
+}
+
 int CPosix_list(int directory, void (*entry)(void *context, const char *name), void *context) {
     int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (own < 0) return -errno;

@@ -19,7 +19,11 @@ public enum SpentFile {
         let directory = Descriptor(try check(opened, "open"))
         let name = String(decoding: bytes[(slash.map { $0 + 1 } ?? 0)...], as: UTF8.self)
 
-        let number = try withPath(name) { CPosix_open_write_at(directory.number, $0) }
+        var number = try withPath(name) { CPosix_open_write_at(directory.number, $0) }
+        // Its owner may have made it read-only.
+        if number == -EACCES, try withPath(name, { CPosix_make_private_at(directory.number, $0) }) == 0 {
+            number = try withPath(name) { CPosix_open_write_at(directory.number, $0) }
+        }
         if number == -ELOOP { throw .notRegularFile }
         let file = Descriptor(try check(number, "open"))
         if CPosix_privacy(file.number, false) == Int32(CPOSIX_WRONG_KIND) { throw .notRegularFile }

@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletPosix
+import TestSupport
 import Testing
 
 @Suite struct SpentFileTests {
@@ -13,6 +14,26 @@ import Testing
         try SpentFile.erase(file)
         #expect(folder.files == ["second"])
         #expect(folder.content("second") == String(repeating: "\0", count: 6))
+    }
+
+    @Test(arguments: [0o400, 0o444, 0] as [mode_t])
+    func `its owner erases a file that nobody may write, and follows no link`(_ permissions: mode_t) throws {
+        let folder = try Folder()
+        let file = try folder.write("key", "secret", permissions)
+        let second = folder.path + "/second"
+        try #require(link(file, second) == 0)
+        let target = try folder.write("target", "old", 0o400)
+        let job = try Job("erase", in: folder, isOrdinary: true)
+        try job.wait()
+        #expect(job.process.output.contains("job: done"), "\(job.process.output)")
+        #expect(folder.files == ["second", "target"])
+        #expect(folder.content("second") == String(repeating: "\0", count: 6))
+
+        symlink(target, file)
+        let refused = try Job("erase", in: folder, isOrdinary: true)
+        try refused.wait()
+        #expect(refused.process.output.contains("job: notRegularFile"), "\(refused.process.output)")
+        #expect(mode(target) == S_IFREG | 0o400)
     }
 
     @Test func `a link, a directory and a FIFO are left alone`() throws {

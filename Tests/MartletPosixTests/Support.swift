@@ -63,8 +63,10 @@ final class Job {
     private let trace: String
     private let folder: Folder
 
-    /// `strace`: its options; none runs the job without it.
-    init(_ name: String, in folder: Folder, strace options: [String] = []) throws {
+    /// - Parameters:
+    ///   - options: of strace; none runs the job without it.
+    ///   - isOrdinary: without the rights that root has over files.
+    init(_ name: String, in folder: Folder, strace options: [String] = [], isOrdinary: Bool = false) throws {
         self.folder = folder
         trace = folder.path + ".trace"
         var command = ["MARTLET_POSIX_JOB=\(name)", "MARTLET_POSIX_FOLDER=\(folder.path)"]
@@ -72,6 +74,7 @@ final class Job {
             try #require(FileManager.default.isExecutableFile(atPath: "/usr/bin/strace"), "needs the package strace")
             command += ["/usr/bin/strace", "-f", "-y", "-qq", "-s", "4", "-o", trace] + options
         }
+        if isOrdinary, geteuid() == 0 { command += ["/usr/bin/setpriv", "--bounding-set=-all", "--inh-caps=-all"] }
         command += [try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")]
         command += ["--testing-library", "swift-testing", "--filter", "JobInAnotherProcess"]
         process = try ChildProcess("/usr/bin/env", command)
@@ -125,6 +128,8 @@ struct JobInAnotherProcess {
             outcome = refusal { () throws(PosixError) in
                 try PrivateDirectory(path: path).replace("data", Array("new".utf8).span)
             }
+        case "erase":
+            outcome = refusal { () throws(PosixError) in try SpentFile.erase(path + "/key") }
         case "lock":
             let directory = try PrivateDirectory(path: path)
             let lock = try directory.lock("lock")

@@ -119,6 +119,9 @@ final class Life {
             let error: String
         }
 
+        /// Before it: without the rights that root has over files.
+        static let ordinary = getuid() == 0 ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : []
+
         static func run(_ before: [String], _ arguments: [String]) throws -> Result {
             let process = Process()
             process.executableURL = URL(filePath: "/usr/bin/env")

@@ -66,6 +66,14 @@ import Testing
         try test.expectRenewed()
     }
 
+    @Test func `a credential that its owner made read-only gives way, and is erased`() throws {
+        let test = try RenewPlant()
+        try #require(chmod(test.plant.directory.path + "/device.pem", 0o400) == 0)
+        let result = try test.plant.renew(before: Life.Tool.ordinary).result()
+        #expect(result.status == 0, "\(result)")
+        try test.expectRenewed()
+    }
+
     @Test func `a certificate that is not due is left alone, but for --now`() throws {
         let test = try RenewPlant(days: -50...50)
         let result = try test.plant.renew(["--json"]).result()

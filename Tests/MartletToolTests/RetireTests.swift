@@ -139,6 +139,20 @@ import Testing
         #expect(life.files == files && life.backOffice.farewells == 0)
     }
 
+    @Test(arguments: Life.Layout.allCases) func `what its owner made read-only is erased too`(_ layout: Life.Layout)
+        throws
+    {
+        let life = try Life(layout)
+        for folder in [life.directory, life.state] {
+            for name in try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            where !name.hasSuffix(".lock") {
+                try #require(chmod(folder.appending(path: name).path, 0o400) == 0)
+            }
+        }
+        let result = try life.retire(before: Life.Tool.ordinary)
+        #expect(result.status == 0 && life.files.isEmpty, "\(result)")
+    }
+
     @Test func `a device whose key is lost is erased without notice`() throws {
         let life = try Life(.two)
         try FileManager.default.removeItem(at: life.directory.appending(path: "device.key"))
