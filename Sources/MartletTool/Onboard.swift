@@ -8,7 +8,7 @@ enum Onboard {
         Makes a key, has it certified by the registrar (EST), and writes the device's configuration, all as the label says
         that the device came with: one line, martlet:ID?..., from standard input, or from its file, mostly
         /boot/martlet.uri. A label is a secret: it is shown nowhere, and its file is overwritten and removed as soon as the
-        device has its certificate.
+        device has its certificate. While that is good, another label is not used, and its file is left alone.
 
         If the directory holds factory.pem (0600), the private key and the certificate that the device left the factory with,
         with the label's id as common name, the registrar is shown it as soon as it is verified: instead of a token, or beside

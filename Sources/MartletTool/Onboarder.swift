@@ -23,12 +23,13 @@ struct Onboarder {
             throw Failure(.usage, "", options.label ?? [], ": there is no label, and the device is not onboarded")
         }
         tell("label", "the label is that of", label.id)
-        if let current, try isDone(current, label) { return try finish(current) }
-        try enrol(label, replacing: current)
+        guard let good = current, try isDone(good, label) else { return try enrol(label, replacing: current) }
+        if try directory.isUnfinished(good) { return try finish(good) }
+        _ = try directory.sweep(good)
+        tell("unused", "the device has a good certificate: this label was not used")
     }
 
-    /// Whether this label made what is there, which is good. False if the label is to make it anew. Throws if it is not for
-    /// this directory: a label that says something else is not used up.
+    /// Whether this label may have made what is there, and is not to make it anew. Throws if it is not for this directory.
     private func isDone(_ current: Credential, _ label: EnrolmentLabel) throws(Failure) -> Bool {
         guard current.id == label.id else {
             throw Failure(

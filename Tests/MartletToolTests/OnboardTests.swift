@@ -207,16 +207,33 @@ import Testing
         #expect(try plant.onboard().result().status == 0)
         let asked = plant.requests.count
         let credential = plant.content("device.pem")
-        // With the label gone, there again, and overwritten, all of it or its end, by a run that was cut short.
+        // With the label gone, and as a run leaves it that was cut short: overwritten, all of it or its end, or whole.
         let zeros = String(repeating: "\0", count: 300)
-        for text in [nil, plant.labelText, zeros, plant.labelText + zeros] {
+        for text in [nil, zeros, plant.labelText + zeros, plant.labelText] {
             if let text { try Data(text.utf8).write(to: plant.labelFile) }
+            if text == plant.labelText { try plant.restorePendingKey() }
             let result = try plant.onboard().result()
             #expect(result.status == 0 && result.output.contains("onboarded"), "\(result)")
             #expect(!plant.hasLabel)
         }
         #expect(plant.requests.count == asked && plant.content("device.pem") == credential)
         try plant.expectOnboarded()
+    }
+
+    @Test func `while the certificate is good a new label is not used, and not used up`() throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let (asked, files) = (plant.requests.count, plant.files)
+        try plant.set("token", "a-token-of-the-next-invitation")
+        for input in [nil, plant.labelText] {
+            let result = try plant.onboard(input: input).result()
+            #expect(result.status == 0 && result.error.isEmpty, "\(result)")
+            #expect(result.output.hasSuffix("good certificate: this label was not used\n"), "\(result)")
+            #expect(!result.output.contains("onboarded"), "\(result)")
+        }
+        #expect(try String(contentsOf: plant.labelFile, encoding: .utf8) == plant.labelText + "\n")
+        #expect(plant.requests.count == asked && plant.files == files)
     }
 
     @Test func `what another label made is left alone, and so is the label`() throws {
@@ -246,7 +263,7 @@ import Testing
             return try plant.onboard().result()
         }
         var result = try onboard(configuration.replacing("root = \(root)", with: " root=\(root)\r"))
-        #expect(result.status == 0 && !plant.hasLabel, "\(result)")
+        #expect(result.status == 0 && result.output.contains("good certificate"), "\(result)")
         let other = configuration.replacing(root, with: String(repeating: "0b", count: 32))
         result = try onboard(other + "[mine]\nroot = \(root)\n")
         #expect(result.status == 2 && result.error.contains("is of another label") && plant.hasLabel, "\(result)")
@@ -259,6 +276,7 @@ import Testing
         try plant.certifyAnything()
         #expect(try plant.onboard().result().status == 0)
         try plant.writeLabel()
+        try plant.restorePendingKey()
         let trace = plant.root.appending(path: "trace").path
         let result = try plant.onboard(before: ["strace", "-f", "-qq", "-o", trace, "-e", "trace=fsync,write,unlinkat"])
             .result()
@@ -269,7 +287,7 @@ import Testing
         #expect(calls[..<zeros].count { $0.contains("fsync(") } == 2, "\(calls)")
     }
 
-    @Test func `a credential of two files counts as onboarded, and its label goes`() throws {
+    @Test func `a credential of two files counts as onboarded`() throws {
         let plant = try Plant()
         let device = try plant.authority.device(Plant.id)
         let labelText = Array(plant.labelText.utf8)
@@ -283,7 +301,7 @@ import Testing
         try plant.put("device.pem", device.certificate.pem())
         try plant.expectUsable()
         #expect(try plant.onboard().result().status == 0)
-        #expect(!plant.hasLabel && plant.requests.isEmpty)
+        #expect(plant.hasLabel && plant.requests.isEmpty)
         #expect(plant.files == ["anchors.pem", "device.key", "device.pem", "martlet.conf"])
     }
 

@@ -130,6 +130,12 @@ final class Plant {
     /// As if an earlier run had made this key.
     func use(_ key: PrivateKey) throws { try put("pending.key", key.pem()) }
 
+    /// As if the run that wrote the credential had been cut short before it erased its label.
+    func restorePendingKey() throws {
+        let credential = Array(try #require(content("device.pem")).utf8)
+        try use(try PrivateKey(pem: credential.span))
+    }
+
     func content(_ name: String) -> String? {
         FileManager.default.contents(atPath: directory.appending(path: name).path).map {
             String(decoding: $0, as: UTF8.self)
