@@ -14,6 +14,8 @@ enum HostName {
         let terminated = bytes + [0]
         if let address = terminated.withUnsafeBufferPointer({ a2i_IPADDRESS($0.baseAddress) }) {
             ASN1_STRING_free(address)
+            // OpenSSL also takes signs, and blanks with anything behind them.
+            guard bytes.allSatisfy(HostName.isOfAddress) else { throw .invalidName }
             self = .address(bytes)
         } else {
             ERR_clear_error()
@@ -59,6 +61,10 @@ enum HostName {
             }
         }
         return (1...63).contains(length) && !isNumber && (!hasWildcard || labels > 1)
+    }
+
+    private static func isOfAddress(_ byte: UInt8) -> Bool {
+        isDigit(byte) || (0x61...0x66).contains(byte | 0x20) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".")
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }

@@ -33,6 +33,9 @@ public final class TLSContext {
         try connection.attach(to: context.pointer)
     }
 
+    /// Whether there can be a context for this name.
+    public static func isServerName(_ name: String) -> Bool { (try? HostName(name)) != nil }
+
     /// The `SSL_CTX *`, for the library that makes the connection. Valid as long as this object.
     public var handle: UnsafeMutableRawPointer { UnsafeMutableRawPointer(context.pointer) }
 

@@ -3,6 +3,7 @@
 import MartletDNS
 import MartletDiscovery
 import MartletEnrolment
+import MartletOpenSSL
 import MartletPosix
 
 /// The servers of a device to be: those of its label, and where that is silent those that the network proposes.
@@ -24,6 +25,12 @@ struct Servers {
 
     /// `found` is what was asked for because the label does not say.
     init(_ label: EnrolmentLabel, _ found: [FoundService]) throws(Failure) {
+        for named in [label.registrar?.address, label.broker] {
+            if let named, !Self.isUsable(named) {
+                throw Failure(
+                    .usage, "the label names a server that is neither a DNS name nor an IP address: ", named.text)
+            }
+        }
         isRegistrarFound = label.registrar == nil
         let registrar: ESTServer
         if let named = label.registrar {
@@ -97,6 +104,12 @@ struct Servers {
         }
         text.add(":")
         text.add(service.port)
-        return ServerAddress(parsing: text.span, port: service.port)
+        let address = ServerAddress(parsing: text.span, port: service.port)
+        return address.flatMap { isUsable($0) ? $0 : nil }
+    }
+
+    /// Whether a server can prove that it is this one.
+    private static func isUsable(_ address: ServerAddress) -> Bool {
+        TLSContext.isServerName(String(decoding: address.host, as: UTF8.self))
     }
 }

@@ -113,7 +113,7 @@ import Testing
         expect(.noAnchor) { try TLSContext(serverName: "a.example", anchors: []) }
         for name in [
             "", ".example", "a..b", "*.a.example", "a\0.example", "bücher.example", "a.example.", "256.1.1.1",
-            String(repeating: "a", count: 64) + ".example", "a b",
+            String(repeating: "a", count: 64) + ".example", "a b", "::::", "+1.2.3.4", " 1.2.3.4", "1.2.3.4\nport = 1",
         ] {
             expect(.invalidName, "\(name)") { try TLSContext(serverName: name, anchors: [ca.root]) }
         }

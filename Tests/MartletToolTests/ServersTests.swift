@@ -31,6 +31,18 @@ import Testing
     }
 
     @Test(arguments: [
+        "..", "a..b", "x.", ".x", "[::::]", "[12.3.4]", "12.3.4", "[1:2]", String(repeating: "x", count: 64),
+    ])
+    func `what no server can prove to be is refused, wherever the label names it`(_ host: String) throws {
+        for rest in ["&est=\(host):1&mqtt=b:2", "&est=a:1&mqtt=\(host):2", "&mqtt=\(host)"] {
+            let label = try label(rest)
+            let failure = #expect(throws: Failure.self) { _ = try Servers(label, []) }
+            let reason = text(failure?.text ?? [])
+            #expect(failure?.status == .usage && reason.contains("neither a DNS name nor an IP address: "), "\(reason)")
+        }
+    }
+
+    @Test(arguments: [
         (nil, "/.well-known/est/simpleenroll"), ("/.well-known/est", "/.well-known/est/simpleenroll"),
         ("/.well-known/est/kitchen", "/.well-known/est/kitchen/simpleenroll"),
     ]) func `the one registrar and the one gateway that are found are taken`(_ path: String?, _ url: String) throws {
@@ -66,7 +78,7 @@ import Testing
         for path in ["/est2", "/.well-known/est2", "/.well-known/est/a/b/c", "/.well-known/est/../x", ""] {
             #expect(try reason([service(.registrar, path: path)]).contains("no usable registrar"), "\(path)")
         }
-        for host in [["a b", "local"], ["a.b"], ["a:1"], ["-a"], ["[::1]"], []] {
+        for host in [["a b", "local"], ["a.b"], ["a:1"], ["-a"], ["12", "3"], ["[::1]"], []] {
             #expect(try reason([service(.registrar, host: host)]).contains("no usable registrar"), "\(host)")
         }
         #expect(try reason([service(.registrar, port: 0)]).contains("no usable registrar"))

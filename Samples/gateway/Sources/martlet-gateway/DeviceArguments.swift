@@ -41,23 +41,10 @@ struct DeviceOptions: ParsableArguments {
 /// Names and addresses that devices reach a server by.
 enum HostArgument {
     static func validate(_ host: String) throws {
-        let bytes = Array(host.utf8)
-        // An IPv6 address, or else a name.
-        let isAllowed = bytes.contains(UInt8(ascii: ":")) ? isOfAddress : isOfName
-        guard (1...253).contains(bytes.count), bytes[0] != UInt8(ascii: "-"), bytes.allSatisfy(isAllowed) else {
-            throw ValidationError(
-                "'\(printable(host))' is not a name or address: letters, digits, '.', '-', '_'; or an IPv6 address.")
+        // A label cannot say a name that begins so.
+        guard TLSContext.isServerName(host), !host.hasPrefix("-") else {
+            throw ValidationError("'\(printable(host))' is neither a DNS name nor an IP address.")
         }
-    }
-
-    private static func isOfAddress(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") || Character(Unicode.Scalar(byte)).isHexDigit
-    }
-
-    private static func isOfName(_ byte: UInt8) -> Bool {
-        let character = Unicode.Scalar(byte)
-        return character.isASCII && character.properties.isAlphabetic || (0x30...0x39).contains(byte)
-            || [".", "-", "_"].contains(character)
     }
 }
 

@@ -31,6 +31,8 @@ import Testing
 
     @Test(arguments: [
         ["--host", ""], ["--host", "a b"], ["--host", "a\nport = 1"], ["--host", "é"], ["--host", "[::1]"],
+        ["--host", "a..b"], ["--host", "x."], ["--host", "-x"], ["--host", "::::"], ["--host", "1.2.3.4\nport = 1"],
+        ["--host", "12.3.4"],
         ["--host", String(repeating: "x", count: 254)], ["--port", "0"], ["--urn", "urn:x:y"],
     ])
     func `what a device's configuration cannot hold is refused`(arguments: [String]) {
@@ -40,6 +42,13 @@ import Testing
     @Test(arguments: ["localhost", "broker-1.example", "192.0.2.7", "2001:db8::1", "my_host"])
     func `a name or an address is taken`(host: String) throws {
         #expect(try DeviceAdd.parse(["pump-7", "--host", host]).options.host == host)
+    }
+
+    @Test(arguments: ["..", "a..b", "x.", "::::", "12.3.4"])
+    func `no label is made that names what no server can prove to be`(host: String) {
+        for option in ["--host", "--est"] {
+            #expect(throws: (any Error).self) { try DeviceInvite.parse(["--directory", "x", "pump-7", option, host]) }
+        }
     }
 
     @Test func `what the command verb takes`() throws {
