@@ -181,18 +181,30 @@ struct DeviceDirectory {
     }
 
     /// Whether the device obeys the root that the label names.
-    func hasRoot(of label: EnrolmentLabel) throws(Failure) -> Bool {
+    func hasRoot(of label: EnrolmentLabel) throws(Failure) -> Bool { try configuration()?.root == label.root }
+
+    /// What martlet.conf says; nil if there is none.
+    private func configuration() throws(Failure) -> Configuration? {
         do throws(PosixError) { _ = try read(DeviceFiles.configuration) } catch {
-            if error.isMissingFile { return false }
-            throw Failure(self.path(of: DeviceFiles.configuration), error)
+            if error.isMissingFile { return nil }
+            throw Failure(path(of: DeviceFiles.configuration), error)
         }
-        return try Configuration(directory: path).root == label.root
+        return try Configuration(directory: path)
+    }
+
+    /// The name of the file of authorities.
+    func anchors() throws(Failure) -> String {
+        guard let configuration = try configuration() else { return DeviceFiles.anchors }
+        if let name = name(at: configuration.anchors) { return name }
+        throw Failure(
+            .usage, "", Array(configuration.anchors.utf8),
+            ": the file that anchors names must be in the directory of martlet.conf: move it there")
     }
 
     /// Whether the authority that the label names, if it names one, is installed.
     func hasAuthority(of label: EnrolmentLabel) throws(Failure) -> Bool {
         guard let authority = label.authority else { return true }
-        return try certificates(DeviceFiles.anchors)?.contains { (try? $0.sha256).map { Digest($0) } == authority }
+        return try certificates(try anchors())?.contains { (try? $0.sha256).map { Digest($0) } == authority }
             ?? false
     }
 

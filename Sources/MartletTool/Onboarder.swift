@@ -81,11 +81,12 @@ struct Onboarder {
         let factory = try factoryCredential(label)
         let kept = try keptKey(label, current)
         var anchors: [Certificate] = []
+        let anchorFile = try current == nil ? DeviceFiles.anchors : directory.anchors()
         if label.authority == nil {
-            guard let installed = try directory.certificates(DeviceFiles.anchors) else {
+            guard let installed = try directory.certificates(anchorFile) else {
                 throw Failure(
                     .usage, "the label does not tell whose certificates to trust: add ca= to it, or install ",
-                    directory.path(of: DeviceFiles.anchors))
+                    directory.path(of: anchorFile))
             }
             anchors = installed
         }
@@ -146,18 +147,17 @@ struct Onboarder {
                 guard let credential = Credential(key, issued, generation: (current?.generation ?? 0) + 1) else {
                     throw Failure(.system, "OpenSSL took a certificate for that of another key")
                 }
-                if label.authority != nil { try install(anchors, replacing: current) }
+                if label.authority != nil { try install(anchors, in: anchorFile, replacing: current) }
                 return try store(credential, label, servers, replacing: current)
             }
         }
     }
 
     /// Beside those that a device already has: its broker's may be among them.
-    private func install(_ anchors: [Certificate], replacing current: Credential?) throws(Failure) {
-        guard current != nil, let name = try RenewalSettings.anchors(directory) else {
-            return try directory.write(DeviceFiles.anchors, try Credential.pem(anchors))
-        }
-        let known = try directory.certificates(name) ?? []
+    private func install(
+        _ anchors: [Certificate], in name: String, replacing current: Credential?
+    ) throws(Failure) {
+        let known = try current == nil ? [] : directory.certificates(name) ?? []
         let new = anchors.filter { anchor in !known.contains { (try? $0.der) == (try? anchor.der) } }
         if !new.isEmpty { try directory.write(name, try Credential.pem(known + new)) }
     }

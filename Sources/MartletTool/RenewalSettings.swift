@@ -51,9 +51,4 @@ struct RenewalSettings {
         }
         return server
     }
-
-    /// The name of the file of authorities in the directory, as martlet.conf has it; nil if it is elsewhere.
-    static func anchors(_ directory: DeviceDirectory) throws(Failure) -> String? {
-        directory.name(at: try Configuration(directory: directory.path).anchors)
-    }
 }

@@ -341,6 +341,37 @@ import Testing
         #expect(plant.content("anchors.pem") == other + own)
     }
 
+    @Test(arguments: [true, false]) func `the authority is looked for in the file that martlet.conf names`(
+        _ isInLabel: Bool
+    ) throws {
+        let plant = try Plant()
+        try plant.certifyAnything()
+        #expect(try plant.onboard().result().status == 0)
+        let anchors = plant.directory.appending(path: "anchors.pem")
+        try FileManager.default.moveItem(at: anchors, to: plant.directory.appending(path: "ca.pem"))
+        let configuration = try #require(plant.content("martlet.conf"))
+        try plant.put("martlet.conf", Array(configuration.replacing("anchors.pem", with: "ca.pem").utf8))
+        if isInLabel { try plant.writeLabel() } else { try plant.set("ca", nil) }
+        let unused = try plant.onboard().result()
+        #expect(unused.status == 0 && unused.output.contains("not used"), "\(unused)")
+        try plant.put("device.pem", Self.ended(plant))
+        let result = try plant.onboard().result()
+        #expect(result.status == 0, "\(result)")
+        #expect(plant.files == ["ca.pem", "device.pem", "martlet.conf"] && !plant.hasLabel)
+        try plant.expectUsable()
+
+        // In another directory it could not be written.
+        try FileManager.default.moveItem(
+            at: plant.directory.appending(path: "ca.pem"), to: plant.root.appending(path: "ca.pem"))
+        try plant.put("martlet.conf", Array(configuration.replacing("anchors.pem", with: "../ca.pem").utf8))
+        try plant.put("device.pem", Self.ended(plant))
+        try plant.writeLabel()
+        let asked = plant.requests.count
+        let elsewhere = try plant.onboard().result()
+        #expect(elsewhere.status == 2 && elsewhere.error.contains("/../ca.pem: the file"), "\(elsewhere)")
+        #expect(plant.requests.count == asked && plant.hasLabel)
+    }
+
     /// A device's credential of the seventh generation, which has ended.
     static func ended(_ plant: Plant) throws -> [UInt8] {
         let key = try PrivateKey.generate(.p256)
