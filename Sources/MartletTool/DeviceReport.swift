@@ -4,6 +4,7 @@ import Martlet
 import MartletAdapters
 import MartletCOSE
 import MartletEnrolment
+import MartletHTTPSLink
 import MartletOpenSSL
 import MartletPosix
 
@@ -74,7 +75,8 @@ struct DeviceReport {
             state = .pending
             readPendingKey(directory)
         } else if let configuration {
-            state = readIdentity(configuration) ? .onboarded : .damaged
+            readIdentity(configuration)
+            state = problems.isEmpty ? .onboarded : .damaged
             if state == .onboarded, has(DeviceFiles.nextKey) || has(DeviceFiles.nextCredential) { state = .renewing }
             if let leaf, leaf.notAfter < time, state != .damaged { state = .expired }
         } else if has(DeviceFiles.configuration) || has(DeviceFiles.credential) || has(DeviceFiles.key) {
@@ -93,19 +95,31 @@ struct DeviceReport {
         let place = configuration?.stateDirectory ?? String(decoding: path, as: UTF8.self)
         do throws(PosixError) { isRunning = try PrivateDirectory(path: place).isLocked("martlet.lock") } catch {
             // A device that never ran has none.
-            if !error.isMissingFile { problems.append(Failure(Array(place.utf8), error).text) }
+            if !error.isMissingFile {
+                problems.append(Failure(Array(place.utf8), error).text)
+            } else if configuration != nil, Self.isParentMissing(place) {
+                problems.append(
+                    Array(place.utf8)
+                        + [UInt8](": cannot be made, the directory above is missing: make that, or mend state"))
+            }
         }
     }
 
-    /// Whether a device starts with it.
-    private mutating func readIdentity(_ configuration: Configuration) -> Bool {
-        let count = problems.count
+    private static func isParentMissing(_ path: String) -> Bool {
+        var bytes = Array(path.utf8)
+        while bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+        return (try? PublicFile.exists(Identity.split(String(decoding: bytes, as: UTF8.self)).directory)) == false
+    }
+
+    private mutating func readIdentity(_ configuration: Configuration) {
         do throws(Failure) {
             let identity = try Identity(configuration)
             leaf = identity.chain.first
             anchors = identity.anchors
             if (try? leaf?.publicKey)?.spki != identity.key.publicKey.spki {
                 problems.append(Array(configuration.key.utf8) + [UInt8](": not the key of the certificate"))
+            } else {
+                try Self.requireLinks(configuration, identity)
             }
         } catch {
             problems.append(error.text)
@@ -114,7 +128,19 @@ struct DeviceReport {
             anchors = Self.certificates(configuration.anchors)
         }
         if let spki = (try? leaf?.publicKey)?.spki { key = Self.digest(spki) }
-        return problems.count == count
+    }
+
+    /// What a device needs to begin a connection; nobody is connected to.
+    private static func requireLinks(_ configuration: Configuration, _ identity: Identity) throws(Failure) {
+        do throws(MartletError) {
+            if !configuration.host.isEmpty {
+                _ = try identity.tls(for: configuration.host, configuration.anchors, identity.anchors, configuration)
+            }
+            if configuration.https != nil {
+                _ = try ExchangeConnection(
+                    configuration, anchors: identity.anchors, chain: identity.chain, key: identity.key)
+            }
+        } catch { throw Failure(error) }
     }
 
     private mutating func readPendingKey(_ directory: PrivateDirectory) {

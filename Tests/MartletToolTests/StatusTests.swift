@@ -123,6 +123,36 @@ import Testing
         if ["mode", "ca.pem", "key"].contains(name) { #expect(object["ends"] is String) }
     }
 
+    /// A line of the configuration, what stands in its place, and a word of what is said of it.
+    static let settings: [(old: String, new: String, word: String)] = [
+        ("host = localhost", "host = a..b", "neither a DNS name nor an IP address: a..b"),
+        ("[trust]", "[https]\n[trust]", "add url to [https]"),
+        ("[trust]", "[https]\nurl = https://a..b/\n[trust]", "the server's name a..b"),
+        ("[trust]", "[https]\nurl = https://localhost/\nbearer = none\n[trust]", "/none: open: No such file"),
+        ("[trust]", "[https]\nurl = https://localhost/\nca = none\n[trust]", "/none: open: No such file"),
+        ("[mqtt]", "state = none/state\n[mqtt]", "/none/state: cannot be made"),
+        ("[mqtt]", "state = device.pem\n[mqtt]", "/device.pem: Not a directory"),
+        ("[mqtt]", "state = new/\n[mqtt]", ""),
+    ]
+
+    @Test(arguments: settings.indices) func `a device is onboarded if it starts with what its configuration says`(
+        _ index: Int
+    ) throws {
+        let (old, new, word) = Self.settings[index]
+        let life = try Life()
+        let text = try String(contentsOf: life.directory.appending(path: "martlet.conf"), encoding: .utf8)
+        try life.put("martlet.conf", Array(text.replacing(old, with: new).utf8))
+        let files = life.files
+        let (object, status) = try json(life.directory)
+        #expect(life.files == files)
+        let isGood = word.isEmpty
+        #expect(status == (isGood ? 0 : 1) && object["state"] as? String == (isGood ? "onboarded" : "damaged"))
+        let problems = try #require(object["problems"] as? [String])
+        #expect(isGood ? problems.isEmpty : problems.contains { $0.contains(word) }, "\(problems)")
+        #expect((try? life.device().stop()) != nil || !isGood)
+        if !isGood { #expect(throws: MartletError.self) { try life.device() } }
+    }
+
     @Test func `a device without a directory is as it left the factory`() throws {
         let (object, status) = try json(URL(filePath: "/nowhere/at/all"))
         #expect(status == 1 && object["state"] as? String == "factory", "\(object)")
