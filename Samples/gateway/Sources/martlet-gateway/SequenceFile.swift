@@ -12,16 +12,15 @@ final class SequenceFile: SequenceStore {
     init(_ directory: GatewayDirectory, seconds: Double) throws(Failure) {
         self.directory = directory
         lock = try directory.lock("operator.lock", seconds: seconds)
+        // Time keeps the numbers above those of a file that was lost, or restored from a backup.
+        last = UInt64(clamping: SystemClock.unixMilliseconds())
         if let text = try directory.text(GatewayDirectory.File.sequence) {
             // As many again are left to count up.
             guard let number = UInt64(text.filter { !$0.isWhitespace }), number < 1 << 63 else {
                 let place = directory.place(GatewayDirectory.File.sequence)
                 throw Failure("\(place): not a number below 2^63: write one that is higher than all that were used")
             }
-            last = number
-        } else {
-            // Time keeps the numbers above those of a file that was lost.
-            last = UInt64(clamping: SystemClock.unixMilliseconds())
+            last = max(last, number)
         }
     }
 

@@ -189,6 +189,18 @@ import Testing
         #expect(sequences.next() == 1 << 63 && sequences.next() == 1 << 63 + 1)
     }
 
+    @Test func `sequence numbers go on above those that an older copy of the file does not know`() throws {
+        let start = UInt64(SystemClock.unixMilliseconds())
+        for text in [nil, "5\n"] {
+            if let text { try place.replace("operator.sequence", text) }
+            let next = try #require(try SequenceFile(place, seconds: 1).next())
+            #expect(next > start && next < start + 3_600_000)
+        }
+        // A clock that went back does not matter.
+        try place.replace("operator.sequence", "\(start + 3_600_000)\n")
+        #expect(try SequenceFile(place, seconds: 1).next() == start + 3_600_001)
+    }
+
     @Test func `an answer for which there is no room goes out when there is`() throws {
         isFull = true
         try birth(run: 1)
