@@ -89,6 +89,11 @@ struct Verb {
             Output.complain("no verb, try martlet --help")
             return .usage
         }
+        // A path becomes a String, which would be that of another file.
+        guard arguments.allSatisfy({ String(decoding: $0, as: UTF8.self).utf8.elementsEqual($0) }) else {
+            Output.complain("an argument is not UTF-8, as a path has to be")
+            return .usage
+        }
         if first.equals("--help") { return Output.write([UInt8](help)) }
         if first.equals("--version") {
             return Output.write([UInt8]("martlet ") + [UInt8](MartletVersion.string) + [UInt8]("\n"))

@@ -6,6 +6,21 @@ import Testing
 /// The options of all verbs.
 @Suite(.timeLimit(.minutes(1))) struct OptionTests {
     @Test(arguments: [
+        ["status"], ["renew"], ["onboard"], ["retire", "--id", "pump-7"],
+        ["onboard", "--directory", "d", "--label", "l"],
+    ])
+    func `a path is UTF-8, or nothing is done`(_ arguments: [String]) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "martlet-options-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let option = arguments.contains("--label") ? "--label" : "--directory"
+        let shell = ["--chdir=\(folder.path)", "bash", "-c", #"exec "$@" \#(option) $'d\xff'"#, "bash"]
+        let result = try Life.Tool.run(shell, arguments)
+        #expect(result.status == 2 && result.error == "martlet: an argument is not UTF-8, as a path has to be\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+
+    @Test(arguments: [
         ["status", "--directory", "--json"], ["renew", "--directory", "--now"], ["onboard", "--directory", "--json"],
         ["onboard", "--directory", "d", "--label", "--json"], ["retire", "--directory", "--json", "--id", "pump-7"],
         ["retire", "--directory", "d", "--id", "--json"], ["announce", "--directory", "--id", "pump-7"],
