@@ -86,7 +86,9 @@ enum Retire {
                     throw Failure(
                         error.status, "", error.text, "; where the back end knows, or cannot be told: --without-notice")
                 }
-                tell("notice", "the back end has been told")
+                tell(
+                    "notice",
+                    "the message was taken; if the device has not run since its last certificate, bar it by hand")
             }
             try retirement.begin()
             tell("begun", "no device starts with this directory any longer")
