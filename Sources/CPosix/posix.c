@@ -64,6 +64,9 @@ int CPosix_open_write_at(int directory, const char *name) {
 }
 
 int CPosix_make_private_at(int directory, const char *name) {
+    struct stat info;
+    if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+    if (!S_ISREG(info.st_mode)) return -EINVAL;
     return result(fchmodat(directory, name, 0600, AT_SYMLINK_NOFOLLOW));
 }
 

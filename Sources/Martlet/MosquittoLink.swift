@@ -68,7 +68,8 @@ final class MosquittoLink: DrivenLink {
 
     /// Boot time in milliseconds at which `drive` must be called; nil: when the socket is ready, or the name resolved.
     var due: UInt64? {
-        if failure != nil { return 0 }
+        // The lookup may have ended, and woken the thread, between two attempts.
+        if failure != nil || plan != nil && lookup?.outcome != nil { return 0 }
         return connection == nil ? nil : lastTick &+ tickInterval
     }
 
@@ -105,6 +106,8 @@ final class MosquittoLink: DrivenLink {
         // Each attempt takes the next address; when all were tried the name is resolved again.
         if nextAddress < addresses.count { return connect(plan) }
         self.plan = plan
+        // Why it failed before this attempt is no matter.
+        if case .failure? = lookup?.outcome { lookup = nil }
         do throws(PosixError) {
             if lookup == nil { lookup = try Lookup(configuration.host, waiter: waiter) }
         } catch {

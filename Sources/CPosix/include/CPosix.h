@@ -41,7 +41,7 @@ int CPosix_open_at(int directory, const char *name);
 /// The same for writing.
 int CPosix_open_write_at(int directory, const char *name);
 
-/// Gives an own file, and no link, the mode 0600.
+/// Gives an own regular file, and nothing else, the mode 0600.
 int CPosix_make_private_at(int directory, const char *name);
 
 /// Calls `entry` with each name in the directory.

@@ -23,7 +23,7 @@ RECOVERY = ("fallocate", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlinka
 LASTING = ("pwrite64", "fdatasync", "clone3", "openat", "write", "fsync")
 # The time in which a receipt's acknowledgement surely arrives and is dealt with.
 SETTLED = 0.05
-# Of the calls of a kind that an undisturbed command was seen to make, the device must come to more than this share: no
+# Of the calls of a kind that an undisturbed command was seen to make, this share, rounded down, must be reached: no
 # command makes exactly the same calls, but one that is slower than SETTLED would be left alone too early.
 REACHED = 2 / 3
 # Handlers that may run again after a restart, and how often (Sources/PROTOCOL.md, The ledger).
@@ -96,7 +96,7 @@ class Sweep:
                     ordinal = 1
                     while self.one(which, call, ordinal):
                         ordinal += 1
-                    check(ordinal > REACHED * calls[call],
+                    check(ordinal - 1 >= int(REACHED * calls[call]),
                           f"{self.name}: {ordinal - 1} of {calls[call]} kills at {call} of {PLACES[which]} fired")
         finally:
             self.stop()
