@@ -67,7 +67,9 @@ import Testing
         #expect(buffer.take(now: 6000, force: false, emptied: &batch))
         #expect(batch.count == 1 && buffer.due == nil)
         batch.removeAll()
-        for _ in 0..<5 { _ = try add(&buffer, time: 7000) }
+        for _ in 0..<4 { _ = try add(&buffer, time: 7000) }
+        #expect(buffer.due == 0, "full, and none behind it")
+        _ = try add(&buffer, time: 7000)
         #expect(buffer.due == 0)
         #expect(buffer.take(now: 7000, force: false, emptied: &batch))
         #expect(batch.count == 4)
